@@ -1,0 +1,80 @@
+//! Where packets come from: the [`PacketSource`] seam.
+
+use arrayvec::ArrayVec;
+use watershed_model::{InterfaceId, Timestamp};
+
+use crate::error::SourceError;
+
+/// How many packets are handled at a time: enough to hide a cache miss per packet, few enough for the
+/// first-level cache.
+pub const BATCH: usize = 64;
+
+/// Packets handled together. They borrow from the source until the next call.
+pub type PacketBatch<'a> = ArrayVec<Packet<'a>, BATCH>;
+
+/// One captured packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// When it was captured.
+    pub time: Timestamp,
+    /// How [`Packet::data`] starts.
+    pub link: LinkType,
+    /// Where it was captured.
+    pub interface: InterfaceId,
+    /// Its length on the wire, octets; `data` is shorter where the capture cut it.
+    pub wire_length: u32,
+    /// What was captured of it.
+    pub data: &'a [u8],
+}
+
+/// A link-layer header type, as assigned by tcpdump.org/linktypes.html.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: a four-octet address family in the capturing host's byte order.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// PPP (RFC 1661), with or without HDLC framing.
+    pub const PPP: Self = Self(9);
+    /// PPP in HDLC framing (RFC 1662).
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPPoE session header without an Ethernet header.
+    pub const PPPOE: Self = Self(51);
+    /// Raw IPv4 or IPv6.
+    pub const RAW: Self = Self(101);
+    /// 802.11 without a radio header.
+    pub const IEEE802_11: Self = Self(105);
+    /// OpenBSD loopback: a four-octet address family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Linux cooked capture.
+    pub const LINUX_SLL: Self = Self(113);
+    /// 802.11 after a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// A place that packets come from.
+///
+/// Conformance: packets come in the order of the source; a source that ended stays ended; an error
+/// does not end a source unless every later call finds it empty.
+pub trait PacketSource {
+    /// Appends the next packets to `batch`, as many as are at hand and fit; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// What could not be read, once; what was readable before it has been handed out already. The
+    /// next call goes on behind it, or finds the end.
+    fn fill<'a>(&'a mut self, batch: &mut PacketBatch<'a>) -> Result<(), SourceError>;
+
+    /// Packets that were dropped before the source could read them.
+    fn kernel_dropped(&self) -> u64 {
+        0
+    }
+}

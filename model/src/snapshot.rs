@@ -1,0 +1,96 @@
+//! What a store tells about a period: the input of graph and rules.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentId, Counters, Edge, Hour, Timestamp};
+
+/// Everything observed in a period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The period: from the first to the last packet, or as asked for.
+    pub period: TimeRange,
+    /// Edges in order of their keys.
+    pub edges: Vec<Edge>,
+    /// Which names addresses had, in order of address and name.
+    pub names: Vec<KnownName>,
+    /// The loss ledger, in order.
+    pub loss: Vec<LossEntry>,
+    /// What the collectors counted, over all of them.
+    pub counters: Counters,
+}
+
+/// A span of time, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimeRange {
+    /// The earliest time in it.
+    pub start: Timestamp,
+    /// The latest time in it.
+    pub end: Timestamp,
+}
+
+/// A name that DNS answers gave to an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KnownName {
+    /// The address.
+    pub address: IpAddr,
+    /// The name, lower case.
+    pub name: Box<str>,
+    /// When an answer first said so.
+    pub first_seen: Timestamp,
+    /// When an answer last said so.
+    pub last_seen: Timestamp,
+}
+
+/// One line of the loss ledger: what `agent` did not keep in `hour`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LossEntry {
+    /// Who lost it.
+    pub agent: AgentId,
+    /// When.
+    pub hour: Hour,
+    /// What was lost.
+    pub loss: Loss,
+    /// How much of it.
+    pub count: u64,
+}
+
+/// A kind of loss. What is computed over a period with loss says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// Packets that the kernel dropped.
+    KernelDropped,
+    /// Packets that could not be decoded.
+    NotDecoded,
+    /// Packets refused by a limit of the collector.
+    PacketsRefused,
+    /// Connections cut in two because the flow table was full.
+    FlowsEvicted,
+    /// Edges that the store had no room for: connections not recorded.
+    EdgesRefused,
+    /// Names that the store had no room for.
+    NamesRefused,
+    /// Batches that never arrived, by gaps in their sequence.
+    BatchesMissing,
+    /// Captures that ended in the middle of a packet.
+    CaptureCut,
+}
+
+impl Loss {
+    /// What was lost, for a person: `packets dropped by the kernel`.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::KernelDropped => "packets dropped by the kernel",
+            Self::NotDecoded => "packets that could not be decoded",
+            Self::PacketsRefused => "packets refused by a limit",
+            Self::FlowsEvicted => "connections evicted from a full flow table",
+            Self::EdgesRefused => "connections refused by a full edge store",
+            Self::NamesRefused => "names refused by a full name store",
+            Self::BatchesMissing => "batches missing",
+            Self::CaptureCut => "captures cut in the middle of a packet",
+        }
+    }
+}
