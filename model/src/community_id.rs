@@ -91,10 +91,7 @@ mod tests {
             id("66.35.250.204", 80, "128.232.110.120", 34855, Protocol::TCP),
             "1:LQU9qZlK+B5F3KDmev6m5PMibrg="
         );
-        assert_eq!(
-            id("192.168.1.52", 54585, "8.8.8.8", 53, Protocol::UDP),
-            "1:d/FP5EW3wiY1vCndhwleRRKHowQ="
-        );
+        assert_eq!(id("192.168.1.52", 54585, "8.8.8.8", 53, Protocol::UDP), "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
         assert_eq!(id("192.168.0.89", 8, "192.168.0.1", 0, Protocol::ICMP), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
         assert_eq!(
             id("192.168.170.8", 7, "192.168.170.56", 7, Protocol::SCTP),

@@ -150,15 +150,26 @@ impl Counters {
         if self.packets == 0 {
             return 1.0;
         }
-        let set_aside: u64 = SkipReason::ALL.into_iter().filter(|r| r.understood()).map(|r| self.skipped_for(r)).sum();
+        let set_aside: u64 =
+            SkipReason::ALL.into_iter().filter(|r| r.understood()).map(|r| self.skipped_for(r)).sum();
         (self.in_flows + set_aside) as f64 / self.packets as f64
     }
 
     /// Adds the counters of `other`, such as another file's or agent's.
     pub fn merge(&mut self, other: &Self) {
         let Self {
-            packets, captured_bytes, in_flows, skipped, refused, kernel_dropped, snapped,
-            reassembled, flows_started, flows_evicted, records, names,
+            packets,
+            captured_bytes,
+            in_flows,
+            skipped,
+            refused,
+            kernel_dropped,
+            snapped,
+            reassembled,
+            flows_started,
+            flows_evicted,
+            records,
+            names,
         } = other;
         self.packets += packets;
         self.captured_bytes += captured_bytes;

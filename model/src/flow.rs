@@ -143,7 +143,9 @@ bitflags! {
 impl fmt::Display for TcpFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letters = "FSRPAUEC".chars().enumerate();
-        letters.filter(|(bit, _)| self.bits() & (1 << bit) != 0).try_for_each(|(_, l)| fmt::Write::write_char(f, l))
+        letters
+            .filter(|(bit, _)| self.bits() & (1 << bit) != 0)
+            .try_for_each(|(_, l)| fmt::Write::write_char(f, l))
     }
 }
 
