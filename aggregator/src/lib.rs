@@ -1,1 +1,39 @@
-//! placeholder
+//! From flow records to stored edges.
+//!
+//! The data path is [`run`]: a [`FlowSource`] hands out batches, the ledger works out what was lost on the
+//! way, DNS answers and the [`Inventory`] say who the addresses were at the time of each flow, and a
+//! [`FlowStore`] keeps the result, from which a [`Snapshot`](watershed_model::Snapshot) is taken.
+//! Time comes from the batches.
+
+mod run;
+
+pub mod source;
+
+mod ledger;
+
+mod names;
+
+mod answers;
+
+mod identity;
+
+mod block;
+
+pub mod inventory;
+
+pub mod store;
+
+mod config;
+
+mod error;
+
+#[cfg(test)]
+mod testing;
+
+pub use block::{BatchToken, Block, Row};
+pub use config::{AggregatorConfig, InventoryConfig, StoreConfig};
+pub use error::{AggregatorError, StoreError};
+pub use inventory::{FileInventory, Inventory, OpenInventory};
+pub use run::{Aggregator, run};
+pub use source::{Channel, FlowSource};
+pub use store::{FlowStore, MemoryStore, OpenStore};

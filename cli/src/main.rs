@@ -1,2 +1,18 @@
-//! The `watershed` binary.
-fn main() {}
+//! The `watershed` binary: from captures to a map of dependencies and the rules that would allow them.
+
+mod args;
+mod clock;
+mod commands;
+mod directory;
+mod failure;
+mod output;
+mod pipeline;
+mod progress;
+mod settings;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::run()
+}

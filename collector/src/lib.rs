@@ -1,1 +1,25 @@
-//! placeholder
+//! From packets to flow records.
+//!
+//! The data path is [`run`]: a [`PacketSource`](source::PacketSource) hands out packets, [`decode`] finds the
+//! flows they belong to, the [flow table](flow) follows each connection, [`names`] reads what the payload calls
+//! its server, and a [`FlowSink`](sink::FlowSink) takes the records. Time comes from the packets.
+
+mod run;
+
+pub mod source;
+
+pub mod decode;
+
+pub mod flow;
+
+pub mod names;
+
+pub mod sink;
+
+pub mod config;
+
+pub mod error;
+
+pub use config::CollectorConfig;
+pub use error::{CollectorError, SinkError, SourceError};
+pub use run::{Report, run};

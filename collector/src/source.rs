@@ -1,8 +1,25 @@
 //! Where packets come from: the [`PacketSource`] seam.
 
+mod file;
+mod memory;
+
+mod capture;
+mod pcap;
+mod pcapng;
+
+mod input;
+mod octets;
+
+#[cfg(test)]
+mod testing;
+
+use std::path::PathBuf;
+
 use arrayvec::ArrayVec;
 use watershed_model::{InterfaceId, Timestamp};
 
+pub use self::file::FileSource;
+pub use self::memory::{MemoryPacket, MemorySource};
 use crate::error::SourceError;
 
 /// How many packets are handled at a time: enough to hide a cache miss per packet, few enough for the
@@ -58,6 +75,18 @@ impl LinkType {
     pub const IPV6: Self = Self(229);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+
+    /// From the link type field of a capture file.
+    ///
+    /// In pcap the upper 16 bits hold the length of the frame check sequence and reserved flags. 12 and 14
+    /// are what some systems call raw IP in memory; programs that write files without libpcap leave them so.
+    #[must_use]
+    pub const fn from_capture(field: u32) -> Self {
+        match field & 0xffff {
+            12 | 14 => Self::RAW,
+            number => Self(number as u16),
+        }
+    }
 }
 
 /// A place that packets come from.
@@ -76,5 +105,77 @@ pub trait PacketSource {
     /// Packets that were dropped before the source could read them.
     fn kernel_dropped(&self) -> u64 {
         0
+    }
+}
+
+/// What to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// Capture files, merged by time; `-` is standard input.
+    pub captures: Vec<PathBuf>,
+}
+
+/// Every kind of source.
+pub enum Source {
+    /// Capture files.
+    Files(FileSource),
+    /// Packets from memory.
+    Memory(MemorySource),
+}
+
+/// Opens the source that `config` asks for and checks that each capture is one.
+///
+/// # Errors
+///
+/// The first capture that cannot be read or is in no known format. No packet has been read then.
+pub fn open(config: &SourceConfig) -> Result<Source, SourceError> {
+    FileSource::open(&config.captures).map(Source::Files)
+}
+
+impl Source {
+    /// How far reading has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match self {
+            Self::Files(files) => files.progress(),
+            Self::Memory(memory) => memory.progress(),
+        }
+    }
+}
+
+impl PacketSource for Source {
+    fn fill<'a>(&'a mut self, batch: &mut PacketBatch<'a>) -> Result<(), SourceError> {
+        match self {
+            Self::Files(files) => files.fill(batch),
+            Self::Memory(memory) => memory.fill(batch),
+        }
+    }
+
+    fn kernel_dropped(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.kernel_dropped(),
+            Self::Memory(memory) => memory.kernel_dropped(),
+        }
+    }
+}
+
+/// How far reading has come, in octets of the captures as they are stored (compressed ones: compressed).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Octets read so far.
+    pub read: u64,
+    /// Octets in all; unknown as soon as one capture is a stream.
+    pub total: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upper_half_of_a_link_type_field_is_not_link_type() {
+        assert_eq!(LinkType::from_capture(0x3000_0001), LinkType::ETHERNET);
+        assert_eq!(LinkType::from_capture(0xf400_0071), LinkType::LINUX_SLL);
+        assert_eq!(LinkType::from_capture(12), LinkType::RAW);
     }
 }

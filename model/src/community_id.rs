@@ -44,24 +44,10 @@ fn update_address(hash: &mut Sha1, address: IpAddr) {
 
 /// ICMP types with a counterpart are hashed as a pair of ports; others are one-way, with type and code.
 fn icmp_ports(a: Endpoint, b: Endpoint, protocol: Protocol) -> (Endpoint, Endpoint, bool) {
-    match icmp_counterpart(protocol, a.port) {
-        Some(reply) => (a, Endpoint { port: reply, ..b }, false),
+    match u8::try_from(a.port).ok().and_then(|kind| protocol.icmp_counterpart(kind)) {
+        Some(reply) => (a, Endpoint { port: u16::from(reply), ..b }, false),
         None => (a, b, true),
     }
-}
-
-/// The ICMP type that answers `kind`, or that `kind` answers.
-fn icmp_counterpart(protocol: Protocol, kind: u16) -> Option<u16> {
-    let pairs: &[(u16, u16)] = if protocol == Protocol::ICMP {
-        &[(8, 0), (13, 14), (15, 16), (10, 9), (17, 18)]
-    } else {
-        &[(128, 129), (133, 134), (135, 136), (130, 131), (144, 145), (139, 140)]
-    };
-    pairs.iter().find_map(|&(ask, answer)| match kind {
-        k if k == ask => Some(answer),
-        k if k == answer => Some(ask),
-        _ => None,
-    })
 }
 
 /// `1:` and the hash in base64.

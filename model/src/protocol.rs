@@ -33,6 +33,22 @@ impl Protocol {
         matches!(self, Self::ICMP | Self::ICMPV6)
     }
 
+    /// The ICMP type that answers `kind`, or that `kind` answers; `None` where there is no such pair.
+    ///
+    /// Source: RFC 792, 950, 1256 for IPv4; RFC 4443, 2710, 4861, 4620, 6275 for IPv6; the pairs are those
+    /// of Zeek and of the Community ID specification.
+    #[must_use]
+    pub fn icmp_counterpart(self, kind: u8) -> Option<u8> {
+        const V4: [(u8, u8); 5] = [(8, 0), (13, 14), (15, 16), (10, 9), (17, 18)];
+        const V6: [(u8, u8); 6] = [(128, 129), (133, 134), (135, 136), (130, 131), (144, 145), (139, 140)];
+        let pairs: &[(u8, u8)] = if self == Self::ICMP { &V4 } else { &V6 };
+        pairs.iter().find_map(|&(ask, answer)| match kind {
+            k if k == ask => Some(answer),
+            k if k == answer => Some(ask),
+            _ => None,
+        })
+    }
+
     /// Its IANA keyword in lower case, where it is one that networks commonly carry.
     #[must_use]
     pub const fn keyword(self) -> Option<&'static str> {

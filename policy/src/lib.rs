@@ -1,1 +1,25 @@
-//! placeholder
+//! Rules from what was observed: mined from accepted edges, exported, read back and proven.
+//!
+//! [`RuleSet::from_edges`] makes one allow rule per service. [`export`] writes it down. [`nft`] reads the
+//! written text again, with nftables' own semantics, and [`proof::prove`] replays every edge against what
+//! was read: no export is worth more than its [`proof::Certificate`].
+
+mod identity;
+
+mod service;
+
+mod rule;
+
+mod text;
+
+pub mod export;
+
+pub mod nft;
+
+pub mod proof;
+
+mod error;
+
+pub use error::Error;
+pub use rule::{HeldBack, Member, Observed, Rule, RuleId, RuleSet};
+pub use service::{Service, Tuple};

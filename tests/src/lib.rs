@@ -1,1 +1,11 @@
-//! placeholder
+//! What the tests of the whole are made of: captures of synthesised traffic, scenario files, the binary.
+
+pub mod capture;
+
+pub mod synth;
+
+pub mod scenario;
+
+pub mod traffic;
+
+pub mod binary;

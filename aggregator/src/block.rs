@@ -1,0 +1,106 @@
+//! What a store is given at once: one batch, joined.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use watershed_model::{AgentId, Batch, Counters, FlowRecord, LossEntry, NameObservation, Timestamp, Workload};
+
+/// What names a batch for good; a store that has it already keeps nothing of a second one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchToken {
+    /// Who shipped the batch.
+    pub agent: AgentId,
+    /// When that agent started.
+    pub started: Timestamp,
+    /// The batch's number since then.
+    pub sequence: u64,
+}
+
+/// One batch with its identities and names, and what the ledger has to say.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The batch it was made of; `None` for loss that came up outside any batch, which has no rows.
+    pub token: Option<BatchToken>,
+    /// DNS answers.
+    pub names: Vec<NameObservation>,
+    /// Entries for the loss ledger.
+    pub loss: Vec<LossEntry>,
+    /// The agent's counters since it started, as of this batch.
+    pub counters: Counters,
+    /// The workloads that rows refer to by index.
+    pub workloads: Vec<Arc<Workload>>,
+    records: Vec<FlowRecord>,
+    joins: Vec<Join>,
+    joined_names: Vec<Arc<str>>,
+}
+
+/// What was found out about one record.
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    pub(crate) client: Option<u32>,
+    pub(crate) server: Option<u32>,
+    pub(crate) answered: bool,
+    pub(crate) names: Range<usize>,
+}
+
+/// One flow record with what was found out about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The record.
+    pub record: &'a FlowRecord,
+    /// Who the client was: an index into [`Block::workloads`].
+    pub client: Option<u32>,
+    /// Who the server was: an index into [`Block::workloads`].
+    pub server: Option<u32>,
+    /// Whether this record is the first of its connection that shows an answer; true at most once for each.
+    pub answered: bool,
+    dns_names: &'a [Arc<str>],
+}
+
+impl<'a> Row<'a> {
+    /// Names of the server, from the flow's own packets and from the DNS answers in force; may repeat.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let own = self.record.names.iter().flat_map(|hints| hints.server_names());
+        own.chain(self.dns_names.iter().map(AsRef::as_ref))
+    }
+}
+
+impl Block {
+    /// A block of `batch`; `joins` has one element a record, each naming its part of `joined_names`.
+    pub(crate) fn new(
+        batch: Batch,
+        joins: Vec<Join>,
+        joined_names: Vec<Arc<str>>,
+        workloads: Vec<Arc<Workload>>,
+        loss: Vec<LossEntry>,
+    ) -> Self {
+        let Batch { agent, started, sequence, now: _, records, names, counters } = batch;
+        let token = Some(BatchToken { agent, started, sequence });
+        Self { token, names, loss, counters, workloads, records, joins, joined_names }
+    }
+
+    /// A block that only carries loss.
+    pub(crate) fn of_loss(loss: Vec<LossEntry>) -> Self {
+        Self {
+            token: None,
+            names: Vec::new(),
+            loss,
+            counters: Counters::default(),
+            workloads: Vec::new(),
+            records: Vec::new(),
+            joins: Vec::new(),
+            joined_names: Vec::new(),
+        }
+    }
+
+    /// The records with their joins, in the order in which the connections ended.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.records.iter().zip(&self.joins).map(|(record, join)| Row {
+            record,
+            client: join.client,
+            server: join.server,
+            answered: join.answered,
+            dns_names: self.joined_names.get(join.names.clone()).unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! Settings of the aggregator and their defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How batches are joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregatorConfig {
+    /// How long a name stays in force at least, however short its time to live: clients keep addresses
+    /// longer than they should. 60 s is what common browsers and stub resolvers hold on to.
+    pub name_floor: Duration,
+    /// How much later than a flow's first packet an answer may be and still name it: packets of several
+    /// interfaces and files are only in order up to their clocks. 100 ms.
+    pub name_slack: Duration,
+    /// Names remembered for the join, per agent; beyond it new ones count as `NamesRefused`.
+    /// One million take about 100 MB.
+    pub max_names: usize,
+    /// Unanswered connections that are still open, remembered per agent until their answer comes; beyond it
+    /// a late answer goes uncounted and the connection counts as `EdgesRefused`. As many as a flow table holds.
+    pub max_unanswered: usize,
+}
+
+impl Default for AggregatorConfig {
+    fn default() -> Self {
+        Self {
+            name_floor: Duration::from_secs(60),
+            name_slack: Duration::from_millis(100),
+            max_names: 1_000_000,
+            max_unanswered: 1_000_000,
+        }
+    }
+}
+
+/// Which inventory to use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InventoryConfig {
+    /// A YAML or CSV file, told apart by its extension; without one every address stays an address.
+    pub file: Option<PathBuf>,
+}
+
+/// How much a store may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Edges held in memory, counted as address pair, service, agent and hour; beyond it connections count as
+    /// `EdgesRefused`. Four million take about 700 MB.
+    pub max_edges: usize,
+    /// Names held in memory, counted as pairs of address and name and as pairs of edge and name, each; beyond
+    /// it names count as `NamesRefused`. One million take about 100 MB.
+    pub max_names: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { max_edges: 4_000_000, max_names: 1_000_000 }
+    }
+}

@@ -1,0 +1,107 @@
+//! Entries of an inventory file as they are written, and what can be wrong with them.
+
+use std::fmt;
+
+use thiserror::Error;
+use watershed_model::Labels;
+
+/// Problems that are told of one file: enough to mend it in a few rounds, few enough to read.
+pub const MAX_PROBLEMS: usize = 20;
+
+/// A place in a file, both numbers from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The character in a YAML file, the field in a CSV file.
+    pub column: usize,
+}
+
+/// `line 3, column 5`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// One thing that is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, with the offending value and what to do.
+    pub message: String,
+}
+
+/// `line 3, column 5: what is wrong`.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// Everything that is wrong with an inventory file, in order of place.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct InventoryProblems {
+    /// The file.
+    pub file: String,
+    /// The first [`MAX_PROBLEMS`] of them.
+    pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub omitted: usize,
+}
+
+impl InventoryProblems {
+    pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
+        problems.sort();
+        let omitted = problems.len().saturating_sub(MAX_PROBLEMS);
+        problems.truncate(MAX_PROBLEMS);
+        Self { file: file.to_owned(), problems, omitted }
+    }
+}
+
+/// One line for one problem; for several a line for each.
+impl fmt::Display for InventoryProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot use inventory {}: ", self.file)?;
+        match self.problems.as_slice() {
+            [only] => return only.fmt(f),
+            several => write!(f, "{} problems", several.len() + self.omitted)?,
+        }
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))?;
+        if self.omitted > 0 {
+            write!(f, "\n  and {} more", self.omitted)?;
+        }
+        Ok(())
+    }
+}
+
+/// A value and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    pub(super) value: String,
+    pub(super) place: Place,
+}
+
+/// An entry as it is written, not yet checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RawEntry {
+    pub(super) place: Place,
+    pub(super) addresses: Vec<Text>,
+    pub(super) name: Option<Text>,
+    pub(super) namespace: Option<Text>,
+    pub(super) labels: Labels,
+}
+
+/// What a reader made of a file.
+#[derive(Debug, Default)]
+pub(super) struct RawFile {
+    pub(super) entries: Vec<RawEntry>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl RawFile {
+    pub(super) fn problem(&mut self, place: Place, message: impl Into<String>) {
+        self.problems.push(Problem { place, message: message.into() });
+    }
+}

@@ -1,0 +1,194 @@
+//! The name join: what a client called an address at the time of a flow.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
+use watershed_model::{NameObservation, Timestamp};
+
+use crate::AggregatorConfig;
+
+/// Spans kept for one client and one address: more names than this in one day are a name generator, not
+/// services, and each record looks at all of them. Beyond it the stalest span makes room.
+const MAX_SPANS: usize = 64;
+
+/// The DNS answers that one agent saw, by client and address.
+///
+/// A name is in force for a client from the time it saw the answer until its time to live is over, at least
+/// [`AggregatorConfig::name_floor`]. Where none is in force the client's latest earlier answer stands, since
+/// runtimes keep addresses longer than they may.
+#[derive(Debug, Default)]
+pub(crate) struct NamesInForce {
+    pairs: HashMap<(IpAddr, IpAddr), Vec<Span>>,
+    names: HashSet<Arc<str>>,
+    spans: usize,
+    refused: u64,
+}
+
+/// A time without a gap in which a name was in force.
+#[derive(Debug)]
+struct Span {
+    name: Arc<str>,
+    from: Timestamp,
+    until: Timestamp,
+    last_answer: Timestamp,
+}
+
+impl NamesInForce {
+    /// Takes note of an answer.
+    pub(crate) fn learn(&mut self, answer: &NameObservation, config: &AggregatorConfig) {
+        let until = answer.seen.plus(answer.ttl.max(config.name_floor));
+        let spans = match self.pairs.entry((answer.client, answer.address)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if self.spans >= config.max_names => {
+                self.refused += 1;
+                return;
+            }
+            Entry::Vacant(new) => new.insert(Vec::new()),
+        };
+        if let Some(span) = continued(spans, answer, until) {
+            span.from = span.from.min(answer.seen);
+            span.until = span.until.max(until);
+            span.last_answer = span.last_answer.max(answer.seen);
+            return;
+        }
+        if spans.len() >= MAX_SPANS {
+            self.refused += 1;
+            drop_stalest(spans);
+        } else if self.spans >= config.max_names {
+            self.refused += 1;
+            return;
+        } else {
+            self.spans += 1;
+        }
+        let name = Arc::clone(self.names.get_or_insert_with(&*answer.name, |name| Arc::from(name)));
+        spans.push(Span { name, from: answer.seen, until, last_answer: answer.seen });
+    }
+
+    /// Adds the names that `client` had for `address` at `at` to `names`.
+    pub(crate) fn find(
+        &self,
+        (client, address): (IpAddr, IpAddr),
+        at: Timestamp,
+        config: &AggregatorConfig,
+        names: &mut Vec<Arc<str>>,
+    ) {
+        if self.pairs.is_empty() {
+            return;
+        }
+        let Some(spans) = self.pairs.get(&(client, address)) else { return };
+        let answered_by = at.plus(config.name_slack);
+        let known = || spans.iter().filter(|span| span.from <= answered_by);
+        let before = names.len();
+        names.extend(known().filter(|span| at <= span.until).map(|span| Arc::clone(&span.name)));
+        if names.len() == before {
+            let latest = known().map(|span| span.last_answer).max();
+            let standing = known().filter(|span| Some(span.last_answer) == latest);
+            names.extend(standing.map(|span| Arc::clone(&span.name)));
+        }
+    }
+
+    /// How many answers found no room since the last call.
+    pub(crate) fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+}
+
+/// The span that `answer` carries on: one of the same name that it overlaps, or the only one there is, in
+/// whose gap the name stands anyway.
+fn continued<'a>(spans: &'a mut [Span], answer: &NameObservation, until: Timestamp) -> Option<&'a mut Span> {
+    let only = spans.len() == 1;
+    spans.iter_mut().filter(|span| *span.name == *answer.name).find(|span| {
+        let overlaps = answer.seen <= span.until && span.from <= until;
+        overlaps || (only && answer.seen > span.until)
+    })
+}
+
+fn drop_stalest(spans: &mut Vec<Span>) {
+    let stalest = spans.iter().enumerate().min_by_key(|(_, span)| span.last_answer).map(|(index, _)| index);
+    if let Some(index) = stalest {
+        spans.swap_remove(index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::answer;
+
+    fn joined(answers: &[NameObservation], client: &str, at: i64) -> Vec<String> {
+        let config = AggregatorConfig::default();
+        let mut names = NamesInForce::default();
+        answers.iter().for_each(|answer| names.learn(answer, &config));
+        let mut found = Vec::new();
+        let pair = (client.parse().unwrap(), "192.0.2.9".parse().unwrap());
+        names.find(pair, Timestamp::from_parts(at, 0), &config, &mut found);
+        let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn a_name_holds_for_the_client_that_asked_from_when_it_asked() {
+        let answers = [answer("10.0.0.1", "a.example", "192.0.2.9", 100, 300)];
+        assert_eq!(joined(&answers, "10.0.0.1", 99), [""; 0]);
+        assert_eq!(joined(&answers, "10.0.0.1", 100), ["a.example"]);
+        assert_eq!(joined(&answers, "10.0.0.1", 400), ["a.example"]);
+        assert_eq!(joined(&answers, "10.0.0.2", 100), [""; 0]);
+    }
+
+    #[test]
+    fn all_names_in_force_stay() {
+        let answers = [
+            answer("10.0.0.1", "a.example", "192.0.2.9", 100, 300),
+            answer("10.0.0.1", "b.example", "192.0.2.9", 200, 300),
+        ];
+        assert_eq!(joined(&answers, "10.0.0.1", 150), ["a.example"]);
+        assert_eq!(joined(&answers, "10.0.0.1", 250), ["a.example", "b.example"]);
+        assert_eq!(joined(&answers, "10.0.0.1", 450), ["b.example"]);
+    }
+
+    #[test]
+    fn the_latest_answer_stands_when_none_is_in_force() {
+        let answers = [
+            answer("10.0.0.1", "a.example", "192.0.2.9", 100, 0),
+            answer("10.0.0.1", "b.example", "192.0.2.9", 120, 0),
+            answer("10.0.0.1", "a.example", "192.0.2.9", 5_000, 0),
+        ];
+        assert_eq!(joined(&answers, "10.0.0.1", 150), ["a.example", "b.example"]);
+        assert_eq!(joined(&answers, "10.0.0.1", 170), ["b.example"]);
+        assert_eq!(joined(&answers, "10.0.0.1", 4_000), ["b.example"]);
+        assert_eq!(joined(&answers, "10.0.0.1", 9_000), ["a.example"]);
+    }
+
+    #[test]
+    fn repeated_answers_take_no_more_room() {
+        let config = AggregatorConfig { max_names: 1, ..AggregatorConfig::default() };
+        let mut names = NamesInForce::default();
+        for seen in 0..50 {
+            names.learn(&answer("10.0.0.1", "a.example", "192.0.2.9", seen * 400, 30), &config);
+        }
+        assert_eq!((names.spans, names.take_refused()), (1, 0));
+        names.learn(&answer("10.0.0.1", "b.example", "192.0.2.9", 0, 30), &config);
+        names.learn(&answer("10.0.0.1", "b.example", "192.0.2.10", 0, 30), &config);
+        assert_eq!((names.spans, names.take_refused()), (1, 2));
+    }
+
+    #[test]
+    fn a_name_generator_pushes_out_its_own_oldest_names() {
+        let config = AggregatorConfig::default();
+        let mut names = NamesInForce::default();
+        for number in 0..MAX_SPANS as i64 + 5 {
+            let name = format!("{number}.example");
+            names.learn(&answer("10.0.0.1", &name, "192.0.2.9", number, 600), &config);
+        }
+        let mut found = Vec::new();
+        let pair = ("10.0.0.1".parse().unwrap(), "192.0.2.9".parse().unwrap());
+        names.find(pair, Timestamp::from_parts(100, 0).plus(Duration::from_secs(1)), &config, &mut found);
+        assert_eq!((found.len(), names.take_refused()), (MAX_SPANS, 5));
+        assert!(!found.iter().any(|name| **name == *"4.example"));
+    }
+}

@@ -1,0 +1,118 @@
+//! The data path: source, ledger, names, identity, store.
+
+use std::collections::BTreeMap;
+
+use watershed_model::{AgentId, Batch, Hour, Loss, LossEntry, Timestamp};
+
+use crate::answers::Answers;
+use crate::block::{Block, Join};
+use crate::identity::Identities;
+use crate::ledger::{self, Ledger};
+use crate::names::NamesInForce;
+use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory};
+
+/// Joins batches and puts them into a store.
+#[derive(Debug)]
+pub struct Aggregator<I, S> {
+    config: AggregatorConfig,
+    inventory: I,
+    store: S,
+    /// What each agent's batches depend on is kept apart, so that the order in which agents are heard
+    /// changes nothing.
+    agents: BTreeMap<AgentId, Agent>,
+    notes: Vec<LossEntry>,
+}
+
+/// What is remembered from one batch of an agent to the next.
+#[derive(Debug, Default)]
+struct Agent {
+    ledger: Ledger,
+    names: NamesInForce,
+    answers: Answers,
+}
+
+/// Takes batches until the source has no more.
+///
+/// # Errors
+///
+/// When the source or the store fails; what was stored before stays stored.
+pub fn run<I: Inventory, S: FlowStore>(
+    source: &mut impl FlowSource,
+    aggregator: &mut Aggregator<I, S>,
+) -> Result<(), AggregatorError> {
+    while let Some(batch) = source.next()? {
+        aggregator.ingest(batch)?;
+    }
+    Ok(())
+}
+
+impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
+    /// An aggregator that asks `inventory` and fills `store`.
+    pub const fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
+        Self { config, inventory, store, agents: BTreeMap::new(), notes: Vec::new() }
+    }
+
+    /// Joins one batch and stores it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; the same batch may then be given again.
+    pub fn ingest(&mut self, batch: Batch) -> Result<(), AggregatorError> {
+        let Self { config, inventory, store, agents, .. } = self;
+        let agent = agents.entry(batch.agent.clone()).or_default();
+
+        // Ledger: what the agent lost since its last batch.
+        let mut loss = agent.ledger.account(&batch);
+
+        // Names: answers first, since they come before the flows that follow from them.
+        batch.names.iter().for_each(|answer| agent.names.learn(answer, config));
+
+        let mut identities = Identities::default();
+        let mut names = Vec::new();
+        let mut joins = Vec::with_capacity(batch.records.len());
+        for record in &batch.records {
+            // Names: what the client called the server when it connected; later parts are the same connection.
+            let start = names.len();
+            let (client, server, at) = (record.client.address, record.server.address, record.first_seen);
+            if record.part == 0 {
+                agent.names.find((client, server), at, config, &mut names);
+            }
+
+            // Identity: who both were at the time of the flow.
+            joins.push(Join {
+                client: identities.index(inventory, client, at),
+                server: identities.index(inventory, server, at),
+                answered: agent.answers.is_first(record, config.max_unanswered),
+                names: start..names.len(),
+            });
+        }
+
+        // Ledger: what the joins had no room for.
+        let refused = [
+            (Loss::EdgesRefused, agent.answers.take_refused()),
+            (Loss::NamesRefused, agent.names.take_refused()),
+        ];
+        let refused = refused.into_iter().filter(|&(_, count)| count > 0);
+        loss.extend(refused.map(|(kind, count)| ledger::entry(&batch, kind, count)));
+
+        // Store.
+        Ok(store.append(&Block::new(batch, joins, names, identities.into_workloads(), loss))?)
+    }
+
+    /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut.
+    pub fn note(&mut self, agent: &AgentId, at: Timestamp, loss: Loss, count: u64) {
+        self.notes.push(LossEntry { agent: agent.clone(), hour: Hour::of(at), loss, count });
+    }
+
+    /// Stores what is left and hands back the store.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn finish(mut self) -> Result<S, AggregatorError> {
+        if !self.notes.is_empty() {
+            self.store.append(&Block::of_loss(self.notes))?;
+        }
+        Ok(self.store)
+    }
+}

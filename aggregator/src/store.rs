@@ -1,0 +1,62 @@
+//! Where edges are kept.
+
+mod memory;
+
+use watershed_model::{Snapshot, TimeRange};
+
+pub use memory::{EdgesInOrder, MemoryStore};
+
+use crate::{Block, StoreConfig, StoreError};
+
+/// Keeps blocks and tells what was observed in a period.
+///
+/// Totals of an edge take, for each pair of addresses, the agent that saw most of it, not the sum over the
+/// agents that saw the same connections; times, hours, names and observers are those of all agents.
+pub trait FlowStore {
+    /// Keeps a block, or nothing of it when a block with the same token was kept before.
+    ///
+    /// # Errors
+    ///
+    /// When the block could not be kept; it may then be appended again.
+    fn append(&mut self, block: &Block) -> Result<(), StoreError>;
+
+    /// What was observed in `period`, or ever.
+    ///
+    /// Edges are kept by hour: those with a packet in `period` come with their totals of the hours that it
+    /// touches. Counters are always those of the whole run.
+    ///
+    /// # Errors
+    ///
+    /// When the period ends before it starts, or the store cannot be read.
+    fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError>;
+}
+
+/// A store as the settings choose it.
+#[derive(Debug)]
+pub enum OpenStore {
+    /// In memory, for as long as the process runs.
+    Memory(MemoryStore),
+}
+
+/// Opens the store that `config` asks for.
+///
+/// # Errors
+///
+/// When the store cannot be opened; memory always can.
+pub fn open(config: &StoreConfig) -> Result<OpenStore, StoreError> {
+    Ok(OpenStore::Memory(MemoryStore::new(config)))
+}
+
+impl FlowStore for OpenStore {
+    fn append(&mut self, block: &Block) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.append(block),
+        }
+    }
+
+    fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
+        match self {
+            Self::Memory(store) => store.snapshot(period),
+        }
+    }
+}

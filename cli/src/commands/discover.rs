@@ -1,0 +1,113 @@
+//! `watershed discover`: from captures to a map and rules, in one command.
+
+use std::io::Write;
+
+use watershed_collector::Report;
+use watershed_graph::{Format, Graph, Verdict};
+use watershed_model::Snapshot;
+use watershed_policy::export::{self, nftables};
+use watershed_policy::nft::Hook;
+use watershed_policy::proof::{self, Certificate};
+use watershed_policy::{HeldBack, RuleSet};
+
+use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
+use crate::directory::Directory;
+use crate::failure::Failure;
+use crate::output::flows::Writer;
+use crate::output::{edges, summary};
+use crate::pipeline;
+use crate::settings::Settings;
+use crate::terminal::Style;
+
+/// What a capture gave.
+struct Discovery<'a> {
+    graph: Graph<'a>,
+    rules: RuleSet,
+    nftables: nftables::Nftables,
+    certificate: Certificate,
+}
+
+/// Prints the summary, and writes everything to the directory if there is one.
+pub(crate) fn run(
+    arguments: &DiscoverArguments,
+    settings: &Settings,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
+    let (snapshot, report) = read(arguments, settings, directory.as_mut())?;
+    let found = discover(&snapshot, settings)?;
+    let summary = summary::Summary {
+        captures: &arguments.capture.captures,
+        graph: &found.graph,
+        rules: &found.rules,
+        certificate: &found.certificate,
+        problems: &report.problems,
+        rows: settings.rows,
+        files: directory.is_some(),
+    };
+    summary.write(out, style)?;
+    if let Some(directory) = &mut directory {
+        write_files(directory, &snapshot, &found, &summary)?;
+        writeln!(out, "\n{}", summary::written(directory, style))?;
+    }
+    out.flush()?;
+    pipeline::complete(&report)
+}
+
+/// Reads the captures into edges; flows go to the directory as they end, so that they are never all in memory.
+fn read(
+    arguments: &DiscoverArguments,
+    settings: &Settings,
+    directory: Option<&mut Directory>,
+) -> Result<(Snapshot, Report), Failure> {
+    let captures = &arguments.capture.captures;
+    let Some(directory) = directory else {
+        return pipeline::aggregate(captures, settings, |_| Ok(()));
+    };
+    let mut file = directory.start("flows.jsonl")?;
+    let mut writer = Writer::new(&mut file, FlowFormat::Json, &settings.graph.internal);
+    let read = pipeline::aggregate(captures, settings, |batch| Ok(writer.write(batch)?))?;
+    writer.finish()?;
+    directory.finish(file)?;
+    Ok(read)
+}
+
+/// Graph, rules and proof. Nothing is written of rules that the proof refutes.
+fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Result<Discovery<'a>, Failure> {
+    let graph = Graph::of(snapshot, &settings.graph);
+    let doubtful = graph.edges().filter_map(|(edge, verdict)| match verdict {
+        Verdict::NeedsPerson(doubt) => Some(HeldBack::new(edge, doubt.describe())),
+        _ => None,
+    });
+    let rules = RuleSet::from_edges(graph.accepted(), &doubtful.collect::<Vec<_>>())?;
+    let nftables = nftables::export(&rules, Hook::Forward);
+    let certificate = proof::prove(graph.accepted(), &nftables, env!("CARGO_PKG_VERSION"))?;
+    Ok(Discovery { graph, rules, nftables, certificate })
+}
+
+fn write_files(
+    directory: &mut Directory,
+    snapshot: &Snapshot,
+    found: &Discovery<'_>,
+    summary: &summary::Summary<'_>,
+) -> Result<(), Failure> {
+    directory.write("summary.txt", |file| summary.write(file, Style::PLAIN))?;
+    for (name, format) in [
+        ("graph.json", Format::Json),
+        ("graph.dot", Format::Dot),
+        ("graph.graphml", Format::GraphMl),
+        ("graph.mmd", Format::Mermaid),
+    ] {
+        directory.text(name, &format.render(&found.graph))?;
+    }
+    directory.write("edges.jsonl", |file| edges::write(file, &snapshot.edges, EdgeFormat::Json))?;
+    directory.write("edges.csv", |file| edges::write(file, &snapshot.edges, EdgeFormat::Csv))?;
+    directory.text("rules.json", &export::json::export(&found.rules)?)?;
+    directory.text("rules.csv", &export::csv::export(&found.rules)?)?;
+    directory.text(nftables::ALLOW, &found.nftables.allow)?;
+    directory.text(nftables::DEFAULT_DENY, &found.nftables.default_deny)?;
+    directory.text(nftables::REVERT, &found.nftables.revert)?;
+    directory.text("certificate.json", &found.certificate.to_json()?)?;
+    Ok(())
+}

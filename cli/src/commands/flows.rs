@@ -1,0 +1,17 @@
+//! `watershed flows`: connections, one a line.
+
+use std::io::Write;
+
+use crate::args::FlowsArguments;
+use crate::failure::Failure;
+use crate::output::flows::Writer;
+use crate::pipeline;
+use crate::settings::Settings;
+
+/// Writes each connection when it is over.
+pub(crate) fn run(arguments: &FlowsArguments, settings: &Settings, out: &mut impl Write) -> Result<(), Failure> {
+    let mut writer = Writer::new(out, arguments.format, &settings.graph.internal);
+    let report = pipeline::collect(&arguments.capture.captures, settings, |batch| Ok(writer.write(&batch)?))?;
+    writer.finish()?;
+    pipeline::complete(&report)
+}

@@ -1,0 +1,12 @@
+//! How things are written: pure functions over the model's types.
+//!
+//! The types that are serialised here mirror the model's and are the formats' own, so that a change inside
+//! does not change a file that another program reads.
+
+pub(crate) mod edges;
+pub(crate) mod flows;
+pub(crate) mod json;
+pub(crate) mod summary;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod zeek;

@@ -1,0 +1,129 @@
+//! The head: what was read, how much of it was understood, what was lost.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use jiff::{SignedDuration, SignedDurationRound, Unit};
+use watershed_model::{Counters, Loss, SkipReason, Timestamp};
+
+use super::{Page, Summary, counted, length};
+use crate::output::text::{bytes, count, plain};
+
+pub(super) fn write<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
+    let counters = summary.graph.counters();
+    let names: Vec<_> = summary.captures.iter().map(|path| plain(&path.display().to_string()).into_owned()).collect();
+    let what = match names.as_slice() {
+        [one] if one == "-" => "standard input".to_owned(),
+        [one] => one.clone(),
+        [first, ..] => format!("{first} and {} more captures", names.len() - 1),
+        [] => String::new(),
+    };
+    writeln!(
+        page.out,
+        "{}  {}, {}{}",
+        page.style.bold(&what),
+        counted(counters.packets, "packet", "packets"),
+        bytes(counters.captured_bytes),
+        period(summary)
+    )?;
+    understood(page, counters)?;
+    lost(page, summary)
+}
+
+/// `, 2026-01-02 03:04:05 to 03:09:05 UTC (5m)`.
+fn period(summary: &Summary<'_>) -> String {
+    let period = summary.graph.period();
+    if summary.graph.counters().in_flows == 0 {
+        return String::new();
+    }
+    let (start, end) = (seconds(period.start), seconds(period.end));
+    // The day is said once where both ends are on it.
+    let end = match (start.split_once(' '), end.split_once(' ')) {
+        (Some((first, _)), Some((last, time))) if first == last => time.to_owned(),
+        _ => end,
+    };
+    format!(", {start} to {end} UTC ({})", lasting(period.end.since(period.start)))
+}
+
+/// `2026-01-02 03:04:05`.
+fn seconds(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ")
+}
+
+/// `2m 8s`, to the second; below a minute to the millisecond.
+fn lasting(duration: Duration) -> String {
+    let smallest = if duration < Duration::from_secs(60) { Unit::Millisecond } else { Unit::Second };
+    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    let rounded = signed.round(SignedDurationRound::new().smallest(smallest)).unwrap_or(signed);
+    format!("{rounded:#}")
+}
+
+/// How much was understood, and what the rest was.
+fn understood<W: Write>(page: &mut Page<'_, W>, counters: &Counters) -> io::Result<()> {
+    let share = counters.understood();
+    // Rounded down: 100 % means every packet.
+    let percent = format!("{} % understood", (share * 10_000.0).floor() / 100.0);
+    let percent = if share < 0.99 { page.style.alert(&percent) } else { page.style.good(&percent) };
+    let mut parts = vec![format!(
+        "{} in {}",
+        counted(counters.in_flows, "packet", "packets"),
+        counted(counters.flows_started, "connection", "connections")
+    )];
+    let skipped = |understood: bool| {
+        let reasons = SkipReason::ALL.into_iter().filter(move |reason| reason.understood() == understood);
+        let counts = reasons.map(|reason| (reason, counters.skipped_for(reason))).filter(|&(_, number)| number > 0);
+        counts.map(|(reason, number)| format!("{} {}", count(number), phrase(reason))).collect::<Vec<_>>()
+    };
+    parts.extend(skipped(true));
+    writeln!(page.out, "{percent}: {}", parts.join(", "))?;
+    let bad = skipped(false);
+    if !bad.is_empty() {
+        writeln!(page.out, "{} {}", page.style.alert("Not decoded:"), bad.join(", "))?;
+    }
+    let snapped = counters.snapped;
+    if snapped > 0 {
+        let share = snapped as f64 / counters.packets.max(1) as f64 * 100.0;
+        writeln!(page.out, "Cut short by the capture's snap length: {} ({share:.0} %)", counted(snapped, "packet", "packets"))?;
+    }
+    Ok(())
+}
+
+/// A reason for skipping, after a number of packets.
+const fn phrase(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::UnknownLinkType => "of an unknown link type",
+        SkipReason::LinkControl => "link control",
+        SkipReason::LinkEncrypted => "encrypted on the link",
+        SkipReason::Arp => "ARP",
+        SkipReason::NotIp => "not IP",
+        SkipReason::BadLinkHeader => "with a bad link header",
+        SkipReason::BadIpHeader => "with a bad IP header",
+        SkipReason::BadTransportHeader => "with a bad transport header",
+        SkipReason::TooDeep => "wrapped too deep",
+        SkipReason::FragmentWithoutFirst => "fragments without their first",
+    }
+}
+
+/// The loss ledger, and what could not be read.
+fn lost<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
+    let mut losses: BTreeMap<Loss, u64> = BTreeMap::new();
+    for entry in summary.graph.loss() {
+        *losses.entry(entry.loss).or_default() += entry.count;
+    }
+    // These packets are listed by reason already.
+    losses.remove(&Loss::NotDecoded);
+    // These captures are listed by name below.
+    losses.remove(&Loss::CaptureCut);
+    if !losses.is_empty() {
+        let lines: Vec<_> = losses.iter().map(|(loss, number)| format!("{} {}", count(*number), loss.describe())).collect();
+        writeln!(page.out, "{} {}", page.style.alert("Lost:"), lines.join(", "))?;
+    }
+    for problem in summary.problems {
+        writeln!(page.out, "{} {}", page.style.alert("Not read:"), plain(&problem.to_string()))?;
+    }
+    let hosts = length(summary.graph.nodes().count());
+    let edges = length(summary.graph.edges().count());
+    writeln!(page.out, "{} on {}", counted(hosts, "party", "parties"), counted(edges, "edge", "edges"))
+}

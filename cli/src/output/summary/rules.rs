@@ -1,0 +1,83 @@
+//! What would be allowed, and how sure that is.
+
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+use watershed_policy::{Rule, RuleSet, Service};
+
+use super::{Page, Summary, counted, length, service};
+use crate::output::table::{Table, number, text};
+use crate::output::text::count;
+
+/// Services with the rule that allows each: whom, and on what evidence.
+pub(super) fn services<W: Write>(page: &mut Page<'_, W>, rules: &RuleSet) -> io::Result<()> {
+    let mut sorted: Vec<&Rule> = rules.rules.iter().collect();
+    if sorted.is_empty() {
+        return Ok(());
+    }
+    sorted.sort_by_key(|rule| Reverse((rule.peers.len(), rule.subject.observed.answered)));
+    let mut table = Table::new(&[
+        text("server", usize::MAX),
+        text("service", 24),
+        number("clients"),
+        text("allowed", usize::MAX),
+        number("connections"),
+    ]);
+    for rule in sorted.iter().take(page.rows) {
+        let peers: Vec<_> = rule.peers.iter().map(|peer| peer.party.to_string()).collect();
+        table.row([
+            rule.subject.party.to_string(),
+            service_name(rule.service),
+            count(length(rule.peers.len())),
+            peers.join(", "),
+            count(rule.subject.observed.answered),
+        ]);
+    }
+    page.heading("SERVICES", "each allowed by one rule, to the clients that used it")?;
+    page.table(&table, sorted.len(), "rules.csv")
+}
+
+fn service_name(of: Service) -> String {
+    match of {
+        Service::Port { protocol, port } => service(protocol, port),
+        Service::Icmp { protocol, message_type } => service(protocol, message_type.into()),
+        Service::Protocol(protocol) => service(protocol, 0),
+    }
+}
+
+/// The certificate in words.
+pub(super) fn proof<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
+    let certificate = summary.certificate;
+    let rules = length(summary.rules.rules.len());
+    page.heading(
+        "RULES",
+        &format!("{} for nftables, read back from the text and proven", counted(rules, "rule", "rules")),
+    )?;
+    let style = page.style;
+    writeln!(
+        page.out,
+        "  {}  {} replayed: all allowed ({})",
+        style.good("✓"),
+        counted(certificate.edges_replayed, "edge", "edges"),
+        counted(certificate.tuples_observed, "address pair and service", "address pairs and services"),
+    )?;
+    writeln!(
+        page.out,
+        "  {}  {} tried that nobody was seen to make: all denied",
+        style.good("✓"),
+        counted(certificate.probes_denied, "connection", "connections"),
+    )?;
+    if certificate.tuples_unobserved > 0 {
+        let price = counted(certificate.tuples_unobserved, "connection", "connections");
+        writeln!(page.out, "  {}  {price} allowed without having been seen: parties with several addresses", style.alert("!"))?;
+    }
+    if certificate.tuples_not_replayed > 0 {
+        let left = counted(certificate.tuples_not_replayed, "address pair", "address pairs");
+        writeln!(page.out, "  {}  {left} not replayed: more than the limit", style.alert("!"))?;
+    }
+    if certificate.edges_held_back > 0 {
+        let left = counted(certificate.edges_held_back, "accepted edge", "accepted edges");
+        writeln!(page.out, "  {}  {left} that no rule can express", style.alert("!"))?;
+    }
+    Ok(())
+}

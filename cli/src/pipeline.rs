@@ -1,0 +1,130 @@
+//! Wiring: which ends the collector and the aggregator get, and on which threads they run.
+//!
+//! With one thread the collector hands each batch straight on. With two, the collector has its own and a
+//! bounded channel between. Batches are the same and arrive in the same order, so the output is the same.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::panic;
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::anyhow;
+use watershed_aggregator::source::{FlowSource as _, channel};
+use watershed_aggregator::store::{self, FlowStore as _};
+use watershed_aggregator::{Aggregator, InventoryConfig, inventory};
+use watershed_collector::sink::{Channel, FlowSink};
+use watershed_collector::source::{self, SourceConfig};
+use watershed_collector::{CollectorConfig, Report, SinkError};
+use watershed_model::{Batch, Loss, Snapshot, Timestamp};
+
+use crate::failure::Failure;
+use crate::progress::Watched;
+use crate::settings::Settings;
+
+/// Reads `captures` and hands every batch to `take`.
+///
+/// # Errors
+///
+/// A capture cannot be opened, or `take` fails. What cannot be read within a capture is in the report.
+pub(crate) fn collect(
+    captures: &[PathBuf],
+    settings: &Settings,
+    take: impl FnMut(Batch) -> anyhow::Result<()>,
+) -> Result<Report, Failure> {
+    let mut source = Watched::new(source::open(&SourceConfig { captures: captures.to_vec() })?);
+    let config = collector_config(settings);
+    Ok(if settings.threads < 2 {
+        on_one_thread(&mut source, &config, take)
+    } else {
+        on_two_threads(&mut source, &config, take)
+    }?)
+}
+
+/// Reads `captures` into edges; `tap` sees every batch first.
+pub(crate) fn aggregate(
+    captures: &[PathBuf],
+    settings: &Settings,
+    mut tap: impl FnMut(&Batch) -> anyhow::Result<()>,
+) -> Result<(Snapshot, Report), Failure> {
+    let inventory = InventoryConfig { file: settings.inventory.clone() };
+    let inventory = inventory::open(&inventory).map_err(Failure::usage)?;
+    let store = store::open(&settings.store)?;
+    let mut aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
+    let mut last = (CollectorConfig::default().agent, Timestamp::default());
+    let report = collect(captures, settings, |batch| {
+        tap(&batch)?;
+        last = (batch.agent.clone(), batch.now);
+        Ok(aggregator.ingest(batch)?)
+    })?;
+    if !report.problems.is_empty() {
+        let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
+        aggregator.note(&last.0, last.1, Loss::CaptureCut, cut);
+    }
+    Ok((aggregator.finish()?.snapshot(None)?, report))
+}
+
+/// The failure that a report's problems amount to, once everything that was readable is out.
+pub(crate) fn complete(report: &Report) -> Result<(), Failure> {
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+    Err(Failure::Work(anyhow!(problems.join("\n"))))
+}
+
+fn collector_config(settings: &Settings) -> CollectorConfig {
+    let mut config = CollectorConfig { flow: settings.flow.clone(), ..CollectorConfig::default() };
+    // Random, so that nobody can craft traffic that collides; no output depends on it.
+    config.flow.hash_key = RandomState::new().build_hasher().finish();
+    config
+}
+
+fn on_one_thread(
+    source: &mut Watched,
+    config: &CollectorConfig,
+    take: impl FnMut(Batch) -> anyhow::Result<()>,
+) -> anyhow::Result<Report> {
+    let mut sink = Direct { take, failure: None };
+    let report = watershed_collector::run(source, &mut sink, config, |_| ());
+    // The sink's own failure says more than that the sink is gone.
+    sink.failure.map_or(Ok(()), Err)?;
+    Ok(report?)
+}
+
+fn on_two_threads(
+    source: &mut Watched,
+    config: &CollectorConfig,
+    mut take: impl FnMut(Batch) -> anyhow::Result<()>,
+) -> anyhow::Result<Report> {
+    thread::scope(|scope| {
+        let (sender, mut batches) = channel();
+        let collector =
+            scope.spawn(move || watershed_collector::run(source, &mut Channel(sender), config, |_| ()));
+        let taken = (|| {
+            while let Some(batch) = batches.next()? {
+                take(batch)?;
+            }
+            anyhow::Ok(())
+        })();
+        // Where taking failed, this lets the collector's next send fail too.
+        drop(batches);
+        let report = collector.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        taken?;
+        Ok(report?)
+    })
+}
+
+/// Hands each batch on at once.
+struct Direct<F> {
+    take: F,
+    failure: Option<anyhow::Error>,
+}
+
+impl<F: FnMut(Batch) -> anyhow::Result<()>> FlowSink for Direct<F> {
+    fn send(&mut self, batch: Batch) -> Result<(), SinkError> {
+        (self.take)(batch).map_err(|failure| {
+            self.failure = Some(failure);
+            SinkError::Gone
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! 802.11: from a data frame to the IP packet in it.
+
+use watershed_model::SkipReason;
+
+use super::bytes::{after, be16};
+use super::{End, Step, Walk};
+
+const CUT: SkipReason = SkipReason::BadLinkHeader;
+
+impl<'a> Walk<'_, 'a> {
+    /// An 802.11 frame (IEEE 802.11 section 9.2); only unencrypted data frames hold IP.
+    pub(super) fn wifi(&mut self, data: &'a [u8]) -> Step {
+        const DATA: u8 = 2;
+        let [control, flags, ..] = *data else { return Err(CUT) };
+        let (version, kind, subtype) = (control & 0x03, (control >> 2) & 0x03, control >> 4);
+        if version != 0 {
+            return Err(CUT);
+        }
+        // Subtypes with bit 2 set are announcements without data.
+        if kind != DATA || subtype & 0x4 != 0 {
+            return Err(SkipReason::LinkControl);
+        }
+        if flags & 0x40 != 0 {
+            return Err(SkipReason::LinkEncrypted);
+        }
+        let between_stations = flags & 0x03 == 0x03;
+        let mut header = if between_stations { 30 } else { 24 };
+        let mut aggregated = false;
+        if subtype & 0x8 != 0 {
+            aggregated = data.get(header).ok_or(CUT)? & 0x80 != 0;
+            header += 2;
+            // The order flag of a QoS frame announces an HT control field.
+            header += if flags & 0x80 != 0 { 4 } else { 0 };
+        }
+        let payload = after(data, header).ok_or(CUT)?;
+        if aggregated { self.aggregated(payload) } else { self.llc(payload) }
+    }
+
+    /// An A-MSDU: several frames in one, each padded to four octets.
+    fn aggregated(&mut self, mut data: &'a [u8]) -> Step {
+        let mut step = Err(CUT);
+        // A frame's flows must fit beside the batch's others, so no more than two are read.
+        for _ in 0..2 {
+            let Some(length) = be16(data, 12).map(usize::from) else { break };
+            let Some(payload) = data.get(14..).map(|d| &d[..length.min(d.len())]) else { break };
+            let this = self.llc(payload);
+            if !matches!(step, Ok(End::Flow)) {
+                step = this;
+            }
+            let Some(rest) = data.get((14 + length).next_multiple_of(4)..) else { break };
+            data = rest;
+        }
+        step
+    }
+}

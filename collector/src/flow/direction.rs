@@ -1,0 +1,130 @@
+//! Who is the client.
+
+use watershed_model::{Evidence, Protocol, TcpFlags};
+
+use super::entry::Entry;
+use super::key::FlowKey;
+use crate::decode::{Segment, Transport};
+
+/// SCTP chunk types (RFC 9260 section 3.2).
+pub(super) mod chunk {
+    pub(crate) const INIT: u8 = 1;
+    pub(crate) const INIT_ACK: u8 = 2;
+    pub(crate) const ABORT: u8 = 6;
+}
+
+/// Whether the sender of a flow's first packet is its client.
+///
+/// 1. TCP with SYN: yes; with SYN and ACK: no. SCTP with INIT: yes; with INIT ACK: no.
+/// 2. ICMP: a reply's sender is not, unless nobody asked (it went to a group).
+/// 3. Sent to a group: yes, for nobody answers as the group.
+/// 4. From a well-known service port to one that is not: no.
+/// 5. Otherwise yes.
+pub(super) fn first_sender_is_client(segment: &Segment<'_>) -> bool {
+    let (source, destination) = (segment.key.port(segment.from_low), segment.key.port(!segment.from_low));
+    match segment.transport {
+        Transport::Tcp { flags, .. } if flags.contains(TcpFlags::SYN) => return !flags.contains(TcpFlags::ACK),
+        Transport::Sctp { first_chunk: chunk::INIT } => return true,
+        Transport::Sctp { first_chunk: chunk::INIT_ACK } => return false,
+        Transport::IcmpError { .. } => return true,
+        _ => {}
+    }
+    let to_group = segment.key.is_group(!segment.from_low);
+    if segment.key.protocol().is_icmp() {
+        return to_group || !is_icmp_reply(segment.key.protocol(), source);
+    }
+    to_group || !(is_service_port(source) && !is_service_port(destination))
+}
+
+/// ICMP types that answer another.
+fn is_icmp_reply(protocol: Protocol, kind: u16) -> bool {
+    match protocol {
+        Protocol::ICMP => matches!(kind, 0 | 14 | 16 | 18),
+        _ => matches!(kind, 129 | 136 | 140 | 145),
+    }
+}
+
+/// Ports that services listen on and clients are not given.
+///
+/// System ports (RFC 6335) but those of DHCP's clients, and user ports of services that are met in most
+/// networks. Linux gives clients ports from 32768 on, the IANA from 49152; none above 32767 is listed.
+pub(super) fn is_service_port(port: u16) -> bool {
+    const DHCP_CLIENTS: [u16; 2] = [68, 546];
+    const SERVICES: [u16; 62] = [
+        1080, 1194, 1433, 1434, 1521, 1645, 1646, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 2152, 2181, 2375,
+        2376, 2379, 2380, 3000, 3128, 3268, 3269, 3306, 3389, 3478, 3544, 4222, 4317, 4318, 4369, 4789, 5060,
+        5061, 5222, 5353, 5355, 5432, 5601, 5671, 5672, 5900, 5985, 5986, 6081, 6379, 6443, 8080, 8086, 8123,
+        8443, 8472, 8883, 9042, 9090, 9092, 9100, 9200, 9300, 11211, 27017,
+    ];
+    match port {
+        1..1024 => !DHCP_CLIENTS.contains(&port),
+        _ => SERVICES.binary_search(&port).is_ok(),
+    }
+}
+
+/// Settles the direction of a connection that is about to be reported, and says why in its evidence.
+///
+/// 1. A handshake settles it: who sent the SYN or INIT is the client.
+/// 2. Else what an application said: who sent a TLS or QUIC ClientHello, an HTTP request or a DNS query.
+/// 3. Else it stays as it began: see [`first_sender_is_client`].
+///
+/// `spoke` is what speaks for the key's low and high end as an application's client.
+pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2]) {
+    let [low, high] = spoke;
+    let shook_hands = entry.evidence.intersects(Evidence::HANDSHAKES);
+    if low.is_empty() != high.is_empty() && high.is_empty() != entry.low_is_originator && !shook_hands {
+        turn(entry);
+    }
+    let (client, server) = if entry.low_is_originator { (low, high) } else { (high, low) };
+    entry.evidence |= client;
+    if !server.is_empty() {
+        entry.evidence |= Evidence::CONTRADICTED;
+    }
+    note_ports(entry);
+    if !entry.turned {
+        entry.evidence |= Evidence::FIRST_PACKET;
+    }
+    if entry.sides[1].packets > 0 {
+        entry.evidence |= Evidence::SERVER_REPLIED;
+    }
+}
+
+/// Swaps originator and responder.
+pub(super) fn turn(entry: &mut Entry) {
+    entry.low_is_originator = !entry.low_is_originator;
+    entry.sides.swap(0, 1);
+    entry.turned = !entry.turned;
+    entry.history = entry.history.turned();
+}
+
+fn note_ports(entry: &mut Entry) {
+    let key: &FlowKey = &entry.key;
+    if !key.protocol().has_ports() {
+        return;
+    }
+    let client = is_service_port(key.port(entry.low_is_originator));
+    let server = is_service_port(key.port(!entry.low_is_originator));
+    match (client, server) {
+        (false, true) => entry.evidence |= Evidence::WELL_KNOWN_PORT,
+        (true, false) => entry.evidence |= Evidence::CONTRADICTED,
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_ports_are_sorted_and_below_the_ephemeral_ranges() {
+        let listed: Vec<u16> = (1024..=u16::MAX).filter(|&port| is_service_port(port)).collect();
+        assert_eq!(listed.len(), 62, "a list out of order hides ports from the binary search");
+        assert!(listed.iter().all(|&port| port < 32768));
+    }
+
+    #[test]
+    fn dhcp_clients_are_clients() {
+        assert!(!is_service_port(68) && is_service_port(67));
+        assert!(!is_service_port(546) && is_service_port(547));
+    }
+}

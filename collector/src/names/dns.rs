@@ -1,0 +1,296 @@
+//! Names and addresses in a DNS message (RFC 1035); also multicast DNS (RFC 6762) and LLMNR (RFC 4795).
+
+use std::net::IpAddr;
+
+use super::MAX_HOST_NAME;
+
+const HEADER: usize = 12;
+const TYPE_A: u16 = 1;
+const TYPE_CNAME: u16 = 5;
+const TYPE_AAAA: u16 = 28;
+const CLASS_IN: u16 = 1;
+/// Multicast DNS uses the class's top bit for "flush" and "unicast wanted".
+const CLASS_MASK: u16 = 0x7FFF;
+
+/// Records read of one section: 4096 octets, the usual limit of a response over UDP, hold 255 addresses.
+pub const MAX_RECORDS: usize = 512;
+
+/// Aliases followed from a name; resolvers give up after 8 to 16.
+pub const MAX_ALIASES: usize = 16;
+
+/// A DNS message whose header and first question are sound.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    /// Where the first question's name starts, when there is a question.
+    question: Option<usize>,
+    /// Where the answers start.
+    answers: usize,
+    counts: [u16; 4],
+}
+
+/// An address that a response gave to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The address.
+    pub address: IpAddr,
+    /// The smallest time to live along the chain of aliases, in seconds.
+    pub ttl: u32,
+}
+
+impl<'a> Message<'a> {
+    /// Reads the header and the questions of a message: a UDP payload, or what follows the length over TCP.
+    ///
+    /// `None`: it is no query or response, or is cut within the questions.
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let header = bytes.first_chunk::<HEADER>()?;
+        let opcode = (header[2] >> 3) & 0x0F;
+        if opcode != 0 {
+            return None;
+        }
+        let counts = [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+        let mut at = HEADER;
+        for _ in 0..counts[0] {
+            at = skip_name(bytes, at)?;
+            bytes.get(at..at + 4)?;
+            at += 4;
+        }
+        let question = (counts[0] > 0).then_some(HEADER);
+        let message = Self { bytes, question, answers: at, counts };
+        let sound = question.is_none_or(|at| Labels::new(bytes, at).all(|label| label.is_ok()));
+        sound.then_some(message)
+    }
+
+    /// Whether it is a response, as opposed to a query.
+    #[must_use]
+    pub const fn is_response(&self) -> bool {
+        self.bytes[2] & 0x80 != 0
+    }
+
+    /// The first question's name: lower case, no final dot (the root is `.`), octets that do not print
+    /// as `\DDD` (RFC 1035 section 5.1).
+    #[must_use]
+    pub fn question(&self) -> Option<Box<str>> {
+        text(self.bytes, self.question?)
+    }
+
+    /// The addresses that the answers give to the first question's name, through aliases.
+    pub fn answers(&self) -> impl Iterator<Item = Answer> {
+        let mut aliases = [(0, 0); MAX_ALIASES + 1];
+        let known = self.aliases(&mut aliases);
+        self.records(self.counts[1]).filter_map(move |record| {
+            let address = record.address()?;
+            let mut names = aliases[..known].iter();
+            let &(_, ttl) = names.find(|&&(name, _)| same_name(self.bytes, name, record.owner))?;
+            Some(Answer { address, ttl: ttl.min(record.ttl) })
+        })
+    }
+
+    /// The addresses in a message without a question, as multicast DNS announces them: name and address.
+    ///
+    /// Answers and additional records count; a time to live of 0 takes an announcement back and does not.
+    pub fn announcements(&self) -> impl Iterator<Item = (Box<str>, Answer)> {
+        let records = self.counts[1..].iter().fold(0_u16, |sum, &count| sum.saturating_add(count));
+        let records = if self.question.is_none() { records } else { 0 };
+        self.records(records).filter_map(|record| {
+            let answer = Answer { address: record.address()?, ttl: record.ttl };
+            (answer.ttl > 0).then_some((text(self.bytes, record.owner)?, answer))
+        })
+    }
+
+    /// Whether the answers are more than are read.
+    #[must_use]
+    pub const fn limited(&self) -> bool {
+        self.is_response() && self.counts[1] as usize > MAX_RECORDS
+    }
+
+    /// Fills in the question's name and the names it is an alias of, each with the smallest time to live
+    /// on the way there, and tells how many these are.
+    fn aliases(&self, aliases: &mut [(usize, u32); MAX_ALIASES + 1]) -> usize {
+        let Some(mut name) = self.question.filter(|_| self.no_error()) else {
+            return 0;
+        };
+        let mut ttl = u32::MAX;
+        for (known, slot) in aliases.iter_mut().enumerate() {
+            *slot = (name, ttl);
+            let mut records = self.records(self.counts[1]);
+            let alias = records.find(|r| r.kind == TYPE_CNAME && same_name(self.bytes, name, r.owner));
+            let Some(alias) = alias else {
+                return known + 1;
+            };
+            name = alias.data_at;
+            ttl = ttl.min(alias.ttl);
+        }
+        aliases.len()
+    }
+
+    const fn no_error(&self) -> bool {
+        self.bytes[3] & 0x0F == 0
+    }
+
+    fn records(&self, count: u16) -> impl Iterator<Item = Record<'a>> {
+        let (bytes, mut at) = (self.bytes, self.answers);
+        let mut left = usize::from(count).min(MAX_RECORDS);
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let record = Record::parse(bytes, at);
+            match &record {
+                Some(record) => at = record.data_at + record.data.len(),
+                None => left = 0,
+            }
+            record
+        })
+    }
+}
+
+struct Record<'a> {
+    owner: usize,
+    kind: u16,
+    class: u16,
+    /// Seconds.
+    ttl: u32,
+    data_at: usize,
+    data: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    fn parse(bytes: &'a [u8], owner: usize) -> Option<Self> {
+        let fixed_at = skip_name(bytes, owner)?;
+        let fixed: [u8; 10] = *bytes.get(fixed_at..)?.first_chunk()?;
+        let [k0, k1, c0, c1, t0, t1, t2, t3, l0, l1] = fixed;
+        let (data_at, length) = (fixed_at + fixed.len(), usize::from(u16::from_be_bytes([l0, l1])));
+        let ttl = u32::from_be_bytes([t0, t1, t2, t3]);
+        Some(Self {
+            owner,
+            kind: u16::from_be_bytes([k0, k1]),
+            class: u16::from_be_bytes([c0, c1]) & CLASS_MASK,
+            // RFC 2181 section 8: with the top bit set it is zero.
+            ttl: if ttl > i32::MAX.cast_unsigned() { 0 } else { ttl },
+            data_at,
+            data: bytes.get(data_at..data_at + length)?,
+        })
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        match (self.class, self.kind) {
+            (CLASS_IN, TYPE_A) => Some(IpAddr::from(<[u8; 4]>::try_from(self.data).ok()?)),
+            (CLASS_IN, TYPE_AAAA) => Some(IpAddr::from(<[u8; 16]>::try_from(self.data).ok()?)),
+            _ => None,
+        }
+    }
+}
+
+/// A name that is cut short, too long, or whose pointers do not lead backwards.
+#[derive(Debug, PartialEq, Eq)]
+struct BadName;
+
+/// The labels of a name, through compression pointers.
+///
+/// Each pointer must lead before the place that it was reached from, so that following them ends.
+struct Labels<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    floor: usize,
+    /// Octets that the name would take uncompressed.
+    length: usize,
+    done: bool,
+}
+
+impl<'a> Labels<'a> {
+    const fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, floor: at, length: 1, done: false }
+    }
+
+    fn next_label(&mut self) -> Result<Option<&'a [u8]>, BadName> {
+        loop {
+            let &first = self.bytes.get(self.at).ok_or(BadName)?;
+            match first {
+                0 => return Ok(None),
+                1..=63 => {
+                    let (start, length) = (self.at + 1, usize::from(first));
+                    let label = self.bytes.get(start..start + length).ok_or(BadName)?;
+                    self.at = start + length;
+                    self.length += 1 + length;
+                    return if self.length > MAX_HOST_NAME { Err(BadName) } else { Ok(Some(label)) };
+                }
+                0xC0..=0xFF => {
+                    let &low = self.bytes.get(self.at + 1).ok_or(BadName)?;
+                    let target = usize::from(u16::from_be_bytes([first & 0x3F, low]));
+                    if target >= self.floor {
+                        return Err(BadName);
+                    }
+                    (self.at, self.floor) = (target, target);
+                }
+                _ => return Err(BadName),
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = Result<&'a [u8], BadName>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let label = self.next_label().transpose();
+        self.done = !matches!(label, Some(Ok(_)));
+        label
+    }
+}
+
+/// Where the bytes of the name at `at` end, without following its pointer.
+fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *bytes.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..=63 => at += 1 + usize::from(length),
+            0xC0..=0xFF => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
+/// Whether two names are the same without regard to ASCII case (RFC 4343).
+fn same_name(bytes: &[u8], a: usize, b: usize) -> bool {
+    if a == b {
+        return true;
+    }
+    let (mut a, mut b) = (Labels::new(bytes, a), Labels::new(bytes, b));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(Ok(one)), Some(Ok(other))) if one.eq_ignore_ascii_case(other) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The name at `at` as text.
+fn text(bytes: &[u8], at: usize) -> Option<Box<str>> {
+    let mut text = String::new();
+    for label in Labels::new(bytes, at) {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        for &byte in label.ok()? {
+            match byte {
+                b'.' | b'\\' => text.extend(['\\', char::from(byte)]),
+                0x21..=0x7E => text.push(char::from(byte.to_ascii_lowercase())),
+                _ => {
+                    let digit = |n: u8| char::from(b'0' + n % 10);
+                    text.extend(['\\', digit(byte / 100), digit(byte / 10), digit(byte)]);
+                }
+            }
+        }
+    }
+    if text.is_empty() {
+        text.push('.');
+    }
+    Some(text.into_boxed_str())
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,171 @@
+//! The collector's data path, top to bottom.
+
+use watershed_model::{Batch, Counters, SkipReason, Timestamp};
+
+use crate::config::CollectorConfig;
+use crate::decode::{Datagram, Decoded, Decoder, Segments};
+use crate::error::{CollectorError, SourceError};
+use crate::flow::FlowTable;
+use crate::sink::FlowSink;
+use crate::source::{Packet, PacketBatch, PacketSource};
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was counted; balanced, since the run is over.
+    pub counters: Counters,
+    /// What could not be read. Everything that could be was kept.
+    pub problems: Vec<SourceError>,
+}
+
+/// Collects until the source ends. `observe` is told the counters after every batch of packets.
+///
+/// # Errors
+///
+/// The sink takes no more batches. What a source cannot read is no error but in [`Report::problems`].
+pub fn run(
+    source: &mut impl PacketSource,
+    sink: &mut impl FlowSink,
+    config: &CollectorConfig,
+    mut observe: impl FnMut(&Counters),
+) -> Result<Report, CollectorError> {
+    let mut collector = Collector::new(config);
+    let mut problems = Vec::new();
+    loop {
+        {
+            // Read: as many packets as are at hand.
+            let mut packets = PacketBatch::new();
+            match source.fill(&mut packets) {
+                Ok(()) if packets.is_empty() => break,
+                Ok(()) => {}
+                Err(problem) => problems.push(problem),
+            }
+            // Decode and follow: into the flows that the packets belong to.
+            collector.take(&packets);
+        }
+        // Ship: records of connections that ended.
+        collector.counters.kernel_dropped = source.kernel_dropped();
+        collector.ship(sink, config.batch_records)?;
+        observe(&collector.counters);
+    }
+    // End: what still waits for fragments or packets is all there will be.
+    collector.finish();
+    collector.ship(sink, 1)?;
+    // Even a run without a record tells its counters.
+    collector.ship(sink, 0)?;
+    Ok(Report { counters: collector.counters, problems })
+}
+
+struct Collector<'c> {
+    config: &'c CollectorConfig,
+    decoder: Decoder,
+    flows: FlowTable,
+    counters: Counters,
+    sequence: u64,
+    now: Timestamp,
+}
+
+impl<'c> Collector<'c> {
+    fn new(config: &'c CollectorConfig) -> Self {
+        Self {
+            config,
+            decoder: Decoder::new(&config.decode),
+            flows: FlowTable::new(config.flow.clone()),
+            counters: Counters::default(),
+            sequence: 0,
+            now: Timestamp::MIN,
+        }
+    }
+
+    /// Decodes packets together, then follows their flows together.
+    fn take(&mut self, packets: &[Packet<'_>]) {
+        let mut segments = Segments::default();
+        for packet in packets {
+            if segments.is_full() {
+                self.follow(&mut segments);
+            }
+            self.now = self.now.max(packet.time);
+            self.counters.packets += 1;
+            self.counters.captured_bytes += packet.data.len() as u64;
+            self.counters.snapped += u64::from(packet.data.len() < packet.wire_length as usize);
+            match self.decoder.decode(packet, &mut segments) {
+                Decoded::InFlow => self.counters.in_flows += 1,
+                Decoded::Skipped(reason) => self.counters.skip(reason),
+                Decoded::Held => self.give_up_fragments(packet.time, &mut segments),
+                Decoded::Whole(datagram) => {
+                    self.follow(&mut segments);
+                    self.take_datagram(*datagram);
+                }
+            }
+        }
+        self.follow(&mut segments);
+    }
+
+    fn follow(&mut self, segments: &mut Segments<'_>) {
+        self.flows.observe(segments);
+        segments.clear();
+    }
+
+    /// A datagram made of fragments counts as many packets as carried it, and follows on its own, since it
+    /// owns its bytes. It may be the last fragment of another that it carries.
+    fn take_datagram(&mut self, datagram: Datagram) {
+        let mut next = Some(Box::new(datagram));
+        while let Some(datagram) = next.take() {
+            self.counters.reassembled += 1;
+            let mut segments = Segments::default();
+            match self.decoder.decode_datagram(&datagram, &mut segments) {
+                Decoded::InFlow => self.counters.in_flows += datagram.frames,
+                Decoded::Skipped(reason) => self.counters.skipped[reason as usize] += datagram.frames,
+                Decoded::Held => {}
+                Decoded::Whole(inner) => next = Some(inner),
+            }
+            self.flows.observe(&segments);
+        }
+    }
+
+    /// Fragments that waited too long: the datagram's first fragment still tells its flow.
+    fn give_up_fragments(&mut self, now: Timestamp, segments: &mut Segments<'_>) {
+        while let Some(given_up) = self.decoder.give_up(now) {
+            match (given_up.partial, given_up.refused) {
+                (Some(datagram), _) => {
+                    self.follow(segments);
+                    self.take_datagram(*datagram);
+                }
+                (None, Some(limit)) => self.counters.refused[limit as usize] += given_up.frames,
+                (None, None) => {
+                    let skipped = SkipReason::FragmentWithoutFirst as usize;
+                    self.counters.skipped[skipped] += given_up.frames;
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.give_up_fragments(Timestamp::MAX, &mut Segments::default());
+        self.flows.finish();
+    }
+
+    /// Ships batches while there are at least `at_least` records.
+    fn ship(&mut self, sink: &mut impl FlowSink, at_least: usize) -> Result<(), CollectorError> {
+        if self.flows.records() < at_least {
+            return Ok(());
+        }
+        self.counters.flows_started = self.flows.started();
+        self.counters.flows_evicted = self.flows.evicted();
+        let records = self.flows.take_records();
+        let names = self.flows.take_names();
+        self.counters.records += records.len() as u64;
+        self.counters.names += names.len() as u64;
+        let batch = Batch {
+            agent: self.config.agent.clone(),
+            started: self.config.started,
+            sequence: self.sequence,
+            now: self.now,
+            records,
+            names,
+            counters: self.counters.clone(),
+        };
+        self.sequence += 1;
+        Ok(sink.send(batch)?)
+    }
+}

@@ -1,0 +1,239 @@
+//! The graph itself: built once from a snapshot, then only read.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
+use watershed_model::{Counters, Edge, KnownName, LossEntry, Party, Protocol, Snapshot, TimeRange};
+
+use crate::roles::{self, Role, SharedService};
+use crate::scan::{self, Scan};
+use crate::verdict::{Verdict, verdict};
+use crate::{Exposure, GraphConfig, Scope, exposure, tiers};
+
+/// Who depends on whom in one period.
+///
+/// Nodes are parties, edges are services used; there are as many edges between two nodes as services.
+/// It borrows the snapshot, whose edges are large and many.
+#[derive(Debug)]
+pub struct Graph<'a> {
+    snapshot: &'a Snapshot,
+    inner: Inner<'a>,
+    shared: Vec<SharedService>,
+    exposed: Vec<Exposure>,
+    egress: Vec<Exposure>,
+    scans: Vec<Scan>,
+}
+
+/// Nodes in order of their parties, edges in order of their keys.
+pub(crate) type Inner<'a> = DiGraph<Node, Link<'a>>;
+
+/// An edge and what it is good for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link<'a> {
+    pub(crate) edge: &'a Edge,
+    pub(crate) verdict: Verdict,
+}
+
+/// A party and what it does. Roles count accepted edges only: being scanned makes nobody a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Who it is.
+    pub party: Party,
+    /// What to call it: the party's display, with `#2`, `#3` ... where several would look alike.
+    pub id: String,
+    /// The addresses seen.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The names that DNS answers gave to these addresses.
+    pub names: BTreeSet<Box<str>>,
+    /// Where it lies.
+    pub scope: Scope,
+    /// What it does.
+    pub role: Role,
+    /// How many nodes use it.
+    pub dependants: usize,
+    /// How many nodes it uses.
+    pub dependencies: usize,
+    /// How many steps below the topmost client it is, by the longest way; a cycle is one step.
+    pub tier: usize,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of a snapshot. Takes time in proportion to its edges and their addresses.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot, config: &GraphConfig) -> Self {
+        let mut edges: Vec<&Edge> = snapshot.edges.iter().collect();
+        edges.sort_by(|a, b| a.key.cmp(&b.key));
+
+        let mut verdicts = verdicts(&edges);
+        let scanners = scan::judge(&edges, &mut verdicts, config);
+        let scans = scan::ledger(&edges, &verdicts, &scanners);
+
+        let mut inner = assemble(&edges, &verdicts);
+        describe_nodes(&mut inner, &snapshot.names, config);
+        roles::assign(&mut inner);
+        tiers::assign(&mut inner);
+
+        let shared = roles::shared_services(&inner, config);
+        let (exposed, egress) = (exposure::exposed(&inner), exposure::egress(&inner));
+        Self { snapshot, inner, shared, exposed, egress, scans }
+    }
+
+    /// Edges that may become rules, in order of their keys.
+    pub fn accepted(&self) -> impl Iterator<Item = &Edge> {
+        self.inner.edge_weights().filter(|link| link.verdict == Verdict::Accepted).map(|link| link.edge)
+    }
+
+    /// All edges with their verdicts, in order of their keys.
+    pub fn edges(&self) -> impl Iterator<Item = (&Edge, &Verdict)> {
+        self.inner.edge_weights().map(|link| (link.edge, &link.verdict))
+    }
+
+    /// All nodes, in order of their parties.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.inner.node_weights()
+    }
+
+    /// What many depend on, most dependants first.
+    #[must_use]
+    pub fn shared_services(&self) -> &[SharedService] {
+        &self.shared
+    }
+
+    /// Internal parties that answered public ones, in order.
+    #[must_use]
+    pub fn exposed(&self) -> &[Exposure] {
+        &self.exposed
+    }
+
+    /// Internal parties that use public ones, in order.
+    #[must_use]
+    pub fn egress(&self) -> &[Exposure] {
+        &self.egress
+    }
+
+    /// The scan ledger: who tried what in vain, in order of source and protocol.
+    #[must_use]
+    pub fn scans(&self) -> &[Scan] {
+        &self.scans
+    }
+
+    /// The period that the graph is about.
+    #[must_use]
+    pub const fn period(&self) -> TimeRange {
+        self.snapshot.period
+    }
+
+    /// What was lost in this period, in order.
+    #[must_use]
+    pub fn loss(&self) -> &[LossEntry] {
+        &self.snapshot.loss
+    }
+
+    /// What the collectors counted in this period.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.snapshot.counters
+    }
+
+    /// All edges with the indices of client and server among [`Graph::nodes`], in order of their keys.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (usize, usize, &Link<'a>)> {
+        self.inner.edge_references().map(|r| (r.source().index(), r.target().index(), r.weight()))
+    }
+}
+
+/// The verdict on each of the sorted edges.
+fn verdicts(edges: &[&Edge]) -> Vec<Verdict> {
+    let same = |a: &&Edge, b: &&Edge| ends(a) == ends(b);
+    let mirrors: HashMap<_, _> = edges.chunk_by(same).map(|between| (ends(between[0]), between)).collect();
+    edges
+        .iter()
+        .map(|edge| {
+            let (client, server, protocol) = ends(edge);
+            verdict(edge, mirrors.get(&(server, client, protocol)).copied().unwrap_or_default())
+        })
+        .collect()
+}
+
+fn ends(edge: &Edge) -> (&Party, &Party, Protocol) {
+    (&edge.key.client, &edge.key.server, edge.key.protocol)
+}
+
+/// Nodes with their addresses and edges with their verdicts; both arrive sorted and stay so.
+fn assemble<'a>(edges: &[&'a Edge], verdicts: &[Verdict]) -> Inner<'a> {
+    let mut addresses: HashMap<&Party, BTreeSet<IpAddr>> = HashMap::new();
+    for edge in edges {
+        addresses.entry(&edge.key.client).or_default().extend(&edge.client_addresses);
+        addresses.entry(&edge.key.server).or_default().extend(&edge.server_addresses);
+    }
+    let mut parties: Vec<_> = addresses.into_iter().collect();
+    parties.sort_unstable();
+
+    let mut inner = Inner::with_capacity(parties.len(), edges.len());
+    let mut indices: HashMap<&Party, NodeIndex> = HashMap::with_capacity(parties.len());
+    for (party, mut addresses) in parties {
+        if let Party::Address(address) = party {
+            addresses.insert(*address);
+        }
+        indices.insert(party, inner.add_node(Node::new(party.clone(), addresses)));
+    }
+    for (&edge, &verdict) in edges.iter().zip(verdicts) {
+        inner.add_edge(indices[&edge.key.client], indices[&edge.key.server], Link { edge, verdict });
+    }
+    inner
+}
+
+impl Node {
+    fn new(party: Party, addresses: BTreeSet<IpAddr>) -> Self {
+        Self {
+            id: party.to_string(),
+            party,
+            addresses,
+            names: BTreeSet::new(),
+            scope: Scope::Internal,
+            role: Role::Bystander,
+            dependants: 0,
+            dependencies: 0,
+            tier: 0,
+        }
+    }
+}
+
+/// Scopes, names and unique ids.
+fn describe_nodes(inner: &mut Inner<'_>, names: &[KnownName], config: &GraphConfig) {
+    let mut by_address: HashMap<IpAddr, Vec<&str>> = HashMap::new();
+    for known in names {
+        by_address.entry(known.address).or_default().push(&known.name);
+    }
+    let mut ids = UniqueIds::default();
+    for node in inner.node_weights_mut() {
+        node.scope = Scope::of(&node.party, node.addresses.iter(), config);
+        let known = node.addresses.iter().filter_map(|address| by_address.get(address)).flatten();
+        node.names = known.map(|&name| name.into()).collect();
+        node.id = ids.unique(std::mem::take(&mut node.id), '#');
+    }
+}
+
+/// Makes strings unique by numbering those that look alike.
+#[derive(Default)]
+pub(crate) struct UniqueIds {
+    given: HashSet<String>,
+    doubles: HashMap<String, usize>,
+}
+
+impl UniqueIds {
+    /// `id`; where that is given out, `id`, `separator` and the next number from 2 on.
+    pub(crate) fn unique(&mut self, id: String, separator: char) -> String {
+        let mut candidate = id.clone();
+        while !self.given.insert(candidate.clone()) {
+            let number = self.doubles.entry(id.clone()).or_insert(1);
+            *number += 1;
+            candidate = format!("{id}{separator}{number}");
+        }
+        candidate
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! What can go wrong between edges and a proven export.
+
+use watershed_model::EdgeKey;
+
+use crate::proof::Refutation;
+
+/// Why there is no rule set or no export.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An edge was handed in as accepted that no server ever answered.
+    #[error("making rules: edge {edge} was never answered and may not become a rule; pass it as held back")]
+    Unanswered {
+        /// The edge.
+        edge: Box<EdgeKey>,
+    },
+    /// A ruleset holds something that this reader does not know, so nothing can be said about it.
+    #[error("reading {file}:{line}:{column}: found {found}, expected {expected}")]
+    Read {
+        /// Name of the text, as given by the caller.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// Column in characters, from 1.
+        column: u32,
+        /// The token at that place.
+        found: String,
+        /// What would have been understood there.
+        expected: String,
+    },
+    /// The exported text does not do what was observed; it must not be used.
+    #[error("proving the export: {0}; do not load it, the exporter is at fault")]
+    Refuted(Box<Refutation>),
+    /// A value could not be written as JSON.
+    #[error("writing rules as json: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A value could not be written as CSV.
+    #[error("writing rules as csv: {0}")]
+    Csv(#[from] csv::Error),
+}

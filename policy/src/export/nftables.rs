@@ -1,0 +1,238 @@
+//! Rules as nftables text: three files that are loaded with `nft -f`.
+//!
+//! The first allows and counts, and drops nothing; the second turns on default deny; the third turns it off
+//! again. Each loads in one transaction: the kernel has all of it or nothing.
+//!
+//! Source: nft(8).
+
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use watershed_model::{Protocol, Timestamp};
+
+use crate::nft::{Family, Hook};
+use crate::text::printable;
+use crate::{Member, Rule, RuleSet, Service};
+
+/// File name of [`Nftables::allow`].
+pub const ALLOW: &str = "rules.nft";
+/// File name of [`Nftables::default_deny`].
+pub const DEFAULT_DENY: &str = "default-deny.nft";
+/// File name of [`Nftables::revert`].
+pub const REVERT: &str = "default-deny-revert.nft";
+
+/// ICMPv6 types without which no IPv6 network works, on the link alone: multicast listener discovery
+/// (RFC 2710, RFC 3810) and neighbour discovery (RFC 4861). RFC 4890, section 4.4.1: must not be dropped.
+/// Receivers refuse them from beyond the link, so they open nothing.
+pub const ALWAYS_ALLOWED_ICMPV6: [u8; 8] = [130, 131, 132, 133, 134, 135, 136, 143];
+
+/// Bytes that nftables keeps of a comment (`NFTNL_UDATA_COMMENT_MAXLEN`).
+const COMMENT: usize = 128;
+
+/// Bytes of a comment line in the text. A name has at most 255 (RFC 1035), so a few fit; the rest is in the
+/// JSON export.
+const LINE: usize = 1000;
+
+/// The three files, each ending in a newline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nftables {
+    /// Where the rules look at packets.
+    pub hook: Hook,
+    /// Allow rules with counters; packets that match none are counted and logged, and pass.
+    pub allow: String,
+    /// Packets that match none are dropped.
+    pub default_deny: String,
+    /// Back to what `allow` alone does.
+    pub revert: String,
+}
+
+/// Writes `rules` for `hook`: [`Hook::Forward`] for a router or bridge between the parties, [`Hook::Input`]
+/// for the servers themselves (each takes the same file; rules for other servers never match there).
+#[must_use]
+pub fn export(rules: &RuleSet, hook: Hook) -> Nftables {
+    Nftables {
+        hook,
+        allow: Text(rules, hook).to_string(),
+        default_deny: policy(hook, "drop", &["Default deny: what matches no rule is dropped from now on."]),
+        revert: policy(
+            hook,
+            "accept",
+            &["Takes default deny back: what matches no rule passes again, counted."],
+        ),
+    }
+}
+
+/// Changes the policy of the base chain and nothing else.
+fn policy(hook: Hook, policy: &str, why: &[&str]) -> String {
+    let mut text = String::new();
+    for line in why {
+        text.push_str(&format!("# {line}\n"));
+    }
+    let hook = hook.as_str();
+    text.push_str(&format!(
+        "# Load {ALLOW} first.\n\
+         table inet watershed {{\n\
+         \tchain {hook} {{\n\
+         \t\ttype filter hook {hook} priority filter; policy {policy};\n\
+         \t}}\n\
+         }}\n"
+    ));
+    text
+}
+
+struct Text<'a>(&'a RuleSet, Hook);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(rules, hook) = self;
+        header(f, rules, *hook)?;
+        // A table must exist to be deleted; together these make loading the file twice the same as once.
+        f.write_str("table inet watershed\ndelete table inet watershed\n\ntable inet watershed {\n")?;
+        for rule in &rules.rules {
+            sets(f, rule)?;
+        }
+        f.write_str("\tchain watershed_allow {\n")?;
+        f.write_str("\t\t# Answers, and errors about connections that were allowed.\n")?;
+        f.write_str("\t\tct state established,related counter accept\n")?;
+        f.write_str(
+            "\t\t# IPv6 neighbour and listener discovery: without them there is no IPv6 (RFC 4890, 4.4.1).\n",
+        )?;
+        let types = ALWAYS_ALLOWED_ICMPV6.map(|number| number.to_string()).join(", ");
+        writeln!(f, "\t\ticmpv6 type {{ {types} }} counter accept")?;
+        for rule in &rules.rules {
+            allow(f, rule)?;
+        }
+        f.write_str("\t}\n\n")?;
+        base(f, *hook)?;
+        f.write_str("}\n")
+    }
+}
+
+fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, hook: Hook) -> fmt::Result {
+    let place = match hook {
+        Hook::Forward => "a router or bridge between the parties",
+        Hook::Input => "each of the servers",
+    };
+    writeln!(f, "# Watershed: {} allow rules from observed traffic, for {place}.", rules.rules.len())?;
+    writeln!(f, "# Nothing is dropped: what matches no rule is counted, logged and passes.")?;
+    writeln!(f, "# To enforce, load {DEFAULT_DENY} after it; {REVERT} takes that back.")?;
+    writeln!(
+        f,
+        "# Loading this file again replaces all of it and returns to dropping nothing; to stay enforced,"
+    )?;
+    writeln!(f, "# load both in one transaction: cat {ALLOW} {DEFAULT_DENY} | nft -f -")
+}
+
+/// The family's addresses of both sides, where both have any.
+fn sides(rule: &Rule, family: Family) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
+    let carries = match rule.service.protocol() {
+        Protocol::ICMP => family == Family::V4,
+        Protocol::ICMPV6 => family == Family::V6,
+        _ => true,
+    };
+    let of_family = |address: &IpAddr| Family::of(*address) == family;
+    let clients: Vec<_> = rule.peer_addresses().into_iter().filter(of_family).collect();
+    let servers: Vec<_> = rule.subject.addresses.iter().copied().filter(of_family).collect();
+    (carries && !clients.is_empty() && !servers.is_empty()).then_some((clients, servers))
+}
+
+fn set_name(rule: &Rule, side: &str, family: Family) -> String {
+    let version = match family {
+        Family::V4 => "v4",
+        Family::V6 => "v6",
+    };
+    format!("{}_{side}_{version}", rule.id)
+}
+
+fn sets(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    for family in Family::ALL {
+        let Some((clients, servers)) = sides(rule, family) else { continue };
+        for (side, addresses) in [("clients", clients), ("servers", servers)] {
+            writeln!(f, "\tset {} {{", set_name(rule, side, family))?;
+            // No `flags interval`: then the kernel itself refuses anything but whole addresses.
+            writeln!(f, "\t\ttype {}", family.set_type())?;
+            f.write_str("\t\telements = {\n")?;
+            for address in addresses {
+                writeln!(f, "\t\t\t{address},")?;
+            }
+            f.write_str("\t\t}\n\t}\n\n")?;
+        }
+    }
+    Ok(())
+}
+
+fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let observed = &rule.subject.observed;
+    let peers = listing(rule.peers.iter().map(|peer| peer.party.to_string()));
+    f.write_char('\n')?;
+    comment_line(f, &format!("{} {} for {peers}", rule.subject.party, rule.service))?;
+    if !rule.names.is_empty() {
+        comment_line(f, &format!("called {}", listing(rule.names.iter().map(ToString::to_string))))?;
+    }
+    let (first, last) = (observed.first_seen, observed.last_seen);
+    comment_line(
+        f,
+        &format!(
+            "{} edges, {} connections, {} answered, from {first} to {last}",
+            observed.edges, observed.connections, observed.answered
+        ),
+    )?;
+    for family in Family::ALL {
+        if sides(rule, family).is_none() {
+            continue;
+        }
+        let (ip, service) = (family.keyword(), service(rule.service));
+        let (clients, servers) = (set_name(rule, "clients", family), set_name(rule, "servers", family));
+        let comment = comment(rule, &rule.subject);
+        writeln!(
+            f,
+            "\t\t{ip} saddr @{clients} {ip} daddr @{servers} {service} counter accept comment \"{comment}\""
+        )?;
+    }
+    Ok(())
+}
+
+/// The rule's name comes first, because `nft list` shows no other.
+fn comment(rule: &Rule, subject: &Member) -> String {
+    let observed = &subject.observed;
+    let (edges, connections) = (observed.edges, observed.connections);
+    let (first, last) = (day(observed.first_seen), day(observed.last_seen));
+    printable(&format!("{}: {edges} edges, {connections} connections, {first} to {last}", rule.id), COMMENT)
+}
+
+/// `2026-01-02`.
+fn day(time: Timestamp) -> String {
+    time.to_string().chars().take_while(|&letter| letter != 'T').collect()
+}
+
+fn listing(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn comment_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    writeln!(f, "\t\t# {}", printable(text, LINE))
+}
+
+/// Numbers throughout: what a name stands for depends on files of the machine that loads it.
+fn service(service: Service) -> String {
+    match service {
+        Service::Port { protocol, port } => format!("{protocol} dport {port}"),
+        Service::Icmp { protocol, message_type } => format!("{protocol} type {message_type}"),
+        Service::Protocol(protocol) => format!("meta l4proto {}", protocol.0),
+    }
+}
+
+fn base(f: &mut fmt::Formatter<'_>, hook: Hook) -> fmt::Result {
+    let hook_name = hook.as_str();
+    writeln!(f, "\tchain {hook_name} {{")?;
+    writeln!(f, "\t\ttype filter hook {hook_name} priority filter; policy accept;")?;
+    if hook == Hook::Input {
+        f.write_str("\t\t# What the machine sends to itself.\n\t\tiifname \"lo\" counter accept\n")?;
+    }
+    f.write_str("\t\tjump watershed_allow\n")?;
+    f.write_str(
+        "\t\t# Default deny would drop what comes here; the limit keeps a scan from filling the log.\n",
+    )?;
+    f.write_str("\t\tlimit rate 5/second log prefix \"watershed unmatched: \"\n")?;
+    f.write_str("\t\tcounter comment \"matched by no rule\"\n\t}\n")
+}

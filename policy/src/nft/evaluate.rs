@@ -1,0 +1,162 @@
+//! What a ruleset does with the first packet of a connection that comes from the network.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use watershed_model::Protocol;
+
+use super::{Action, Chain, Hook, Match, Rule, Ruleset, Table, Verdict, single, values};
+use crate::{Service, Tuple};
+
+/// What happens to a packet, and which rule says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What happens to it.
+    pub action: Action,
+    /// The rule that decided; `None` where a chain's policy did, or nothing.
+    pub rule: Option<Place>,
+}
+
+/// A rule, by where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the text.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: u32,
+    /// The rule's comment.
+    pub comment: Option<Arc<str>>,
+}
+
+impl Ruleset {
+    /// What happens to the first packet of a connection at `hook`.
+    ///
+    /// Every base chain of the hook sees it, in order of priority: a drop is final, an accept only ends its own
+    /// chain, and a packet that no rule decides gets the base chain's policy.
+    #[must_use]
+    pub fn evaluate(&self, hook: Hook, tuple: &Tuple) -> Decision {
+        let mut chains: Vec<(i32, &Table, &Chain, Action)> = Vec::new();
+        for table in self.tables.values() {
+            for chain in &table.chains {
+                if let Some(base) = chain.base.filter(|base| base.hook == hook) {
+                    chains.push((base.priority, table, chain, base.policy));
+                }
+            }
+        }
+        chains.sort_by_key(|&(priority, ..)| priority);
+
+        let mut decision = Decision { action: Action::Accept, rule: None };
+        for (_, table, chain, policy) in chains {
+            decision = table.walk(chain, tuple).unwrap_or(Decision { action: policy, rule: None });
+            if decision.action == Action::Drop {
+                break;
+            }
+        }
+        decision
+    }
+}
+
+impl Table {
+    /// The first decision in a chain and those it jumps to; `None` at its end.
+    fn walk(&self, chain: &Chain, tuple: &Tuple) -> Option<Decision> {
+        for rule in chain.candidates(tuple).filter(|rule| rule.matches(tuple)) {
+            let action = match rule.verdict {
+                None => continue,
+                Some(Verdict::Return) => return None,
+                Some(Verdict::Accept) => Action::Accept,
+                Some(Verdict::Drop) => Action::Drop,
+                Some(Verdict::Jump(target)) => {
+                    match self.chains.get(target).and_then(|target| self.walk(target, tuple)) {
+                        Some(decision) => return Some(decision),
+                        None => continue,
+                    }
+                }
+            };
+            let (file, line, comment) = (Arc::clone(&rule.file), rule.position.line, rule.comment.clone());
+            return Some(Decision { action, rule: Some(Place { file, line, comment }) });
+        }
+        None
+    }
+}
+
+impl Chain {
+    /// Puts the rules after the first `known` into the index.
+    pub(super) fn index_from(&mut self, known: usize) {
+        for (at, rule) in self.rules.iter().enumerate().skip(known) {
+            match rule.service().zip(rule.servers()) {
+                Some((service, servers)) => {
+                    for server in servers {
+                        self.index.entry((service, server)).or_default().push(at);
+                    }
+                }
+                None => self.rest.push(at),
+            }
+        }
+    }
+
+    /// The rules that may match, in their order: two sorted lists merged.
+    fn candidates(&self, tuple: &Tuple) -> impl Iterator<Item = &Rule> {
+        let indexed = self.index.get(&(tuple.service, tuple.server)).map_or(&[][..], Vec::as_slice);
+        let (mut indexed, mut rest) = (indexed.iter().peekable(), self.rest.iter().peekable());
+        std::iter::from_fn(move || match (indexed.peek(), rest.peek()) {
+            (Some(a), Some(b)) if a < b => indexed.next(),
+            (Some(_), None) => indexed.next(),
+            _ => rest.next(),
+        })
+        .filter_map(|&at| self.rules.get(at))
+    }
+}
+
+impl Rule {
+    fn matches(&self, tuple: &Tuple) -> bool {
+        self.matches.iter().all(|one| one.holds(tuple))
+    }
+
+    /// The one service that it is for.
+    fn service(&self) -> Option<Service> {
+        self.matches.iter().find_map(|one| match one {
+            Match::Port(Some(protocol), ports) => {
+                single(ports).map(|port| Service::Port { protocol: *protocol, port })
+            }
+            Match::IcmpType(protocol, types) => {
+                single(types).map(|message_type| Service::Icmp { protocol: *protocol, message_type })
+            }
+            _ => None,
+        })
+    }
+
+    /// The servers that it is for.
+    fn servers(&self) -> Option<impl Iterator<Item = IpAddr>> {
+        self.matches.iter().find_map(|one| match one {
+            Match::Destination(set) => set.hosts(),
+            _ => None,
+        })
+    }
+}
+
+impl Match {
+    fn holds(&self, tuple: &Tuple) -> bool {
+        match self {
+            Self::Source(set) => set.contains(tuple.client),
+            Self::Destination(set) => set.contains(tuple.server),
+            Self::Protocol(protocols) => values::contains(protocols, tuple.service.protocol().0),
+            Self::Port(of, ports) => match tuple.service {
+                Service::Port { protocol, port } => {
+                    of.is_none_or(|of| of == protocol) && values::contains(ports, port)
+                }
+                _ => false,
+            },
+            // Either match pulls in its IP version: `icmp` is never true of an IPv6 packet.
+            Self::IcmpType(of, types) => match tuple.service {
+                Service::Icmp { protocol, message_type } => {
+                    *of == protocol
+                        && (protocol == Protocol::ICMP) == tuple.client.is_ipv4()
+                        && values::contains(types, message_type)
+                }
+                _ => false,
+            },
+            Self::State { new } => *new,
+            Self::Loopback => false,
+        }
+    }
+}

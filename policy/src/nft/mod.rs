@@ -1,0 +1,136 @@
+//! nftables, read and evaluated: the part of its language that Watershed writes, with nftables' semantics.
+//!
+//! [`Ruleset::read`] takes text and knows nothing about the rules it was made from; [`Ruleset::evaluate`] says
+//! what a kernel with that ruleset would do with the first packet of a connection. Anything that the reader
+//! does not know is an error: half-understood rules prove nothing.
+//!
+//! Source: nft(8), "RULESET", "SETS", "CHAINS", "STATEMENTS".
+
+mod lexer;
+
+mod parser;
+
+mod rule;
+
+mod values;
+
+mod evaluate;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use watershed_model::Protocol;
+
+pub use evaluate::{Decision, Place};
+use lexer::Position;
+pub(crate) use values::Family;
+use values::{AddressSet, Ranges};
+
+use crate::Service;
+
+/// Where in a packet's way a chain looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hook {
+    /// Packets that this machine routes or bridges for others.
+    Forward,
+    /// Packets for this machine itself.
+    Input,
+}
+
+impl Hook {
+    /// nftables' name for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Input => "input",
+        }
+    }
+}
+
+/// What finally happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It passes.
+    Accept,
+    /// It is dropped.
+    Drop,
+}
+
+/// Tables of the `inet` family, as the kernel would hold them after loading one or more texts in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ruleset {
+    tables: BTreeMap<String, Table>,
+}
+
+/// One table. A chain jumps only to chains before it, so there are no loops.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Table {
+    sets: BTreeMap<String, Arc<AddressSet>>,
+    chains: Vec<Chain>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Chain {
+    name: String,
+    base: Option<Base>,
+    rules: Vec<Rule>,
+    /// Rules for exactly one service of listed servers, by service and server.
+    index: HashMap<(Service, IpAddr), Vec<usize>>,
+    /// All other rules.
+    rest: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Base {
+    hook: Hook,
+    priority: i32,
+    policy: Action,
+}
+
+/// A rule: what it matches, all of it, and what it then does.
+#[derive(Clone, Debug, PartialEq)]
+struct Rule {
+    matches: Vec<Match>,
+    verdict: Option<Verdict>,
+    comment: Option<Arc<str>>,
+    file: Arc<str>,
+    position: Position,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Match {
+    /// `ip saddr`, `ip6 saddr`: of this family and in the set.
+    Source(Arc<AddressSet>),
+    /// `ip daddr`, `ip6 daddr`.
+    Destination(Arc<AddressSet>),
+    /// `meta l4proto`.
+    Protocol(Ranges<u8>),
+    /// `tcp dport` and its like; `th dport` is of any protocol with ports.
+    Port(Option<Protocol>, Ranges<u16>),
+    /// `icmp type`, `icmpv6 type`.
+    IcmpType(Protocol, Ranges<u8>),
+    /// `ct state`: whether the first packet of a connection is among the states.
+    State { new: bool },
+    /// `iifname "lo"`: packets that this machine sends to itself.
+    Loopback,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accept,
+    Drop,
+    Return,
+    /// To the chain at this place.
+    Jump(usize),
+}
+
+/// The single value of a set that holds one.
+fn single<T: Copy + PartialEq>(ranges: &[RangeInclusive<T>]) -> Option<T> {
+    match ranges {
+        [range] if range.start() == range.end() => Some(*range.start()),
+        _ => None,
+    }
+}

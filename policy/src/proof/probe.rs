@@ -1,0 +1,81 @@
+//! Connections that were not seen, chosen where a wrong rule would let them through.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use watershed_model::Protocol;
+
+use super::expectation::{Expectation, Group};
+use crate::{Service, Tuple};
+
+/// Bits of an address that are flipped to get a neighbour: a widened prefix or range always takes in one of
+/// the lowest; the others are where prefixes usually end.
+const V4_BITS: [u32; 8] = [0, 1, 2, 3, 8, 16, 24, 31];
+const V6_BITS: [u32; 12] = [0, 1, 2, 3, 16, 32, 48, 63, 64, 80, 96, 127];
+
+/// Clients of another rule that are tried; they are real machines, which neighbours need not be.
+const STRANGERS: usize = 16;
+
+/// Probes around every group; some may be explained by other edges.
+pub(super) fn probes<'a>(expectation: &'a Expectation<'_>) -> impl Iterator<Item = Tuple> + 'a {
+    let others = expectation.groups.iter().cycle().skip(1);
+    expectation.groups.iter().zip(others).flat_map(|(group, other)| around(group, other))
+}
+
+fn around(group: &Group<'_>, other: &Group<'_>) -> Vec<Tuple> {
+    let mut probes = Vec::new();
+    for v4 in [true, false] {
+        let (clients, servers) = (of_version(&group.clients, v4), of_version(&group.servers, v4));
+        let strangers = of_version(&other.clients, v4);
+        let (Some(&client), Some(&server)) = (clients.first(), servers.first()) else { continue };
+
+        let service = group.service;
+        let wrong_clients = clients.iter().flat_map(|&client| neighbours(client));
+        let wrong_clients = wrong_clients.chain(strangers.into_iter().take(STRANGERS));
+        probes.extend(wrong_clients.map(|client| Tuple { client, server, service }));
+        let wrong_servers = servers.iter().flat_map(|&server| neighbours(server));
+        probes.extend(wrong_servers.map(|server| Tuple { client, server, service }));
+        probes.extend(wrong_services(service).map(|service| Tuple { client, server, service }));
+        // The server as the client: what a rule with its sides exchanged would allow.
+        probes.extend(clients.iter().map(|&client| Tuple { client: server, server: client, service }));
+        probes.extend(servers.iter().map(|&server| Tuple { client: server, server: client, service }));
+    }
+    probes.retain(|tuple| tuple.service.connects(tuple.client, tuple.server));
+    probes
+}
+
+fn of_version(addresses: &BTreeSet<IpAddr>, v4: bool) -> Vec<IpAddr> {
+    addresses.iter().copied().filter(|address| address.is_ipv4() == v4).collect()
+}
+
+fn neighbours(address: IpAddr) -> Vec<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => {
+            V4_BITS.iter().map(|bit| Ipv4Addr::from_bits(v4.to_bits() ^ (1 << bit)).into()).collect()
+        }
+        IpAddr::V6(v6) => {
+            V6_BITS.iter().map(|bit| Ipv6Addr::from_bits(v6.to_bits() ^ (1 << bit)).into()).collect()
+        }
+    }
+}
+
+/// The ports beside it, the other transports, and an echo request.
+fn wrong_services(service: Service) -> impl Iterator<Item = Service> {
+    let (protocol, number) = match service {
+        Service::Port { protocol, port } => (protocol, port),
+        Service::Icmp { protocol, message_type } => (protocol, u16::from(message_type)),
+        Service::Protocol(protocol) => (protocol, 0),
+    };
+    let beside = [number.checked_sub(1), number.checked_add(1)].into_iter().flatten();
+    let beside = beside.map(move |number| (protocol, number));
+    let transports = [Protocol::TCP, Protocol::UDP, Protocol::SCTP].map(|transport| (transport, number));
+    let protocols = [protocol.0.checked_sub(1), protocol.0.checked_add(1)].into_iter().flatten();
+    let protocols = protocols.map(|protocol| (Protocol(protocol), 0));
+    let pings = [(Protocol::ICMP, 8), (Protocol::ICMPV6, 128)];
+    beside
+        .chain(transports)
+        .chain(protocols)
+        .chain(pings)
+        .filter_map(|(protocol, number)| Service::new(protocol, number))
+        .filter(move |wrong| *wrong != service)
+}
