@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn a_connection_is_answered_once_however_many_parts_it_has() {
         use EndReason::{Active, Idle};
-        let late = [part(0, false, Active), part(1, true, Active), part(2, true, Active), part(3, true, Idle)];
+        let late =
+            [part(0, false, Active), part(1, true, Active), part(2, true, Active), part(3, true, Idle)];
         assert_eq!(first_answers(&late, 9), [false, true, false, false]);
         let at_once = [part(0, true, Active), part(1, true, Idle), part(0, true, Idle)];
         assert_eq!(first_answers(&at_once, 9), [true, false, true]);

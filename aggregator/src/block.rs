@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use watershed_model::{AgentId, Batch, Counters, FlowRecord, LossEntry, NameObservation, Timestamp, Workload};
+use watershed_model::{
+    AgentId, Batch, Counters, FlowRecord, LossEntry, NameObservation, Timestamp, Workload,
+};
 
 /// What names a batch for good; a store that has it already keeps nothing of a second one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,7 +20,7 @@ pub struct BatchToken {
 
 /// One batch with its identities and names, and what the ledger has to say.
 #[derive(Clone, Debug)]
-pub struct Block {
+pub struct Block<'a> {
     /// The batch it was made of; `None` for loss that came up outside any batch, which has no rows.
     pub token: Option<BatchToken>,
     /// DNS answers.
@@ -27,18 +29,16 @@ pub struct Block {
     pub loss: Vec<LossEntry>,
     /// The agent's counters since it started, as of this batch.
     pub counters: Counters,
-    /// The workloads that rows refer to by index.
-    pub workloads: Vec<Arc<Workload>>,
     records: Vec<FlowRecord>,
-    joins: Vec<Join>,
+    joins: Vec<Join<'a>>,
     joined_names: Vec<Arc<str>>,
 }
 
 /// What was found out about one record.
 #[derive(Clone, Debug)]
-pub(crate) struct Join {
-    pub(crate) client: Option<u32>,
-    pub(crate) server: Option<u32>,
+pub(crate) struct Join<'a> {
+    pub(crate) client: Option<&'a Arc<Workload>>,
+    pub(crate) server: Option<&'a Arc<Workload>>,
     pub(crate) answered: bool,
     pub(crate) names: Range<usize>,
 }
@@ -48,10 +48,10 @@ pub(crate) struct Join {
 pub struct Row<'a> {
     /// The record.
     pub record: &'a FlowRecord,
-    /// Who the client was: an index into [`Block::workloads`].
-    pub client: Option<u32>,
-    /// Who the server was: an index into [`Block::workloads`].
-    pub server: Option<u32>,
+    /// Who the client was, where it is known.
+    pub client: Option<&'a Arc<Workload>>,
+    /// Who the server was, where it is known.
+    pub server: Option<&'a Arc<Workload>>,
     /// Whether this record is the first of its connection that shows an answer; true at most once for each.
     pub answered: bool,
     dns_names: &'a [Arc<str>],
@@ -65,18 +65,17 @@ impl<'a> Row<'a> {
     }
 }
 
-impl Block {
+impl<'a> Block<'a> {
     /// A block of `batch`; `joins` has one element a record, each naming its part of `joined_names`.
     pub(crate) fn new(
         batch: Batch,
-        joins: Vec<Join>,
+        joins: Vec<Join<'a>>,
         joined_names: Vec<Arc<str>>,
-        workloads: Vec<Arc<Workload>>,
         loss: Vec<LossEntry>,
     ) -> Self {
         let Batch { agent, started, sequence, now: _, records, names, counters } = batch;
         let token = Some(BatchToken { agent, started, sequence });
-        Self { token, names, loss, counters, workloads, records, joins, joined_names }
+        Self { token, names, loss, counters, records, joins, joined_names }
     }
 
     /// A block that only carries loss.
@@ -86,7 +85,6 @@ impl Block {
             names: Vec::new(),
             loss,
             counters: Counters::default(),
-            workloads: Vec::new(),
             records: Vec::new(),
             joins: Vec::new(),
             joined_names: Vec::new(),

@@ -46,7 +46,10 @@ fn losses(counters: &Counters) -> [(Loss, u64); 4] {
     let not_decoded = SkipReason::ALL.into_iter().filter(|reason| !reason.understood());
     [
         (Loss::KernelDropped, counters.kernel_dropped),
-        (Loss::NotDecoded, not_decoded.map(|reason| counters.skipped_for(reason)).fold(0, u64::saturating_add)),
+        (
+            Loss::NotDecoded,
+            not_decoded.map(|reason| counters.skipped_for(reason)).fold(0, u64::saturating_add),
+        ),
         (Loss::PacketsRefused, counters.refused.iter().copied().fold(0, u64::saturating_add)),
         (Loss::FlowsEvicted, counters.flows_evicted),
     ]
@@ -73,7 +76,10 @@ mod tests {
     #[test]
     fn only_what_grew_since_the_last_batch_is_new_loss() {
         let mut ledger = Ledger::default();
-        assert_eq!(accounted(&mut ledger, &shipped(0, 0, 5, 1)), [(Loss::KernelDropped, 5), (Loss::NotDecoded, 1)]);
+        assert_eq!(
+            accounted(&mut ledger, &shipped(0, 0, 5, 1)),
+            [(Loss::KernelDropped, 5), (Loss::NotDecoded, 1)]
+        );
         assert_eq!(accounted(&mut ledger, &shipped(0, 1, 5, 1)), []);
         assert_eq!(accounted(&mut ledger, &shipped(0, 2, 7, 1)), [(Loss::KernelDropped, 2)]);
     }
@@ -88,7 +94,10 @@ mod tests {
         );
         assert_eq!(accounted(&mut ledger, &shipped(0, 4, 2, 0)), []);
         assert_eq!(accounted(&mut ledger, &shipped(0, 2, 1, 0)), []);
-        assert_eq!(accounted(&mut ledger, &shipped(0, u64::MAX, 2, 0)), [(Loss::BatchesMissing, u64::MAX - 5)]);
+        assert_eq!(
+            accounted(&mut ledger, &shipped(0, u64::MAX, 2, 0)),
+            [(Loss::BatchesMissing, u64::MAX - 5)]
+        );
     }
 
     #[test]

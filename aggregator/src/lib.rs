@@ -15,8 +15,6 @@ mod names;
 
 mod answers;
 
-mod identity;
-
 mod block;
 
 pub mod inventory;

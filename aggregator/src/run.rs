@@ -6,7 +6,6 @@ use watershed_model::{AgentId, Batch, Hour, Loss, LossEntry, Timestamp};
 
 use crate::answers::Answers;
 use crate::block::{Block, Join};
-use crate::identity::Identities;
 use crate::ledger::{self, Ledger};
 use crate::names::NamesInForce;
 use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory};
@@ -67,7 +66,6 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         // Names: answers first, since they come before the flows that follow from them.
         batch.names.iter().for_each(|answer| agent.names.learn(answer, config));
 
-        let mut identities = Identities::default();
         let mut names = Vec::new();
         let mut joins = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
@@ -80,8 +78,8 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
             // Identity: who both were at the time of the flow.
             joins.push(Join {
-                client: identities.index(inventory, client, at),
-                server: identities.index(inventory, server, at),
+                client: inventory.identify(client, at),
+                server: inventory.identify(server, at),
                 answered: agent.answers.is_first(record, config.max_unanswered),
                 names: start..names.len(),
             });
@@ -96,7 +94,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         loss.extend(refused.map(|(kind, count)| ledger::entry(&batch, kind, count)));
 
         // Store.
-        Ok(store.append(&Block::new(batch, joins, names, identities.into_workloads(), loss))?)
+        Ok(store.append(&Block::new(batch, joins, names, loss))?)
     }
 
     /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut.

@@ -18,7 +18,7 @@ pub trait FlowStore {
     /// # Errors
     ///
     /// When the block could not be kept; it may then be appended again.
-    fn append(&mut self, block: &Block) -> Result<(), StoreError>;
+    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError>;
 
     /// What was observed in `period`, or ever.
     ///
@@ -48,7 +48,7 @@ pub fn open(config: &StoreConfig) -> Result<OpenStore, StoreError> {
 }
 
 impl FlowStore for OpenStore {
-    fn append(&mut self, block: &Block) -> Result<(), StoreError> {
+    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => store.append(block),
         }

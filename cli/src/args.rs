@@ -7,6 +7,9 @@ use clap_complete::Shell;
 
 use crate::settings::Given;
 
+/// Heading of the flags that set what a settings file can set too.
+const SETTINGS: &str = "Settings";
+
 const EXAMPLES: &str = "\
 Examples:
   watershed discover capture.pcap
@@ -23,8 +26,9 @@ Exit codes:
   1  failed at work: what could be read was read, and what could not is on standard error
   2  wrong usage or configuration: nothing was read
 
-Settings come from, each over the one before: defaults, a file (--config, else $WATERSHED_CONFIG, else
-./watershed.toml, else /etc/watershed/watershed.toml), WATERSHED_* environment variables, flags.
+Settings come from, each over the one before:
+  defaults; one file, the first of --config, $WATERSHED_CONFIG, ./watershed.toml and
+  /etc/watershed/watershed.toml; WATERSHED_* environment variables; flags.
 `watershed config print` shows them all and where each one comes from.";
 
 const DISCOVER_EXAMPLES: &str = "\
@@ -33,18 +37,19 @@ Examples:
   watershed discover node1.pcap.gz node2.pcap.gz --inventory hosts.yaml --out map/
 
 Files written with --out:
-  summary.txt               what is printed
-  graph.json .dot .graphml .mmd   the dependency graph
-  flows.jsonl               one connection a line
-  edges.jsonl edges.csv     one dependency a line
-  rules.json rules.csv      the rules that allow what was observed, with their evidence
-  rules.nft                 the same for nftables, read back and proven before it is written
-  default-deny.nft          closes what the rules do not allow; load it last
-  default-deny-revert.nft   takes default deny back
-  certificate.json          what was proven about rules.nft
+  summary.txt              what is printed
+  graph.json .dot .graphml .mmd
+                           the dependency graph, for programs, Graphviz, Gephi, Mermaid
+  flows.jsonl              one connection a line
+  edges.jsonl edges.csv    one dependency a line
+  rules.json rules.csv     the rules that allow what was observed, with their evidence
+  rules.nft                the same for nftables, read back and proven before it is written
+  default-deny.nft         drops what the rules do not allow; load it last
+  default-deny-revert.nft  takes default deny back
+  certificate.json         what was proven about rules.nft
 
-An inventory is YAML or CSV, one entry a line or an item:
-  - address: 10.20.0.11        # an address or a network such as 10.20.0.0/24; the longest match wins
+An inventory is a YAML list, or CSV with the header address,name and a column for each label:
+  - address: 10.20.0.11    # or a network such as 10.20.0.0/24; the longest match wins
     name: web1
     labels: {role: web, app: shop, env: prod, loc: zurich}";
 
@@ -63,15 +68,19 @@ Examples:
   watershed edges capture.pcap
   watershed edges capture.pcap --format json | jq 'select(.port == 5432) | .client'
 
-An edge is who used which service of whom. Fields: client, server, protocol, port (ICMP: type), connections,
-packets_to_server, packets_to_client, bytes_to_server, bytes_to_client (IP bytes), first_seen, last_seen,
-states (how the connections went, in Zeek's words), names (what clients called the server).";
+An edge is who used which service of whom. Fields: client, server, protocol, port (ICMP: type),
+connections, packets_to_server, packets_to_client, bytes_to_server, bytes_to_client (IP bytes),
+first_seen, last_seen, states (how the connections went, in Zeek's words), names (what clients
+called the server).";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
-  watershed config print --defaults > watershed.toml     start a settings file
-  watershed config print                                what is in force, and where it comes from
-  watershed config check --config new.toml              is every key known and every value valid?";
+  watershed config print --defaults > watershed.toml
+      Start a settings file
+  watershed config print
+      What is in force, and where it comes from
+  watershed config check --config new.toml
+      Is every key known and every value valid?";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -87,15 +96,15 @@ Examples:
 #[command(arg_required_else_help = true, subcommand_required = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     /// Read settings from this file
-    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = SETTINGS, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 
     /// Set one setting, such as `flow.tcp_idle=10m`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = key_and_value)]
+    #[arg(long, value_name = "KEY=VALUE", global = true, help_heading = SETTINGS, value_parser = key_and_value)]
     pub(crate) set: Vec<(String, String)>,
 
     /// Colours: auto, always or never [setting: color]
-    #[arg(long, value_name = "WHEN", global = true)]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = SETTINGS)]
     pub(crate) color: Option<String>,
 
     #[command(subcommand)]
@@ -144,7 +153,7 @@ pub(crate) struct CaptureArguments {
     pub(crate) captures: Vec<PathBuf>,
 
     /// Threads that read: 1, or 2 to decode and to aggregate at the same time [setting: threads]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = SETTINGS)]
     pub(crate) threads: Option<String>,
 }
 
@@ -213,7 +222,7 @@ pub(crate) enum EdgeFormat {
     Csv,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigAction {
     /// Print every setting in force, with what it is for and where it comes from, as TOML
     Print {
@@ -221,8 +230,11 @@ pub(crate) enum ConfigAction {
         #[arg(long)]
         defaults: bool,
     },
-    /// Check that every key is known and every value valid
-    Check,
+    /// Check that every key is known and every value valid, the inventory's too
+    Check {
+        #[command(flatten)]
+        inventory: InventoryArguments,
+    },
 }
 
 impl Arguments {
@@ -230,13 +242,18 @@ impl Arguments {
     pub(crate) fn given(&self) -> Vec<Given> {
         let mut given = Vec::new();
         let mut flag = |key: &str, value: Option<&String>| {
-            given.extend(value.map(|text| Given { key: key.into(), text: text.clone(), flag: format!("--{key}") }));
+            given.extend(value.map(|text| Given {
+                key: key.into(),
+                text: text.clone(),
+                flag: format!("--{key}"),
+            }));
         };
         flag("color", self.color.as_ref());
         let (capture, inventory) = match &self.command {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
+            Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));
@@ -265,9 +282,11 @@ mod tests {
 
     #[test]
     fn flags_become_settings_in_order() {
-        let line = ["watershed", "edges", "a.pcap", "--threads", "2", "--set", "threads=1", "-i", "hosts.csv"];
+        let line =
+            ["watershed", "edges", "a.pcap", "--threads", "2", "--set", "threads=1", "-i", "hosts.csv"];
         let given = Arguments::parse_from(line).given();
-        let pairs: Vec<_> = given.iter().map(|g| (g.key.as_str(), g.text.as_str(), g.flag.as_str())).collect();
+        let pairs: Vec<_> =
+            given.iter().map(|g| (g.key.as_str(), g.text.as_str(), g.flag.as_str())).collect();
         assert_eq!(
             pairs,
             [
@@ -280,9 +299,11 @@ mod tests {
 
     #[test]
     fn help_is_no_wider_than_a_terminal() {
-        for command in std::iter::once(Arguments::command()).chain(Arguments::command().get_subcommands().cloned()) {
+        for command in
+            std::iter::once(Arguments::command()).chain(Arguments::command().get_subcommands().cloned())
+        {
             for text in [command.get_after_help(), command.get_about()].into_iter().flatten() {
-                assert!(text.to_string().lines().all(|line| line.len() <= 110), "{text}");
+                assert!(text.to_string().lines().all(|line| line.len() <= 100), "{text}");
             }
         }
     }

@@ -11,10 +11,12 @@ use std::io::{self, BufWriter};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use watershed_aggregator::{InventoryConfig, OpenInventory};
 
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
-use crate::settings::{self, Environment};
+use crate::output::text::plain;
+use crate::settings::{self, Environment, Settings};
 use crate::terminal::Style;
 
 /// Octets gathered before a write to standard output: few system calls, little memory.
@@ -50,12 +52,32 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
-        Command::Config { action } => config::run(*action, &load()?, &mut out)?,
+        Command::Config { action } => config::run(action, &load()?, &mut out)?,
         Command::Completions { shell } => shell::completions(*shell, &mut out)?,
         Command::Man { command } => shell::manual(command.as_deref(), &mut out)?,
     }
     out.flush()?;
     Ok(())
+}
+
+/// Opens the inventory and tells which of its entries lie inside others: allowed, but worth a look.
+fn inventory(settings: &Settings) -> Result<OpenInventory, Failure> {
+    /// Enough to see what is going on, few enough to see what comes after.
+    const TOLD: usize = 3;
+    let config = InventoryConfig { file: settings.inventory.clone() };
+    let inventory = watershed_aggregator::inventory::open(&config).map_err(Failure::usage)?;
+    let file = config.file.map_or(String::new(), |path| path.display().to_string());
+    let overlaps = inventory.overlaps();
+    for overlap in overlaps.iter().take(TOLD) {
+        complain(&plain(&format!("watershed: note: {file}, {overlap}")));
+    }
+    if overlaps.len() > TOLD {
+        let more = overlaps.len() - TOLD;
+        complain(&plain(&format!(
+            "watershed: note: {file}: {more} more; `watershed config check` lists them"
+        )));
+    }
+    Ok(inventory)
 }
 
 /// Help and version go to standard output and are a success; everything else is wrong usage.
@@ -66,7 +88,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    complain(text.strip_prefix("error: ").map_or(text.clone(), |rest| format!("watershed: {rest}")).trim_end());
+    complain(
+        text.strip_prefix("error: ").map_or(text.clone(), |rest| format!("watershed: {rest}")).trim_end(),
+    );
     ExitCode::from(2)
 }
 

@@ -108,7 +108,10 @@ mod tests {
             file.write_all(b"half")?;
             Err(io::Error::other("disk full"))
         });
-        assert_eq!(format!("{:#}", failed.unwrap_err()), format!("cannot write {}: disk full", path.join("edges.csv").display()));
+        assert_eq!(
+            format!("{:#}", failed.unwrap_err()),
+            format!("cannot write {}: disk full", path.join("edges.csv").display())
+        );
         assert_eq!(fs::read_to_string(path.join("edges.csv")).unwrap(), "old");
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "the temporary file is gone");
         assert_eq!(directory.written(), ["edges.csv"]);

@@ -10,12 +10,11 @@ use std::thread;
 
 use anyhow::anyhow;
 use watershed_aggregator::source::{FlowSource as _, channel};
-use watershed_aggregator::store::{self, FlowStore as _};
-use watershed_aggregator::{Aggregator, InventoryConfig, inventory};
+use watershed_aggregator::{Aggregator, OpenInventory, OpenStore, store};
 use watershed_collector::sink::{Channel, FlowSink};
 use watershed_collector::source::{self, SourceConfig};
 use watershed_collector::{CollectorConfig, Report, SinkError};
-use watershed_model::{Batch, Loss, Snapshot, Timestamp};
+use watershed_model::{Batch, Loss, Timestamp};
 
 use crate::failure::Failure;
 use crate::progress::Watched;
@@ -40,14 +39,13 @@ pub(crate) fn collect(
     }?)
 }
 
-/// Reads `captures` into edges; `tap` sees every batch first.
+/// Reads `captures` into a store of edges, with names from `inventory`; `tap` sees every batch first.
 pub(crate) fn aggregate(
     captures: &[PathBuf],
+    inventory: OpenInventory,
     settings: &Settings,
     mut tap: impl FnMut(&Batch) -> anyhow::Result<()>,
-) -> Result<(Snapshot, Report), Failure> {
-    let inventory = InventoryConfig { file: settings.inventory.clone() };
-    let inventory = inventory::open(&inventory).map_err(Failure::usage)?;
+) -> Result<(OpenStore, Report), Failure> {
     let store = store::open(&settings.store)?;
     let mut aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
     let mut last = (CollectorConfig::default().agent, Timestamp::default());
@@ -60,7 +58,7 @@ pub(crate) fn aggregate(
         let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
         aggregator.note(&last.0, last.1, Loss::CaptureCut, cut);
     }
-    Ok((aggregator.finish()?.snapshot(None)?, report))
+    Ok((aggregator.finish()?, report))
 }
 
 /// The failure that a report's problems amount to, once everything that was readable is out.

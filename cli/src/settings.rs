@@ -125,7 +125,7 @@ impl Effective {
     }
 }
 
-/// `; did you mean ...`, for a key that is nearly right.
+/// ` (did you mean ...?)`, for a key that is nearly right.
 fn hint(wrong: &str) -> String {
     let bare = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let nearness = |key: &Key| {
@@ -135,7 +135,9 @@ fn hint(wrong: &str) -> String {
     };
     let near = KEYS.iter().max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
     // Below this, jaro-winkler finds likeness in words that have nothing to do with each other.
-    near.filter(|key| nearness(key) > 0.85).map(|key| format!(": did you mean `{}`?", key.name)).unwrap_or_default()
+    near.filter(|key| nearness(key) > 0.85)
+        .map(|key| format!(" (did you mean `{}`?)", key.name))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -158,11 +160,15 @@ mod tests {
         fs::write(&path, "threads = 2\n\n[summary]\nrows = 7\n").unwrap();
         let config = path.to_str().unwrap();
         let line = ["watershed", "edges", "a.pcap", "--config", config, "--threads", "1"];
-        let effective = loaded(&line, &[("WATERSHED_SUMMARY_ROWS", "9"), ("WATERSHED_PORT", "tcp://10.0.0.1")]).unwrap();
+        let effective =
+            loaded(&line, &[("WATERSHED_SUMMARY_ROWS", "9"), ("WATERSHED_PORT", "tcp://10.0.0.1")]).unwrap();
         assert_eq!(effective.settings.threads, 1);
         assert_eq!(effective.settings.rows, 9);
         assert_eq!(effective.origins["threads"].to_string(), "flag --threads");
-        assert_eq!(effective.origins["summary.rows"].to_string(), "environment variable WATERSHED_SUMMARY_ROWS");
+        assert_eq!(
+            effective.origins["summary.rows"].to_string(),
+            "environment variable WATERSHED_SUMMARY_ROWS"
+        );
         assert_eq!(effective.strangers, ["WATERSHED_PORT"]);
         let effective = loaded(&["watershed", "config", "check", "--config", config], &[]).unwrap();
         assert_eq!(effective.origins["summary.rows"].to_string(), format!("{config}:4"));
@@ -174,7 +180,10 @@ mod tests {
         let path = folder.path().join("w.toml");
         let config = path.to_str().unwrap();
         for (text, expected) in [
-            ("threads = 2\n[sumary]\nrows = 1\n", ":3: unknown key `sumary.rows`: did you mean `summary.rows`?"),
+            (
+                "threads = 2\n[sumary]\nrows = 1\n",
+                ":3: unknown key `sumary.rows` (did you mean `summary.rows`?)",
+            ),
             ("\nthreads = 7\n", ":2: `threads` cannot be `7`: write a whole number from 1 to 2"),
             ("threads = \n", ":1: not valid TOML"),
             ("threads = [1, [2]]\n", ":1: `threads` cannot be"),

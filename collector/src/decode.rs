@@ -140,12 +140,21 @@ impl<'a> Segments<'a> {
         self.wrappings.get(usize::from(segment.wrapping).checked_sub(1)?)
     }
 
-    fn push(&mut self, mut segment: Segment<'a>, wrapping: &Wrapping) {
-        if !wrapping.is_empty() && self.wrappings.try_push(wrapping.clone()).is_ok() {
-            segment.wrapping = u8::try_from(self.wrappings.len()).unwrap_or(0);
-        }
+    #[inline(always)]
+    fn push(&mut self, segment: Segment<'a>, wrapping: &Wrapping) {
         let fits = self.list.try_push(segment);
         debug_assert!(fits.is_ok(), "the caller clears a full list before the next packet");
+        if !wrapping.is_empty() {
+            self.wrap(wrapping);
+        }
+    }
+
+    fn wrap(&mut self, wrapping: &Wrapping) {
+        if self.wrappings.try_push(wrapping.clone()).is_ok()
+            && let Some(segment) = self.list.last_mut()
+        {
+            segment.wrapping = u8::try_from(self.wrappings.len()).unwrap_or(0);
+        }
     }
 }
 
@@ -273,6 +282,7 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    #[inline(always)]
     fn push(&mut self, segment: Segment<'a>) {
         self.segments.push(segment, &self.wrapping);
         self.in_flow = true;

@@ -16,6 +16,8 @@ mod direction;
 
 mod wheel;
 
+mod timeouts;
+
 mod table;
 
 mod record;

@@ -45,7 +45,7 @@ pub struct Node {
     pub id: String,
     /// The addresses seen.
     pub addresses: BTreeSet<IpAddr>,
-    /// The names that DNS answers gave to these addresses.
+    /// The names that DNS answers gave to these addresses, and those by which accepted clients asked for it.
     pub names: BTreeSet<Box<str>>,
     /// Where it lies.
     pub scope: Scope,
@@ -68,7 +68,7 @@ impl<'a> Graph<'a> {
 
         let mut verdicts = verdicts(&edges);
         let scanners = scan::judge(&edges, &mut verdicts, config);
-        let scans = scan::ledger(&edges, &verdicts, &scanners);
+        let scans = scan::ledger(&edges, &verdicts, &scanners, config);
 
         let mut inner = assemble(&edges, &verdicts);
         describe_nodes(&mut inner, &snapshot.names, config);
@@ -179,7 +179,12 @@ fn assemble<'a>(edges: &[&'a Edge], verdicts: &[Verdict]) -> Inner<'a> {
         indices.insert(party, inner.add_node(Node::new(party.clone(), addresses)));
     }
     for (&edge, &verdict) in edges.iter().zip(verdicts) {
-        inner.add_edge(indices[&edge.key.client], indices[&edge.key.server], Link { edge, verdict });
+        let (client, server) = (indices[&edge.key.client], indices[&edge.key.server]);
+        inner.add_edge(client, server, Link { edge, verdict });
+        // Who merely probes may write any name into a request.
+        if verdict == Verdict::Accepted {
+            inner[server].names.extend(edge.names.iter().cloned());
+        }
     }
     inner
 }
@@ -210,8 +215,8 @@ fn describe_nodes(inner: &mut Inner<'_>, names: &[KnownName], config: &GraphConf
     for node in inner.node_weights_mut() {
         node.scope = Scope::of(&node.party, node.addresses.iter(), config);
         let known = node.addresses.iter().filter_map(|address| by_address.get(address)).flatten();
-        node.names = known.map(|&name| name.into()).collect();
-        node.id = ids.unique(std::mem::take(&mut node.id), '#');
+        node.names.extend(known.map(|&name| name.into()));
+        node.id = ids.unique(&node.id, '#');
     }
 }
 
@@ -224,10 +229,10 @@ pub(crate) struct UniqueIds {
 
 impl UniqueIds {
     /// `id`; where that is given out, `id`, `separator` and the next number from 2 on.
-    pub(crate) fn unique(&mut self, id: String, separator: char) -> String {
-        let mut candidate = id.clone();
+    pub(crate) fn unique(&mut self, id: &str, separator: char) -> String {
+        let mut candidate = id.to_owned();
         while !self.given.insert(candidate.clone()) {
-            let number = self.doubles.entry(id.clone()).or_insert(1);
+            let number = self.doubles.entry(id.to_owned()).or_insert(1);
             *number += 1;
             candidate = format!("{id}{separator}{number}");
         }

@@ -74,15 +74,15 @@ impl Scan {
     }
 }
 
-/// What each scanner has scanned.
+/// What each scanner tried in vain, by protocol.
 pub(crate) type Scanners = HashMap<Party, HashMap<Protocol, Scanned>>;
 
-/// What one source has scanned over one protocol; not both are empty.
-#[derive(Default)]
+/// What a scanner tried in vain over one protocol.
 pub(crate) struct Scanned {
-    /// Hosts of which it tried many ports.
+    kind: ScanKind,
+    /// Hosts on which it tried more in vain than not.
     hosts: BTreeSet<Party>,
-    /// Ports that it tried on many hosts.
+    /// Ports that it swept.
     ports: BTreeSet<u16>,
 }
 
@@ -97,7 +97,8 @@ pub(crate) struct Scanned {
 /// What all of its clients, being scanners, did on an answered edge then becomes
 ///
 /// 1. `Probe` if it carried no data, or is ICMP: that is how hosts are found;
-/// 2. `NeedsPerson(Scanner)` if it carried data to a host or port that they scanned over this protocol;
+/// 2. `NeedsPerson(Scanner)` if it carried data to a port that they swept, or to a host on which they tried
+///    more in vain than not, both over this protocol;
 /// 3. what it was: a scanner looks up names too, and other use of the network stays use.
 pub(crate) fn judge(edges: &[&Edge], verdicts: &mut [Verdict], config: &GraphConfig) -> Scanners {
     let scanners = find_scanners(edges, verdicts, config);
@@ -179,44 +180,63 @@ fn find_scanners(edges: &[&Edge], verdicts: &[Verdict], config: &GraphConfig) ->
     }
 
     let mut scanners = Scanners::new();
-    for ((source, protocol), Tallies { hosts, ports }) in tallies {
-        let hosts =
-            hosts.into_iter().filter(|(_, t)| t.reaches(config.port_scan_ports)).map(|(host, _)| host);
-        let ports =
-            ports.into_iter().filter(|(_, t)| t.reaches(config.host_sweep_hosts)).map(|(port, _)| port);
-        let scanned = Scanned { hosts: hosts.collect(), ports: ports.collect() };
-        if !scanned.hosts.is_empty() || !scanned.ports.is_empty() {
-            scanners.entry(source).or_default().insert(protocol, scanned);
-        }
+    for ((source, protocol), tallies) in tallies {
+        scanners.entry(source).or_default().insert(protocol, tallies.scanned(config));
     }
+    scanners.retain(|_, protocols| protocols.values().any(|scanned| scanned.kind != ScanKind::Probe));
     scanners
 }
 
+impl Tallies {
+    fn scanned(self, config: &GraphConfig) -> Scanned {
+        let port_scan = self.hosts.values().any(|tally| tally.reaches(config.port_scan_ports));
+        let hosts =
+            self.hosts.into_iter().filter(|(_, tally)| tally.reaches(1)).map(|(host, _)| host).collect();
+        let swept = self.ports.into_iter().filter(|(_, tally)| tally.reaches(config.host_sweep_hosts));
+        let ports: BTreeSet<_> = swept.map(|(port, _)| port).collect();
+        let kind = match (port_scan, ports.is_empty()) {
+            (true, _) => ScanKind::PortScan,
+            (false, false) => ScanKind::HostSweep,
+            (false, true) => ScanKind::Probe,
+        };
+        Scanned { kind, hosts, ports }
+    }
+}
+
 /// The ledger, in order of source and protocol: every edge that [`Verdict::is_attempt`], under each source.
-pub(crate) fn ledger(edges: &[&Edge], verdicts: &[Verdict], scanners: &Scanners) -> Vec<Scan> {
+pub(crate) fn ledger(
+    edges: &[&Edge],
+    verdicts: &[Verdict],
+    scanners: &Scanners,
+    config: &GraphConfig,
+) -> Vec<Scan> {
     let mut ledger: BTreeMap<(Party, Protocol), Scan> = BTreeMap::new();
     for (edge, verdict) in edges.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_attempt()) {
         let targets = targets(edge);
         for source in sources(edge) {
             let key = (source, edge.key.protocol);
-            let scan = ledger.entry(key.clone()).or_insert_with(|| Scan::starting(key, edge, scanners));
+            let scan = ledger.entry(key.clone()).or_insert_with(|| Scan::starting(key, edge));
             scan.add(edge, *verdict, &targets);
         }
     }
-    ledger.into_values().collect()
+    let mut ledger: Vec<_> = ledger.into_values().collect();
+    for scan in &mut ledger {
+        if let Some(protocols) = scanners.get(&scan.source) {
+            let found = protocols.get(&scan.protocol).map_or(ScanKind::Probe, |scanned| scanned.kind);
+            // A scanner's pings may all be answered; nothing was vain then, but a sweep it is.
+            let swept = scan.ports.len() == 1 && scan.targets.len() >= config.host_sweep_hosts;
+            scan.kind = if found == ScanKind::Probe && swept { ScanKind::HostSweep } else { found };
+        }
+    }
+    ledger
 }
 
 impl Scan {
-    fn starting((source, protocol): (Party, Protocol), edge: &Edge, scanners: &Scanners) -> Self {
-        let kind = match scanners.get(&source).and_then(|by_protocol| by_protocol.get(&protocol)) {
-            Some(scanned) if !scanned.hosts.is_empty() => ScanKind::PortScan,
-            Some(_) => ScanKind::HostSweep,
-            None => ScanKind::Probe,
-        };
+    fn starting((source, protocol): (Party, Protocol), edge: &Edge) -> Self {
         Self {
             source,
             protocol,
-            kind,
+            kind: ScanKind::Probe,
             targets: BTreeSet::new(),
             ports: BTreeSet::new(),
             open: BTreeSet::new(),

@@ -149,7 +149,8 @@ const MAX_UDP_PROBE_PACKETS: u64 = 2;
 ///    `NeedsPerson(OneSided)`.
 /// 4. A connection was answered: `Accepted` if [`direction`] is sure, else `NeedsPerson`.
 /// 5. TCP or SCTP of which no opening was seen, so the capture came late or somebody probes stealthily:
-///    5.1 the server is also the client's client on another port: `NeedsPerson(Mirrored)`;
+///    5.1 the server is also the client's client on another port, so these may be late packets of a server,
+///    which would look like a scan of its clients: `NeedsPerson(Mirrored)`;
 ///    5.2 more packets than a probe has, or packets from the server that reset nothing:
 ///    `NeedsPerson(Midstream)`, or `NeedsPerson(OneSided)` if none came from the server.
 /// 6. TCP without a packet from the server, but with a request, a close or more packets than retries
@@ -179,7 +180,7 @@ pub(crate) fn verdict(edge: &Edge, mirrors: &[&Edge]) -> Verdict {
         return direction(edge, mirrors).map_or_else(Verdict::NeedsPerson, |()| Verdict::Accepted);
     }
     if connected && strongest(edge, Evidence::HANDSHAKES) == 0 {
-        if mirrored(edge, mirrors) {
+        if mirrors.iter().any(|mirror| mirror.key.port != key.port) {
             return Verdict::NeedsPerson(Doubt::Mirrored);
         }
         if received > 0 && (!reset || !sent_at_most(sent.max(received), MAX_STEALTH_PACKETS)) {

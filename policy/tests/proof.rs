@@ -58,7 +58,7 @@ fn the_shop_is_proven_with_its_price() {
         assert_eq!((certificate.edges_replayed, certificate.edges_held_back), (7, 0));
         // app -> db 2+1, monitor -> db 1+1, dns 2, 443 2, ping 2+1, sctp 2+1.
         assert_eq!((certificate.tuples_observed, certificate.tuples_unobserved), (15, 0));
-        assert!(certificate.probes_denied > 300, "{certificate:?}");
+        assert!(certificate.probes_denied > 100, "{certificate:?}");
         let json = certificate.to_json().expect("json");
         assert!(
             json.contains("\"tool_version\": \"1.2.3\"") && json.contains("\"tuples_allowed\": 15"),
@@ -141,7 +141,9 @@ fn admitting_what_was_not_observed_is_found() {
     admitted(&widened("10.0.2.1,", "10.0.0.0/8,"));
     admitted(&widened("2001:db8:4::7,", "2001:db8::/32,"));
     admitted(&widened("2001:db8:4::7,", "::/0,"));
+    admitted(&broken("10.0.4.7,", "10.0.4.7, 203.0.113.77,"));
     admitted(&broken("dport 5432", "dport 5432-5433"));
+    admitted(&broken("dport 5432", "dport { 5432, 22 }"));
     admitted(&broken("tcp dport 443 ", "meta l4proto 6 "));
     admitted(&broken("tcp dport 443 ", "th dport 443 "));
     admitted(&broken("tcp dport 443 ", ""));

@@ -81,7 +81,7 @@ fn the_order_of_edges_and_labels_changes_no_rule() {
 
 #[test]
 fn names_of_rules_are_stable_and_fit_everywhere() {
-    assert_eq!(rules(&shop()).rules[3].id.as_str(), "allow-shop-db-tcp-5432-TODO");
+    assert_eq!(rules(&shop()).rules[3].id.as_str(), "allow-shop-db-tcp-5432-d2384aa7a3ba");
     let long = Workload { name: "ß\"} drop".repeat(50), ..Workload::default() };
     let address = ["10.0.0.1".parse().expect("address")];
     let server = (Party::Workload(Arc::new(long)), &address[..]);

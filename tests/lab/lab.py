@@ -48,7 +48,7 @@ def parse() -> argparse.Namespace:
     driving.add_argument("--without-scans", action="store_true", help="leave the port scans out")
     stages.add_parser("down", help="end the programs and remove the network")
     recording = stages.add_parser("record", help="up, drive and down, with everything recorded")
-    recording.add_argument("--out", type=Path, required=True, help="folder for the recording, the truth and the inventory")
+    recording.add_argument("--out", type=Path, required=True, help="folder for recording, truth and inventory")
     return parser.parse_args()
 
 
@@ -126,7 +126,8 @@ def write(folder: Path, outcome, counted: list[int]) -> None:
         {"name": tap.interface, "sees": tap.sees, "packets": count}
         for tap, count in zip(capture.TAPS, packets, strict=True)
     ]
-    truth.write_truth(outcome, {"file": path.name, "packets": sum(packets), "interfaces": interfaces}, folder / "truth.json")
+    recording = {"file": path.name, "packets": sum(packets), "interfaces": interfaces}
+    truth.write_truth(outcome, recording, folder / "truth.json")
     truth.write_inventory(folder / "inventory.yaml")
     say(f"record: {sum(packets)} packets, {path.stat().st_size} bytes in {path}; none dropped")
 

@@ -46,7 +46,8 @@ fn is_header(file: &mut RawFile, row: &StringRecord, line: usize) -> bool {
     for needed in ["address", "name"] {
         if !row.iter().any(|column| column == needed) {
             let separated = row.iter().any(|column| column.contains(';'));
-            let hint = if separated { "separate columns by commas, not by `;`" } else { "add it to the first line" };
+            let hint =
+                if separated { "separate columns by commas, not by `;`" } else { "add it to the first line" };
             file.problem(Place { line, column: 1 }, format!("there is no column `{needed}`; {hint}"));
         }
     }
@@ -54,8 +55,14 @@ fn is_header(file: &mut RawFile, row: &StringRecord, line: usize) -> bool {
         let place = Place { line, column: index + 1 };
         match column {
             "" => file.problem(place, "this column has no name; name it or take it out"),
-            "addresses" => file.problem(place, "unknown column `addresses`; give each address a row of its own in column `address`"),
-            "labels" => file.problem(place, "unknown column `labels`; give each label a column of its own, such as `role`"),
+            "addresses" => file.problem(
+                place,
+                "unknown column `addresses`; give each address a row of its own in column `address`",
+            ),
+            "labels" => file.problem(
+                place,
+                "unknown column `labels`; give each label a column of its own, such as `role`",
+            ),
             _ if row.iter().take(index).any(|earlier| earlier == column) => {
                 file.problem(place, format!("column `{column}` is there twice; take one out"));
             }
@@ -76,7 +83,9 @@ fn entry(file: &mut RawFile, columns: &StringRecord, row: &StringRecord, line: u
         return file.problem(place, message);
     }
     let mut entry = RawEntry { place, ..RawEntry::default() };
-    for (index, (column, value)) in columns.iter().zip(row).enumerate().filter(|(_, (_, value))| !value.is_empty()) {
+    for (index, (column, value)) in
+        columns.iter().zip(row).enumerate().filter(|(_, (_, value))| !value.is_empty())
+    {
         let text = || Text { value: value.to_owned(), place: Place { line, column: index + 1 } };
         match column {
             "address" => entry.addresses.push(text()),

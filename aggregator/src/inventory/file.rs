@@ -72,7 +72,8 @@ impl FileInventory {
     ///
     /// When the file cannot be read, is too large, or lines of it are wrong: one wrong line fails the file.
     pub fn load(path: &Path) -> Result<Self, AggregatorError> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+        let extension =
+            path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
         let format = match extension.as_deref() {
             Some("yaml" | "yml") => FileFormat::Yaml,
             Some("csv") => FileFormat::Csv,
@@ -106,7 +107,10 @@ impl FileInventory {
             }
         };
         if raw.entries.is_empty() && raw.problems.is_empty() {
-            raw.problem(Place { line: 1, column: 1 }, "there are no entries; add one, or leave the inventory out");
+            raw.problem(
+                Place { line: 1, column: 1 },
+                "there are no entries; add one, or leave the inventory out",
+            );
         }
         let builder = Builder::new(raw);
         if builder.raw.problems.is_empty() {
@@ -174,8 +178,13 @@ struct Prefix {
 impl Builder {
     fn new(mut raw: RawFile) -> Self {
         let entries = std::mem::take(&mut raw.entries);
-        let mut builder =
-            Self { raw, members: Vec::new(), by_name: BTreeMap::new(), prefixes: Vec::new(), table: PrefixTable::default() };
+        let mut builder = Self {
+            raw,
+            members: Vec::new(),
+            by_name: BTreeMap::new(),
+            prefixes: Vec::new(),
+            table: PrefixTable::default(),
+        };
         entries.into_iter().for_each(|entry| builder.add(entry));
         builder
     }
@@ -185,7 +194,8 @@ impl Builder {
             return self.raw.problem(entry.place, "this entry has no name; add one, such as `web1`");
         };
         if entry.addresses.is_empty() {
-            let message = format!("`{}` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24", name.value);
+            let message =
+                format!("`{}` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24", name.value);
             self.raw.problem(entry.place, message);
         }
         let member = self.member(&entry, name);
@@ -200,7 +210,8 @@ impl Builder {
     /// The index of the workload that the entry is about.
     fn member(&mut self, entry: &RawEntry, name: &Text) -> usize {
         let namespace = entry.namespace.as_ref().map(|text| text.value.clone());
-        let index = *self.by_name.entry((namespace.clone(), name.value.clone())).or_insert(self.members.len());
+        let index =
+            *self.by_name.entry((namespace.clone(), name.value.clone())).or_insert(self.members.len());
         match self.members.get(index) {
             None => self.members.push(Member {
                 line: entry.place.line,
@@ -281,7 +292,9 @@ fn prefix(text: &str) -> Result<IpNet, String> {
         return Ok(net);
     }
     let (network, host) = (net.trunc(), net.addr());
-    Err(format!("`{text}` has bits set behind its prefix; write {network} for the network, or {host} for the host"))
+    Err(format!(
+        "`{text}` has bits set behind its prefix; write {network} for the network, or {host} for the host"
+    ))
 }
 
 #[cfg(test)]

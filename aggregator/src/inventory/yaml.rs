@@ -41,7 +41,10 @@ pub(super) fn read(text: &str) -> RawFile {
         Ok(Some(Node::List(_, nodes))) => nodes.into_iter().for_each(|node| entry(&mut file, node)),
         Ok(Some(other)) => {
             let found = other.kind();
-            file.problem(other.place(), format!("expected a list of entries, found {found}; start each entry with `- `"));
+            file.problem(
+                other.place(),
+                format!("expected a list of entries, found {found}; start each entry with `- `"),
+            );
         }
         Err(problem) => file.problems.push(problem),
     }
@@ -52,7 +55,10 @@ pub(super) fn read(text: &str) -> RawFile {
 fn entry(file: &mut RawFile, node: Node) {
     let Node::Map(place, fields) = node else {
         let found = node.kind();
-        return file.problem(node.place(), format!("expected an entry, found {found}; write `- name: ...` with `address: ...` below"));
+        return file.problem(
+            node.place(),
+            format!("expected an entry, found {found}; write `- name: ...` with `address: ...` below"),
+        );
     };
     let mut entry = RawEntry { place, ..RawEntry::default() };
     for (key, value) in unique(file, fields) {
@@ -88,7 +94,10 @@ fn unique(file: &mut RawFile, fields: Vec<(Text, Node)>) -> Vec<(Text, Node)> {
     for (key, value) in fields {
         match kept.iter().find(|(earlier, _)| earlier.value == key.value) {
             Some((earlier, _)) => {
-                let message = format!("`{}` is there twice, first in line {}; take one out", key.value, earlier.place.line);
+                let message = format!(
+                    "`{}` is there twice, first in line {}; take one out",
+                    key.value, earlier.place.line
+                );
                 file.problem(key.place, message);
             }
             None => kept.push((key, value)),
@@ -102,7 +111,10 @@ fn scalar(file: &mut RawFile, key: &Text, value: Node) -> Option<Text> {
     match value {
         Node::Scalar(text) => Some(text).filter(|text| !text.value.is_empty()),
         other => {
-            file.problem(other.place(), format!("`{}` must be a single value, found {}", key.value, other.kind()));
+            file.problem(
+                other.place(),
+                format!("`{}` must be a single value, found {}", key.value, other.kind()),
+            );
             None
         }
     }
@@ -125,9 +137,16 @@ impl<'a> Reader<'a> {
         while let Some((event, place)) = self.event()? {
             match event {
                 Event::DocumentStart(_) if document.is_some() => {
-                    return Err(problem(place, "a second document starts here; keep one, without `---` in between"));
+                    return Err(problem(
+                        place,
+                        "a second document starts here; keep one, without `---` in between",
+                    ));
                 }
-                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}
+                Event::Nothing
+                | Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd => {}
                 event => document = Some(self.node(event, place, 0)?),
             }
         }
@@ -149,13 +168,16 @@ impl<'a> Reader<'a> {
             return Err(problem(place, "nested too deeply for an inventory"));
         }
         let plain = match &event {
-            Event::Scalar(_, _, anchor, tag) | Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => {
-                *anchor == 0 && tag.is_none()
-            }
+            Event::Scalar(_, _, anchor, tag)
+            | Event::SequenceStart(anchor, tag)
+            | Event::MappingStart(anchor, tag) => *anchor == 0 && tag.is_none(),
             _ => false,
         };
         if !plain {
-            return Err(problem(place, "anchors (`&`), aliases (`*`) and tags (`!`) are not supported; write the value out, or put it in quotes"));
+            return Err(problem(
+                place,
+                "anchors (`&`), aliases (`*`) and tags (`!`) are not supported; write the value out, or put it in quotes",
+            ));
         }
         match event {
             Event::Scalar(value, style, ..) => {
@@ -165,7 +187,9 @@ impl<'a> Reader<'a> {
             }
             Event::SequenceStart(..) => {
                 let mut nodes = Vec::new();
-                while let Some((event, place)) = self.event()?.filter(|(event, _)| *event != Event::SequenceEnd) {
+                while let Some((event, place)) =
+                    self.event()?.filter(|(event, _)| *event != Event::SequenceEnd)
+                {
                     nodes.push(self.node(event, place, depth + 1)?);
                 }
                 Ok(Node::List(place, nodes))
@@ -188,13 +212,15 @@ impl<'a> Reader<'a> {
     fn syntax(&self, error: &ScanError) -> Problem {
         let place = place(error.marker().line(), error.marker().col());
         let indentation = |line: &'a str| &line[..line.len() - line.trim_start().len()];
-        // The parser may notice a tab only a line later.
-        let lines = self.text.lines().enumerate().take(place.line).skip(place.line.saturating_sub(2));
-        let tab = lines.filter_map(|(index, line)| Some((index + 1, indentation(line).find('\t')? + 1))).next();
+        // The parser may stop a line before the tab, or after it.
+        let lines = self.text.lines().enumerate().take(place.line + 1).skip(place.line.saturating_sub(2));
+        let tab =
+            lines.filter_map(|(index, line)| Some((index + 1, indentation(line).find('\t')? + 1))).next();
         match tab {
-            Some((line, column)) => {
-                problem(Place { line, column }, "a tab indents this line, which YAML does not allow; use spaces")
-            }
+            Some((line, column)) => problem(
+                Place { line, column },
+                "a tab indents this line, which YAML does not allow; use spaces",
+            ),
             None => problem(place, format!("this is no YAML: {}", error.info())),
         }
     }

@@ -5,6 +5,7 @@ mod interner;
 mod known;
 mod order;
 mod runs;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use interner::Interner;
 use known::KnownNames;
 pub use order::EdgesInOrder;
 use runs::Runs;
+use workloads::Workloads;
 
 use super::FlowStore;
 use crate::{Block, Row, StoreConfig, StoreError};
@@ -26,16 +28,17 @@ use crate::{Block, Row, StoreConfig, StoreError};
 /// Agents told apart. A cluster has thousands; records of more agents than this count as `EdgesRefused`.
 const MAX_AGENTS: usize = 100_000;
 
+/// Records looked up together: enough for their waits to overlap, few enough to stay in the nearest cache.
+const CHUNK: usize = 128;
+
 /// Edges in memory: a flat list of what each agent saw between two addresses on one service in one hour,
 /// about 160 bytes each, put together to edges only when a snapshot is taken.
 #[derive(Debug)]
 pub struct MemoryStore {
     agents: Interner<AgentId>,
-    workloads: Interner<Arc<Workload>>,
+    workloads: Workloads,
     parties: Interner<Member>,
-    keys: Interner<Key>,
-    /// By the index of their key.
-    entries: Vec<Entry>,
+    entries: Interner<Key, Entry>,
     names: KnownNames,
     runs: Runs,
     loss: BTreeMap<(AgentId, Hour, Loss), u64>,
@@ -43,7 +46,7 @@ pub struct MemoryStore {
     extent: Option<TimeRange>,
 }
 
-/// An address and the workload it belonged to, an index into `workloads`.
+/// An address and the workload it belonged to, a number in `workloads`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Member {
     address: IpAddr,
@@ -53,10 +56,10 @@ struct Member {
 /// What an entry is about: small, since there may be millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// Indices into `parties`.
+    /// Numbers in `parties`.
     client: u32,
     server: u32,
-    /// Index into `agents`.
+    /// Number in `agents`.
     agent: u32,
     /// [`Hour`], which fits for every [`Timestamp`].
     hour: i32,
@@ -72,10 +75,9 @@ impl MemoryStore {
         Self {
             agents: Interner::new(MAX_AGENTS),
             // Each has at least one edge.
-            workloads: Interner::new(max_edges.saturating_mul(2)),
+            workloads: Workloads::new(max_edges.saturating_mul(2)),
             parties: Interner::new(max_edges.saturating_mul(2)),
-            keys: Interner::new(max_edges),
-            entries: Vec::new(),
+            entries: Interner::new(max_edges),
             names: KnownNames::new(config.max_names),
             runs: Runs::default(),
             loss: BTreeMap::new(),
@@ -89,42 +91,80 @@ impl MemoryStore {
         EdgesInOrder::new(self, period)
     }
 
-    /// Counts a record in; false when there was no place for it, or none for its last hour.
-    fn add(&mut self, row: &Row<'_>, agent: u32, workloads: &[Option<u32>], refused_names: &mut u64) -> bool {
-        let record = row.record;
-        let workload = |index: Option<u32>| index.and_then(|i| workloads.get(i as usize).copied().flatten());
-        let client = Member { address: record.client.address, workload: workload(row.client) };
-        let server = Member { address: record.server.address, workload: workload(row.server) };
-        let (Some(client), Some(server)) = (self.parties.intern(&client), self.parties.intern(&server)) else {
-            return false;
-        };
-        let first = record.first_seen;
-        let last = record.last_seen.max(first);
-        let (first_hour, last_hour) = (hour_of(first), hour_of(last));
-        let (port, protocol) = (record.service_port(), record.protocol);
-        let key = Key { client, server, agent, hour: first_hour, port, protocol };
-
-        let Some(entry) = self.entry(key) else { return false };
-        self.entries[entry].add(record, row.answered);
-        self.names.add_to_entry(entry as u32, row.names(), refused_names);
-        if last_hour == first_hour {
-            self.entries[entry].seen(last);
-            return true;
+    /// Counts the records of a block in and returns what found no place, a count for each record's hour.
+    ///
+    /// Goes in short steps over many rows, each of which touches one table: the processor then waits for
+    /// the memory of several rows at once, which is most of the time spent here.
+    fn add_rows<'a>(
+        &mut self,
+        agent: u32,
+        mut rows: impl Iterator<Item = Row<'a>>,
+    ) -> Vec<(Hour, Loss, u64)> {
+        let mut refused = Vec::new();
+        let mut chunk: Vec<Row<'_>> = Vec::with_capacity(CHUNK);
+        let mut keys = Vec::with_capacity(CHUNK);
+        let mut entries = Vec::with_capacity(CHUNK);
+        loop {
+            chunk.clear();
+            chunk.extend(rows.by_ref().take(CHUNK));
+            if chunk.is_empty() {
+                return refused;
+            }
+            keys.clear();
+            keys.extend(chunk.iter().map(|row| self.key(row, agent)));
+            entries.clear();
+            entries.extend(keys.iter().map(|key| self.entries.intern(&(*key)?)));
+            for ((row, key), entry) in chunk.iter().zip(&keys).zip(&entries) {
+                let (kept, names) = match (key, entry) {
+                    (Some(key), Some(entry)) => self.add(row, *key, *entry),
+                    _ => (false, 0),
+                };
+                for (loss, count) in [(Loss::EdgesRefused, u64::from(!kept)), (Loss::NamesRefused, names)] {
+                    if count > 0 {
+                        refused.push((Hour::of(row.record.first_seen), loss, count));
+                    }
+                }
+            }
         }
-        // The counts belong to the first hour; in the last hour it was there, too. Whether it was there in
-        // the hours between is not known.
-        let Some(presence) = self.entry(Key { hour: last_hour, ..key }) else { return false };
-        self.entries[presence].seen(last);
-        true
     }
 
-    /// The index of the entry for `key`.
-    fn entry(&mut self, key: Key) -> Option<usize> {
-        let index = self.keys.intern(&key)? as usize;
-        if index == self.entries.len() {
-            self.entries.push(Entry::default());
-        }
-        Some(index)
+    /// What a row is about.
+    fn key(&mut self, row: &Row<'_>, agent: u32) -> Option<Key> {
+        let record = row.record;
+        let mut party = |address, workload: Option<&Arc<Workload>>| {
+            let workload = workload.and_then(|workload| self.workloads.number(workload));
+            self.parties.intern(&Member { address, workload })
+        };
+        Some(Key {
+            client: party(record.client.address, row.client)?,
+            server: party(record.server.address, row.server)?,
+            agent,
+            hour: hour_of(record.first_seen),
+            port: record.service_port(),
+            protocol: record.protocol,
+        })
+    }
+
+    /// Counts a record in; tells whether there was a place for its last hour, and how many names found none.
+    fn add(&mut self, row: &Row<'_>, key: Key, index: u32) -> (bool, u64) {
+        let record = row.record;
+        let entry = self.entries.value_mut(index);
+        entry.add(record, row.answered);
+        let last = record.last_seen.max(record.first_seen);
+        let hour = hour_of(last);
+        let kept = if hour == key.hour {
+            entry.seen(last);
+            true
+        } else {
+            // The counts belong to the first hour; in the last hour it was there, too. Whether it was there
+            // in the hours between is not known.
+            let presence = self.entries.intern(&Key { hour, ..key });
+            presence.is_some_and(|presence| {
+                self.entries.value_mut(presence).seen(last);
+                true
+            })
+        };
+        (kept, self.names.add_to_entry(index, row.names()))
     }
 
     fn extend(&mut self, record: &FlowRecord) {
@@ -156,23 +196,21 @@ fn hour_of(time: Timestamp) -> i32 {
 }
 
 impl FlowStore for MemoryStore {
-    fn append(&mut self, block: &Block) -> Result<(), StoreError> {
+    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
         if let Some(token) = &block.token {
             if !self.runs.is_new(token, &block.counters) {
                 return Ok(());
             }
             let agent = self.agents.intern(&token.agent);
-            let workloads: Vec<_> = block.workloads.iter().map(|w| self.workloads.intern(w)).collect();
-            for row in block.rows() {
-                self.extend(row.record);
-                let mut names = 0;
-                let kept = agent.is_some_and(|agent| self.add(&row, agent, &workloads, &mut names));
-                for (loss, count) in [(Loss::EdgesRefused, u64::from(!kept)), (Loss::NamesRefused, names)] {
-                    if count > 0 {
-                        let (agent, hour) = (token.agent.clone(), Hour::of(row.record.first_seen));
-                        self.lose(LossEntry { agent, hour, loss, count });
-                    }
+            block.rows().for_each(|row| self.extend(row.record));
+            let refused = match agent {
+                Some(agent) => self.add_rows(agent, block.rows()),
+                None => {
+                    block.rows().map(|row| (Hour::of(row.record.first_seen), Loss::EdgesRefused, 1)).collect()
                 }
+            };
+            for (hour, loss, count) in refused {
+                self.lose(LossEntry { agent: token.agent.clone(), hour, loss, count });
             }
             for answer in &block.names {
                 if !self.names.learn(answer) {

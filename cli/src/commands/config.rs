@@ -1,21 +1,25 @@
 //! `watershed config`: what is in force, and is it valid?
 
-use std::io::{self, Write};
+use std::io::Write;
+
+use watershed_aggregator::{InventoryConfig, inventory};
 
 use crate::args::ConfigAction;
+use crate::failure::Failure;
 use crate::output::text::plain;
 use crate::settings::{self, Effective, PLACES};
 
 /// Prints the settings, or says that they are right: loading them has checked them.
-pub(crate) fn run(action: ConfigAction, effective: &Effective, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn run(action: &ConfigAction, effective: &Effective, out: &mut impl Write) -> Result<(), Failure> {
     match action {
-        ConfigAction::Print { defaults: true } => write!(out, "{}", settings::example()),
-        ConfigAction::Print { defaults: false } => write!(out, "{}", settings::print(effective)),
-        ConfigAction::Check => check(effective, out),
+        ConfigAction::Print { defaults: true } => write!(out, "{}", settings::example())?,
+        ConfigAction::Print { defaults: false } => write!(out, "{}", settings::print(effective))?,
+        ConfigAction::Check { .. } => check(effective, out)?,
     }
+    Ok(())
 }
 
-fn check(effective: &Effective, out: &mut impl Write) -> io::Result<()> {
+fn check(effective: &Effective, out: &mut impl Write) -> Result<(), Failure> {
     match &effective.file {
         Some(path) => writeln!(out, "{}: valid", plain(&path.display().to_string()))?,
         None => writeln!(out, "no settings file (looked for {}): defaults are in force", PLACES.join(", "))?,
@@ -25,6 +29,15 @@ fn check(effective: &Effective, out: &mut impl Write) -> io::Result<()> {
     }
     for name in &effective.strangers {
         writeln!(out, "note: environment variable {} names no setting and is ignored", plain(name))?;
+    }
+    if let Some(file) = &effective.settings.inventory {
+        let config = InventoryConfig { file: Some(file.clone()) };
+        let inventory = inventory::open(&config).map_err(Failure::usage)?;
+        let file = file.display().to_string();
+        writeln!(out, "{}: valid", plain(&file))?;
+        for overlap in inventory.overlaps() {
+            writeln!(out, "note: {}", plain(&format!("{file}, {overlap}")))?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use watershed_aggregator::{FlowStore as _, OpenInventory, OpenStore};
 use watershed_collector::Report;
 use watershed_graph::{Format, Graph, Verdict};
 use watershed_model::Snapshot;
@@ -34,8 +35,10 @@ pub(crate) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
+    let inventory = super::inventory(settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
-    let (snapshot, report) = read(arguments, settings, directory.as_mut())?;
+    let (store, report) = read(arguments, inventory, settings, directory.as_mut())?;
+    let snapshot = store.snapshot(None)?;
     let found = discover(&snapshot, settings)?;
     let summary = summary::Summary {
         captures: &arguments.capture.captures,
@@ -58,16 +61,17 @@ pub(crate) fn run(
 /// Reads the captures into edges; flows go to the directory as they end, so that they are never all in memory.
 fn read(
     arguments: &DiscoverArguments,
+    inventory: OpenInventory,
     settings: &Settings,
     directory: Option<&mut Directory>,
-) -> Result<(Snapshot, Report), Failure> {
+) -> Result<(OpenStore, Report), Failure> {
     let captures = &arguments.capture.captures;
     let Some(directory) = directory else {
-        return pipeline::aggregate(captures, settings, |_| Ok(()));
+        return pipeline::aggregate(captures, inventory, settings, |_| Ok(()));
     };
     let mut file = directory.start("flows.jsonl")?;
     let mut writer = Writer::new(&mut file, FlowFormat::Json, &settings.graph.internal);
-    let read = pipeline::aggregate(captures, settings, |batch| Ok(writer.write(batch)?))?;
+    let read = pipeline::aggregate(captures, inventory, settings, |batch| Ok(writer.write(batch)?))?;
     writer.finish()?;
     directory.finish(file)?;
     Ok(read)

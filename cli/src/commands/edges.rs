@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use watershed_aggregator::OpenStore;
+
 use crate::args::EdgesArguments;
 use crate::failure::Failure;
 use crate::output::edges;
@@ -9,9 +11,16 @@ use crate::pipeline;
 use crate::settings::Settings;
 
 /// Writes every edge once the captures are read.
-pub(crate) fn run(arguments: &EdgesArguments, settings: &Settings, out: &mut impl Write) -> Result<(), Failure> {
-    let (snapshot, report) = pipeline::aggregate(&arguments.capture.captures, settings, |_| Ok(()))?;
-    edges::write(out, &snapshot.edges, arguments.format)?;
+pub(crate) fn run(
+    arguments: &EdgesArguments,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let captures = &arguments.capture.captures;
+    let (OpenStore::Memory(store), report) =
+        pipeline::aggregate(captures, super::inventory(settings)?, settings, |_| Ok(()))?;
+    // One edge at a time: all of them in full would take many times the room that the store takes.
+    edges::write(out, store.edges(None), arguments.format)?;
     out.flush()?;
     pipeline::complete(&report)
 }

@@ -9,7 +9,11 @@ use crate::pipeline;
 use crate::settings::Settings;
 
 /// Writes each connection when it is over.
-pub(crate) fn run(arguments: &FlowsArguments, settings: &Settings, out: &mut impl Write) -> Result<(), Failure> {
+pub(crate) fn run(
+    arguments: &FlowsArguments,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let mut writer = Writer::new(out, arguments.format, &settings.graph.internal);
     let report = pipeline::collect(&arguments.capture.captures, settings, |batch| Ok(writer.write(&batch)?))?;
     writer.finish()?;

@@ -25,9 +25,11 @@ pub(crate) fn manual(name: Option<&str>, out: &mut impl Write) -> Result<(), Fai
         None => root,
         Some(name) => {
             let found = root.find_subcommand(name).cloned();
-            let known = || root.get_subcommands().map(|c| c.get_name().to_owned()).collect::<Vec<_>>().join(", ");
-            found
-                .ok_or_else(|| Failure::usage(anyhow!("there is no command `{name}`: choose one of {}", known())))?
+            let known =
+                || root.get_subcommands().map(|c| c.get_name().to_owned()).collect::<Vec<_>>().join(", ");
+            found.ok_or_else(|| {
+                Failure::usage(anyhow!("there is no command `{name}`: choose one of {}", known()))
+            })?
         }
     };
     clap_mangen::Man::new(command).render(out)?;

@@ -1,5 +1,6 @@
 //! Edges: who used which service of whom, as JSON lines, CSV or a table.
 
+use std::borrow::Borrow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -11,9 +12,14 @@ use super::{json, table};
 use crate::args::EdgeFormat;
 
 /// Writes the edges, in the order in which they come.
-pub(crate) fn write(out: &mut impl Write, edges: &[Edge], format: EdgeFormat) -> io::Result<()> {
+pub(crate) fn write<E: Borrow<Edge>>(
+    out: &mut impl Write,
+    edges: impl IntoIterator<Item = E>,
+    format: EdgeFormat,
+) -> io::Result<()> {
+    let mut edges = edges.into_iter();
     match format {
-        EdgeFormat::Json => edges.iter().try_for_each(|edge| json::line(out, &Line::of(edge))),
+        EdgeFormat::Json => edges.try_for_each(|edge| json::line(out, &Line::of(edge.borrow()))),
         EdgeFormat::Csv => write_csv(out, edges),
         EdgeFormat::Table => write_table(out, edges),
     }
@@ -74,7 +80,10 @@ impl<'a> Line<'a> {
     }
 }
 
-pub(super) fn display<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn display<S: Serializer>(
+    value: &impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
@@ -99,10 +108,11 @@ const HEADER: [&str; 13] = [
 ];
 
 /// The fields of [`Line`]; `states` as `S0=1 SF=2`, `names` separated by spaces.
-fn write_csv(out: &mut impl Write, edges: &[Edge]) -> io::Result<()> {
+fn write_csv<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item = E>) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(HEADER)?;
     for edge in edges {
+        let edge = edge.borrow();
         csv.write_record([
             plain(&edge.key.client.to_string()).as_ref(),
             plain(&edge.key.server.to_string()).as_ref(),
@@ -122,7 +132,7 @@ fn write_csv(out: &mut impl Write, edges: &[Edge]) -> io::Result<()> {
     csv.flush()
 }
 
-fn write_table(out: &mut impl Write, edges: &[Edge]) -> io::Result<()> {
+fn write_table<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item = E>) -> io::Result<()> {
     let mut table = table::Table::new(&[
         table::text("CLIENT", 40),
         table::text("SERVER", 40),
@@ -135,6 +145,7 @@ fn write_table(out: &mut impl Write, edges: &[Edge]) -> io::Result<()> {
         table::text("NAMES", 60),
     ]);
     for edge in edges {
+        let edge = edge.borrow();
         table.row([
             edge.key.client.to_string(),
             edge.key.server.to_string(),

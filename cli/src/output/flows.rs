@@ -13,7 +13,7 @@ use crate::args::FlowFormat;
 /// Writes the records of batches in one format.
 pub(crate) enum Writer<'a, W: Write> {
     Json(W),
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Zeek {
         out: W,
         /// Networks that count as one's own.
@@ -28,7 +28,7 @@ impl<'a, W: Write> Writer<'a, W> {
     pub(crate) fn new(out: W, format: FlowFormat, local: &'a [IpNet]) -> Self {
         match format {
             FlowFormat::Json => Self::Json(out),
-            FlowFormat::Csv => Self::Csv(csv::WriterBuilder::new().has_headers(false).from_writer(out)),
+            FlowFormat::Csv => Self::Csv(Box::new(csv::Writer::from_writer(out))),
             FlowFormat::Zeek => Self::Zeek { out, local, now: None },
         }
     }

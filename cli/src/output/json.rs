@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use super::text::is_unsafe;
+use super::text::find_unsafe;
 
 /// Writes `value` as one line of JSON.
 pub(crate) fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
@@ -21,7 +21,7 @@ struct Safe;
 impl Formatter for Safe {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some(place) = rest.find(is_unsafe) {
+        while let Some(place) = find_unsafe(rest) {
             let (before, after) = rest.split_at(place);
             out.write_all(before.as_bytes())?;
             let mut characters = after.chars();
@@ -39,6 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::output::text::is_unsafe;
 
     proptest! {
         #[test]

@@ -4,6 +4,7 @@ mod findings;
 mod head;
 mod rules;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -106,6 +107,15 @@ fn service(protocol: Protocol, port: u16) -> String {
 
 fn service_of(edge: &Edge) -> String {
     service(edge.key.protocol, edge.key.port)
+}
+
+/// `shop.example +2`: the first name and how many more there are.
+fn first_and_more(names: &BTreeSet<Box<str>>) -> String {
+    let first = names.first().map(ToString::to_string).unwrap_or_default();
+    match names.len() {
+        0 | 1 => first,
+        all => format!("{first} +{}", all - 1),
+    }
 }
 
 /// `1 rule`, `2 rules`.

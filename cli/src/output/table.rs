@@ -50,11 +50,6 @@ impl Table {
         self.rows.push(cells.into_iter().zip(&self.columns).map(cut).collect());
     }
 
-    /// Whether there is no row.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Writes the header and the rows, each line after `indent` and no wider than `limit`: the widest text
     /// columns give way. `header` decorates the header line.
     pub(crate) fn write(
@@ -137,7 +132,8 @@ mod tests {
         table.row(["a-long-name".into(), "3456789012".into(), String::new()]);
         let mut out = Vec::new();
         table.write(&mut out, "  ", usize::MAX, str::to_owned).unwrap();
-        let expected = "  client       packets  names\n  web1              12  a\\u{1b}b\n  a-long-…  3456789012\n";
+        let expected =
+            "  client       packets  names\n  web1              12  a\\u{1b}b\n  a-long-…  3456789012\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// `text` with every character escaped that a terminal could obey or that hides what it says: controls,
 /// line separators, and the characters that change writing direction or have no width.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    if find_unsafe(text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
@@ -19,6 +19,12 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// The place of the first character that [`plain`] escapes.
+pub(crate) fn find_unsafe(text: &str) -> Option<usize> {
+    // Nearly all text is printable ASCII, which takes no decoding to see.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) { None } else { text.find(is_unsafe) }
 }
 
 /// Whether a terminal could obey this character, or a person could not see it.

@@ -44,7 +44,10 @@ const COLUMNS: [(&str, &str); 23] = [
 
 /// Writes the log's head; `opened` is the time that the log states as its beginning.
 pub(crate) fn write_header(out: &mut impl Write, opened: Timestamp) -> io::Result<()> {
-    write!(out, "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n")?;
+    write!(
+        out,
+        "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n"
+    )?;
     writeln!(out, "#open\t{}", day_and_time(opened))?;
     out.write_all(b"#fields")?;
     COLUMNS.iter().try_for_each(|(name, _)| write!(out, "\t{name}"))?;
@@ -182,7 +185,8 @@ impl std::fmt::Display for Uid {
 #[cfg(test)]
 pub(super) mod tests {
     use watershed_model::{
-        ConnState, Encapsulation, EndReason, Endpoint, History, InterfaceId, NameHints, TcpFlags, Traffic, TunnelKind,
+        ConnState, Encapsulation, EndReason, Endpoint, History, InterfaceId, NameHints, TcpFlags, Traffic,
+        TunnelKind,
     };
 
     use super::*;
@@ -235,7 +239,11 @@ pub(super) mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "#separator \\x09");
         assert_eq!(lines[5], "#open\t2023-11-14-22-13-20");
-        assert!(lines[6].starts_with("#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\t"));
+        assert!(
+            lines[6].starts_with(
+                "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\t"
+            )
+        );
         assert_eq!(lines[6].split('\t').count(), lines[7].split('\t').count());
         assert_eq!(lines[8], "#close\t2023-11-14-22-14-20");
     }

@@ -17,7 +17,8 @@ impl Environment {
     /// What is set now. A value that is not UTF-8 is kept with replacement characters, so that the
     /// setting's own check can refuse it by name.
     pub(crate) fn read() -> Self {
-        let all = env::vars_os().map(|(n, v)| (n.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()));
+        let all =
+            env::vars_os().map(|(n, v)| (n.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()));
         Self(all.filter(|(name, _)| name.starts_with(Self::PREFIX) || name == Self::NO_COLOR).collect())
     }
 
@@ -29,7 +30,9 @@ impl Environment {
     /// `WATERSHED_*` variables and their values, in order of their names; an empty one counts as unset.
     pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        all.filter(|(name, value)| name.starts_with(Self::PREFIX) && *name != Self::CONFIG && !value.is_empty())
+        all.filter(|(name, value)| {
+            name.starts_with(Self::PREFIX) && *name != Self::CONFIG && !value.is_empty()
+        })
     }
 
     /// Whether colours are unwanted, as no-color.org says it.

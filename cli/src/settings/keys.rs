@@ -101,7 +101,8 @@ pub(crate) const KEYS: &[Key] = &[
         name: "color",
         help: "Colours: \"auto\" (on a terminal, unless NO_COLOR is set), \"always\" or \"never\".",
         read: |s| {
-            let name = ColorChoice::ALL.iter().find(|(_, choice)| *choice == s.color).map_or("", |(name, _)| name);
+            let name =
+                ColorChoice::ALL.iter().find(|(_, choice)| *choice == s.color).map_or("", |(name, _)| name);
             Value::String(name.into())
         },
         write: |s, text, _| {
@@ -205,7 +206,9 @@ pub(crate) const KEYS: &[Key] = &[
         name: "graph.shared_min_dependants",
         help: "So many internal clients make a shared service, such as DNS or NTP ...",
         read: |s| value::integer(s.graph.shared_min_dependants),
-        write: |s, text, _| value::parse_integer(text, 1..=1 << 30).map(|n| s.graph.shared_min_dependants = n),
+        write: |s, text, _| {
+            value::parse_integer(text, 1..=1 << 30).map(|n| s.graph.shared_min_dependants = n)
+        },
     },
     Key {
         name: "graph.shared_min_share",

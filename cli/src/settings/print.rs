@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Effective, Key, KEYS, Settings};
+use super::{Effective, KEYS, Key, Settings};
 
 const HEADER: &str = "\
 # Settings of Watershed. Looked for, when --config FILE names none: $WATERSHED_CONFIG, ./watershed.toml,
@@ -11,7 +11,8 @@ const HEADER: &str = "\
 
 /// The settings in force, each with where it comes from.
 pub(crate) fn print(effective: &Effective) -> String {
-    let origin = |key: &Key| effective.origins.get(key.name).map_or("default".to_owned(), ToString::to_string);
+    let origin =
+        |key: &Key| effective.origins.get(key.name).map_or("default".to_owned(), ToString::to_string);
     render(&effective.settings, |key| Some(format!("# from: {}", origin(key))))
 }
 

@@ -88,14 +88,14 @@ impl<'a> Walk<'_, 'a> {
             };
             return self.fragment(&packet, &fragment);
         }
-        self.upper_layer(packet)
+        self.upper_layer(&packet)
     }
 
     pub(super) fn ipv6(&mut self, data: &'a [u8]) -> Step {
         let header = Ipv6HeaderSlice::from_slice(data).map_err(|_| BAD)?;
         let header_length = header.slice().len();
         let (payload, payload_length) = claimed(&data[header_length..], usize::from(header.payload_length()));
-        self.upper_layer(IpPacket {
+        self.upper_layer(&IpPacket {
             source: Address::v6(Ipv6Addr::from(header.source())),
             destination: Address::v6(Ipv6Addr::from(header.destination())),
             is_v6: true,
@@ -106,8 +106,16 @@ impl<'a> Walk<'_, 'a> {
         })
     }
 
+    #[inline]
+    fn upper_layer(&mut self, packet: &IpPacket<'a>) -> Step {
+        match IpNumber(packet.protocol) {
+            IpNumber::TCP | IpNumber::UDP => self.transport(packet),
+            _ => self.extensions(*packet),
+        }
+    }
+
     /// Steps over extension headers (RFC 8200 section 4, RFC 4302) to the protocol that is carried.
-    pub(super) fn upper_layer(&mut self, mut packet: IpPacket<'a>) -> Step {
+    fn extensions(&mut self, mut packet: IpPacket<'a>) -> Step {
         for _ in 0..MAX_EXTENSIONS {
             let (next, length) = match IpNumber(packet.protocol) {
                 IpNumber::AUTHENTICATION_HEADER => {

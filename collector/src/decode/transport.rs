@@ -20,6 +20,7 @@ struct Header<'a> {
 }
 
 impl<'a> Walk<'_, 'a> {
+    #[inline]
     pub(super) fn transport(&mut self, ip: &IpPacket<'a>) -> Step {
         let header = match Protocol(ip.protocol) {
             Protocol::TCP => tcp(ip)?,
@@ -54,6 +55,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(End::Flow)
     }
 
+    #[inline(always)]
     fn segment(&self, ip: &IpPacket<'a>, header: &Header<'a>) -> Segment<'a> {
         let source = (ip.source, header.source_port);
         let destination = (ip.destination, header.destination_port);
@@ -72,6 +74,7 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
+#[inline(always)]
 fn tcp<'a>(ip: &IpPacket<'a>) -> Result<Header<'a>, SkipReason> {
     let Ok(header) = TcpHeaderSlice::from_slice(ip.payload) else { return snapped_tcp(ip) };
     let length = header.slice().len();
@@ -89,6 +92,7 @@ fn tcp<'a>(ip: &IpPacket<'a>) -> Result<Header<'a>, SkipReason> {
 }
 
 /// A TCP header that the capture cut behind its flags: enough for everything but options.
+#[cold]
 fn snapped_tcp<'a>(ip: &IpPacket<'a>) -> Result<Header<'a>, SkipReason> {
     let captured = ip.payload.len();
     if captured < 14 || captured >= ip.payload_length as usize {
@@ -111,6 +115,7 @@ fn snapped_tcp<'a>(ip: &IpPacket<'a>) -> Result<Header<'a>, SkipReason> {
     })
 }
 
+#[inline(always)]
 fn udp<'a>(ip: &IpPacket<'a>) -> Result<Header<'a>, SkipReason> {
     let header = UdpHeaderSlice::from_slice(ip.payload).map_err(|_| BAD)?;
     let room = ip.payload_length.saturating_sub(8);

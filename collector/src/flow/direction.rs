@@ -93,6 +93,8 @@ pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2]) {
 pub(super) fn turn(entry: &mut Entry) {
     entry.low_is_originator = !entry.low_is_originator;
     entry.sides.swap(0, 1);
+    entry.details.swap(0, 1);
+    entry.letters.swap(0, 1);
     entry.turned = !entry.turned;
     entry.history = entry.history.turned();
 }

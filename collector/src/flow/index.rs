@@ -112,6 +112,7 @@ mod tests {
             let mut index = Index::new();
             let mut model = HashMap::new();
             for (number, add) in steps {
+                let number: u32 = number;
                 let hash = (number % 7).wrapping_mul(1023);
                 if add && model.insert(number, hash).is_none() {
                     index.insert(hash, number);

@@ -46,14 +46,15 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// The key of a packet, and whether its low end sent it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         source: (Address, u16),
         destination: (Address, u16),
         protocol: Protocol,
         is_v6: bool,
     ) -> (Self, bool) {
-        let from_low = source <= destination;
+        let order = |(address, port): (Address, u16)| address.low << 16 | u64::from(port);
+        let from_low = if is_v6 { source <= destination } else { order(source) <= order(destination) };
         let (low, high) = if from_low { (source, destination) } else { (destination, source) };
         let key = Self {
             low: low.0,

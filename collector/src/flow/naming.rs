@@ -60,7 +60,9 @@ impl Naming {
         if !self.findings.is_empty() {
             connection.keep(&mut self.findings, &mut self.observations);
         }
-        if progress == Progress::Done {
+        // Where the capture cut a segment short, what follows it cannot be joined to it.
+        let cut_stream = entry.is_tcp() && segment.payload.len() < segment.payload_length as usize;
+        if progress == Progress::Done || cut_stream {
             entry.names_done = true;
             connection.reader = None;
             if connection.is_blank() {

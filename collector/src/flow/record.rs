@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use watershed_model::{
-    ConnState, Encapsulation, EndReason, FlowRecord, NameHints, Protocol, Timestamp, Traffic,
+    ConnState, Encapsulation, EndReason, Evidence, FlowRecord, NameHints, Protocol, Timestamp, Traffic,
 };
 
 use super::entry::Entry;
-use super::tcp::{self, Side};
+use super::tcp;
 
 /// The record of what an entry holds. The direction is settled.
 pub(super) fn record(
@@ -16,33 +16,38 @@ pub(super) fn record(
     encapsulation: Option<Box<Encapsulation>>,
     end: EndReason,
 ) -> FlowRecord {
-    let is_tcp = entry.is_tcp();
     FlowRecord {
         client: entry.key.endpoint(entry.low_is_originator),
         server: entry.key.endpoint(!entry.low_is_originator),
         protocol: entry.key.protocol(),
         first_seen: Timestamp::from_nanos(entry.first),
         last_seen: Timestamp::from_nanos(entry.last),
-        to_server: traffic(&entry.sides[0], is_tcp),
-        to_client: traffic(&entry.sides[1], is_tcp),
+        to_server: traffic(entry, 0),
+        to_client: traffic(entry, 1),
         state: state(entry),
         history: entry.history,
-        handshake_rtt: (entry.handshake_nanos > 0).then(|| Duration::from_nanos(entry.handshake_nanos)),
+        handshake_rtt: handshake_rtt(entry),
         evidence: entry.evidence,
         names,
         encapsulation,
         interface: entry.interface,
-        part: entry.part,
+        part: u32::from(entry.part),
         end,
     }
 }
 
-fn traffic(side: &Side, is_tcp: bool) -> Traffic {
+fn handshake_rtt(entry: &Entry) -> Option<Duration> {
+    let complete = entry.evidence.contains(Evidence::HANDSHAKE) && entry.handshake > 0;
+    complete.then(|| Duration::from_nanos(entry.handshake.unsigned_abs()))
+}
+
+fn traffic(entry: &Entry, from: usize) -> Traffic {
+    let side = &entry.sides[from];
     Traffic {
-        packets: side.packets,
+        packets: u64::from(side.packets),
         ip_bytes: side.ip_bytes,
-        payload_bytes: if is_tcp { side.tcp_payload() } else { side.plain_payload() },
-        retransmissions: side.retransmissions,
+        payload_bytes: if entry.is_tcp() { side.tcp_payload() } else { side.plain_payload() },
+        retransmissions: entry.details[from].retransmissions,
         flags: side.flags,
     }
 }

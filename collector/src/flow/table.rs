@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use watershed_model::{
-    Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags, Timestamp,
+    Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags,
 };
 
 use super::FlowConfig;
@@ -14,16 +14,21 @@ use super::prefetch::prefetch;
 use super::record::record;
 use super::slab::Slab;
 use super::tcp::{self, TcpSegment};
+use super::timeouts::Timeouts;
 use super::wheel::Wheel;
 use crate::decode::{Segment, Segments, Transport, quoted_flow};
 
 /// Segments in one round of lookups: as many as the processor can fetch memory for at a time.
 const ROUND: usize = 32;
 
+/// Entries to reserve address space for.
+const RESERVED: usize = 1 << 20;
+
 /// Open connections, and the records of those that ended.
 #[derive(Debug)]
 pub struct FlowTable {
     config: FlowConfig,
+    timeouts: Timeouts,
     index: Index,
     entries: Vec<Entry>,
     free: Vec<u32>,
@@ -40,9 +45,10 @@ impl FlowTable {
     #[must_use]
     pub fn new(config: FlowConfig) -> Self {
         Self {
-            config,
+            timeouts: Timeouts::new(&config),
             index: Index::new(),
-            entries: Vec::new(),
+            // Reserved at once, so that it never has to be copied; memory is used only where entries are.
+            entries: Vec::with_capacity(config.max_flows.min(RESERVED)),
             free: Vec::new(),
             wheel: Wheel::new(),
             encapsulations: Slab::default(),
@@ -50,6 +56,7 @@ impl FlowTable {
             records: Vec::new(),
             started: 0,
             evicted: 0,
+            config,
         }
     }
 
@@ -77,32 +84,29 @@ impl FlowTable {
         }
     }
 
-    /// Ends what is due as of `now`.
-    pub fn expire(&mut self, now: Timestamp) {
-        if !self.wheel.is_behind(now) {
-            return;
-        }
-        for slot in self.wheel.turn(now) {
-            for number in self.wheel.slot(&self.entries, slot) {
-                self.wheel.unfile(&mut self.entries, number);
-                self.due(number, now);
-            }
+    /// Ends or reports what is due as of `now`.
+    #[cold]
+    fn expire(&mut self, now: i64) {
+        for number in self.wheel.turn(now) {
+            self.due(number, now);
         }
     }
 
     /// Ends every connection, in the order in which they began.
     pub fn finish(&mut self) {
-        let mut open: Vec<u32> = (0..self.entries.len() as u32).filter(|&n| self.is_open(n)).collect();
-        open.sort_by_key(|&number| (self.entries[number as usize].first, number));
-        for number in open {
-            self.wheel.unfile(&mut self.entries, number);
+        let numbers = (0..self.entries.len() as u32).filter(|&number| self.is_open(number));
+        let mut open: Vec<_> = numbers.map(|number| (self.entries[number as usize].first, number)).collect();
+        open.sort_unstable();
+        for (_, number) in open {
+            self.wheel.unfile(number);
             self.end(number, EndReason::EndOfCapture);
         }
     }
 
     /// Records of connections that ended or were due for a report, in that order; they are handed over.
     pub fn take_records(&mut self) -> Vec<FlowRecord> {
-        std::mem::take(&mut self.records)
+        let room = Vec::with_capacity(self.records.len());
+        std::mem::replace(&mut self.records, room)
     }
 
     /// How many records there are to take.
@@ -135,15 +139,21 @@ impl FlowTable {
     }
 
     fn is_open(&self, number: u32) -> bool {
-        let entry = &self.entries[number as usize];
-        self.index.find(entry.hash, |n| n == number).is_some()
+        let hash = self.entries[number as usize].key.hash(self.config.hash_key);
+        self.index.find(hash, |n| n == number).is_some()
     }
 
     fn follow(&mut self, segment: &Segment<'_>, hash: u32, segments: &Segments<'_>) {
-        self.expire(segment.time);
+        let now = segment.time.as_nanos();
+        if self.wheel.is_behind(now) {
+            self.expire(now);
+        }
         let found = self.index.find(hash, |number| self.entries[number as usize].key == segment.key);
         let number = match found {
-            Some(number) => self.same_or_successor(number, segment, segments),
+            Some(number) => {
+                self.make_way(number, now, segment, segments);
+                number
+            }
             None => self.open_new(segment, hash, segments),
         };
         self.update(number, segment);
@@ -152,27 +162,29 @@ impl FlowTable {
         }
     }
 
-    /// The entry itself, or a fresh one in its place where the packet begins another connection.
-    fn same_or_successor(&mut self, number: u32, segment: &Segment<'_>, segments: &Segments<'_>) -> u32 {
+    /// Ends or reports what the entry holds where the packet begins another connection or part.
+    fn make_way(&mut self, number: u32, now: i64, segment: &Segment<'_>, segments: &Segments<'_>) {
         let entry = &self.entries[number as usize];
-        if segment.time > entry.idle_deadline(&self.config) {
-            let reason = if entry.over { EndReason::Closed } else { EndReason::Idle };
-            self.replace(number, reason, segment, segments);
-        } else if let Transport::Tcp { .. } = segment.transport
-            && tcp::is_reuse(&entry.sides, &tcp_segment(segment))
+        let late = now.saturating_sub(entry.last) > self.timeouts.shortest;
+        if late && now > entry.idle_deadline(&self.timeouts) {
+            self.replace(number, entry.silent_end(), segment, segments);
+        } else if let Transport::Tcp { flags, .. } = segment.transport
+            && flags.contains(TcpFlags::SYN)
+            && tcp::is_reuse(&entry.sides, &entry.details, &tcp_segment(segment))
         {
             self.replace(number, EndReason::Reused, segment, segments);
-        } else if self.config.active_report.is_some() && segment.time >= entry.deadline(&self.config) {
+        } else if (self.timeouts.active_report.is_some() && now >= entry.deadline(&self.timeouts))
+            || entry.sides.iter().any(|side| side.packets == u32::MAX)
+        {
             self.report(number);
         }
-        number
     }
 
     fn open_new(&mut self, segment: &Segment<'_>, hash: u32, segments: &Segments<'_>) -> u32 {
         if self.open() >= self.config.max_flows {
             self.evict();
         }
-        let entry = Entry::new(segment.key, hash, segment.time, segment.interface);
+        let entry = Entry::new(segment.key, segment.time, segment.interface);
         let number = match self.free.pop() {
             Some(number) => {
                 self.entries[number as usize] = entry;
@@ -190,11 +202,10 @@ impl FlowTable {
 
     /// Reports the connection and starts another in its place.
     fn replace(&mut self, number: u32, reason: EndReason, segment: &Segment<'_>, segments: &Segments<'_>) {
-        self.wheel.unfile(&mut self.entries, number);
+        self.wheel.unfile(number);
         self.write(number, reason);
         self.release_parts(number);
-        let hash = self.entries[number as usize].hash;
-        self.entries[number as usize] = Entry::new(segment.key, hash, segment.time, segment.interface);
+        self.entries[number as usize] = Entry::new(segment.key, segment.time, segment.interface);
         self.begin(number, segment, segments);
     }
 
@@ -210,8 +221,7 @@ impl FlowTable {
         if let Some(wrapping) = segments.wrapping(segment) {
             entry.encapsulation = self.encapsulations.insert(Box::new(wrapping.to_encapsulation()));
         }
-        let deadline = entry.deadline(&self.config);
-        self.wheel.file(&mut self.entries, number, deadline);
+        self.wheel.file(number, self.entries[number as usize].deadline(&self.timeouts));
     }
 
     /// Counts the segment in.
@@ -219,28 +229,25 @@ impl FlowTable {
         let entry = &mut self.entries[number as usize];
         let was_over = entry.over;
         let from = usize::from(segment.from_low != entry.low_is_originator);
-        if !entry.has_packets() {
-            entry.first = segment.time.as_nanos();
-        }
-        entry.first = entry.first.min(segment.time.as_nanos());
-        entry.last = entry.last.max(segment.time.as_nanos());
-        let offset = match segment.transport {
+        entry.seen(segment.time.as_nanos());
+        match segment.transport {
             Transport::Tcp { .. } => update_tcp(entry, from, segment),
-            _ => {
-                update_plain(entry, from, segment);
-                0
-            }
-        };
+            _ => update_plain(entry, from, segment),
+        }
         let side = &mut entry.sides[from];
         side.packets += 1;
         side.ip_bytes += u64::from(segment.ip_bytes);
         if !entry.names_done && !segment.payload.is_empty() {
+            let offset = match segment.transport {
+                Transport::Tcp { .. } => entry.ends().stream_offset(from, &tcp_segment(segment)),
+                _ => 0,
+            };
             self.naming.read(entry, segment, offset);
         }
         if entry.over && !was_over {
-            let deadline = entry.deadline(&self.config);
-            self.wheel.unfile(&mut self.entries, number);
-            self.wheel.file(&mut self.entries, number, deadline);
+            let deadline = entry.deadline(&self.timeouts);
+            self.wheel.unfile(number);
+            self.wheel.file(number, deadline);
         }
     }
 
@@ -254,29 +261,26 @@ impl FlowTable {
     }
 
     /// What is due for an entry that came out of the wheel: its end, a report, or another wait.
-    fn due(&mut self, number: u32, now: Timestamp) {
+    fn due(&mut self, number: u32, now: i64) {
         let entry = &self.entries[number as usize];
-        if now > entry.idle_deadline(&self.config) {
-            let reason = if entry.over { EndReason::Closed } else { EndReason::Idle };
-            return self.end(number, reason);
+        if now > entry.idle_deadline(&self.timeouts) {
+            return self.end(number, entry.silent_end());
         }
-        if now >= entry.deadline(&self.config) {
+        if now >= entry.deadline(&self.timeouts) {
             self.report(number);
         }
-        let deadline = self.entries[number as usize].deadline(&self.config);
-        self.wheel.file(&mut self.entries, number, deadline);
+        self.wheel.file(number, self.entries[number as usize].deadline(&self.timeouts));
     }
 
     /// Makes room: ends the connection whose timeout is nearest.
     fn evict(&mut self) {
         while let Some(number) = self.wheel.next() {
-            let entry = &self.entries[number as usize];
-            let deadline = entry.deadline(&self.config);
-            let moved = self.wheel.would_move(entry, deadline);
-            self.wheel.unfile(&mut self.entries, number);
+            let deadline = self.entries[number as usize].deadline(&self.timeouts);
+            let moved = self.wheel.would_move(number, deadline);
+            self.wheel.unfile(number);
             if moved {
                 // It has been active since it was filed.
-                self.wheel.file(&mut self.entries, number, deadline);
+                self.wheel.file(number, deadline);
                 continue;
             }
             self.evicted += 1;
@@ -288,7 +292,7 @@ impl FlowTable {
     fn end(&mut self, number: u32, reason: EndReason) {
         self.write(number, reason);
         self.release_parts(number);
-        self.index.remove(self.entries[number as usize].hash, number);
+        self.index.remove(self.entries[number as usize].key.hash(self.config.hash_key), number);
         self.free.push(number);
     }
 
@@ -297,9 +301,9 @@ impl FlowTable {
         self.write(number, EndReason::Active);
         let entry = &mut self.entries[number as usize];
         let is_tcp = entry.is_tcp();
-        entry.part += 1;
+        entry.part = entry.part.saturating_add(1);
         entry.first = entry.last;
-        entry.sides.iter_mut().for_each(|side| side.start_part(is_tcp));
+        entry.ends().start_part(is_tcp);
     }
 
     fn write(&mut self, number: u32, end: EndReason) {
@@ -325,42 +329,44 @@ fn tcp_segment(segment: &Segment<'_>) -> TcpSegment {
     TcpSegment { sequence, acknowledgement, flags, payload_length: segment.payload_length }
 }
 
-/// Follows TCP; returns where in its stream the segment's payload starts.
-fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>) -> u32 {
+fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
     let tcp = tcp_segment(segment);
-    let (syn, ack) = (tcp.flags.contains(TcpFlags::SYN), tcp.flags.contains(TcpFlags::ACK));
     if let Some(letter) = tcp::history_letter(&tcp) {
-        entry.note(letter, from == 0);
+        entry.note(letter, from);
     }
-    let outcome = tcp::update(&mut entry.sides, from, &tcp);
-    if outcome.retransmission {
-        entry.note_retransmission(from == 0);
-    }
+    let outcome = tcp::update(&mut entry.ends(), from, &tcp);
     entry.over = outcome.over;
-    match (from, syn, ack) {
+    if outcome.retransmission {
+        entry.note_retransmission(from);
+    }
+    if !entry.evidence.contains(Evidence::HANDSHAKE) {
+        note_handshake(entry, from, &tcp, segment.time.as_nanos());
+    }
+}
+
+fn note_handshake(entry: &mut Entry, from: usize, tcp: &TcpSegment, now: i64) {
+    match (from, tcp.flags.contains(TcpFlags::SYN), tcp.flags.contains(TcpFlags::ACK)) {
         (0, true, false) => {
             entry.evidence |= Evidence::SYN;
-            entry.syn_time = segment.time.as_nanos();
+            entry.handshake = now;
         }
         (1, true, true) => entry.evidence |= Evidence::SYN_ACK,
-        (0, false, true) if tcp::shook_hands(&entry.sides, &tcp) => {
-            if !entry.evidence.contains(Evidence::HANDSHAKE) && entry.evidence.contains(Evidence::SYN_ACK) {
-                entry.evidence |= Evidence::HANDSHAKE;
-                if entry.syn_time != 0 {
-                    entry.handshake_nanos =
-                        segment.time.as_nanos().saturating_sub(entry.syn_time).max(0).unsigned_abs();
-                }
+        (0, false, true)
+            if entry.evidence.contains(Evidence::SYN_ACK) && tcp::shook_hands(&entry.sides, tcp) =>
+        {
+            entry.evidence |= Evidence::HANDSHAKE;
+            if entry.handshake != 0 {
+                entry.handshake = now.saturating_sub(entry.handshake).max(1);
             }
         }
         _ => {}
     }
-    entry.sides[from].stream_offset(&tcp)
 }
 
 fn update_plain(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
     entry.sides[from].add_plain_payload(segment.payload_length);
     if entry.key.protocol() == Protocol::UDP {
-        entry.note(b'D', from == 0);
+        entry.note(b'D', from);
     }
     match (segment.transport, from) {
         (Transport::Sctp { first_chunk: chunk::INIT }, 0) => entry.evidence |= Evidence::SCTP_INIT,

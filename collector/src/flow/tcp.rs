@@ -7,6 +7,7 @@ use watershed_model::{ConnState, TcpFlags};
 
 /// The state of one end of a TCP connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum TcpState {
     /// Nothing seen from it.
     #[default]
@@ -25,24 +26,36 @@ pub(super) enum TcpState {
     Reset,
 }
 
-/// One end of a connection and what it sent.
+/// One end of a connection and what it sent: 32 octets, so that both ends share a cache line.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Side {
-    pub(super) packets: u64,
     pub(super) ip_bytes: u64,
     /// TCP: octets of sequence space used since the start, SYN and FIN included. Else: payload octets.
     sent: u64,
-    /// The same, as the peer acknowledged it.
-    acknowledged: u64,
-    start: u32,
-    last: u32,
-    last_acknowledged: u32,
-    pub(super) retransmissions: u32,
+    pub(super) packets: u32,
+    /// The sequence number behind the last octet sent, and the one that the peer asked for last.
+    next: u32,
+    acknowledged: u32,
     pub(super) flags: TcpFlags,
     pub(super) state: TcpState,
     previous: TcpState,
     /// Sent a FIN or RST that closed its side.
     closed: bool,
+}
+
+/// What is rarely needed of one end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SideDetail {
+    /// The sequence number of its SYN.
+    start: u32,
+    pub(super) retransmissions: u32,
+}
+
+/// Both ends of a connection, the originator first.
+pub(super) struct Ends<'e> {
+    pub(super) sides: &'e mut [Side; 2],
+    pub(super) details: &'e mut [SideDetail; 2],
 }
 
 /// What the segment's header says.
@@ -67,10 +80,12 @@ pub(super) struct TcpOutcome {
 }
 
 impl Side {
-    /// Payload octets it sent: sequence space without SYN and FIN.
+    /// Payload octets it sent: sequence space without SYN and FIN. What the peer acknowledged was sent,
+    /// captured or not.
     pub(super) fn tcp_payload(&self) -> u64 {
+        let beyond = self.acknowledged.wrapping_sub(self.next).cast_signed().max(0);
         let fin = u64::from(self.flags.contains(TcpFlags::FIN));
-        self.sent.max(self.acknowledged).saturating_sub(1).saturating_sub(fin)
+        (self.sent + u64::from(beyond.unsigned_abs())).saturating_sub(1).saturating_sub(fin)
     }
 
     /// Payload octets of a protocol without sequence numbers.
@@ -80,21 +95,6 @@ impl Side {
 
     pub(super) fn add_plain_payload(&mut self, octets: u32) {
         self.sent += u64::from(octets);
-    }
-
-    /// Starts the counters of a new report; the connection goes on.
-    pub(super) fn start_part(&mut self, is_tcp: bool) {
-        let reported = if is_tcp { self.tcp_payload() } else { self.sent };
-        self.sent = self.sent.saturating_sub(reported);
-        self.acknowledged = self.acknowledged.saturating_sub(reported);
-        self.start = self.start.wrapping_add(reported as u32);
-        (self.packets, self.ip_bytes, self.retransmissions) = (0, 0, 0);
-    }
-
-    /// Where in the stream a segment's payload starts, counted from the first octet behind the SYN.
-    pub(super) fn stream_offset(&self, segment: &TcpSegment) -> u32 {
-        let syn = u32::from(segment.flags.contains(TcpFlags::SYN));
-        segment.sequence.wrapping_add(syn).wrapping_sub(self.start).wrapping_sub(1)
     }
 
     pub(super) const fn is_silent(&self) -> bool {
@@ -108,65 +108,86 @@ impl Side {
         }
     }
 
-    fn begin(&mut self, start: u32, next: u32) {
-        (self.start, self.last, self.last_acknowledged) = (start, next, start);
-        self.sent = u64::from(next.wrapping_sub(start));
-        self.acknowledged = 0;
+    /// The peer acknowledged up to `number`.
+    fn acknowledge(&mut self, number: u32) {
+        let delta = number.wrapping_sub(self.acknowledged).cast_signed();
+        // A zero far away is a broken field rather than progress.
+        if delta > 0 && !(number == 0 && delta > OUTLANDISH) {
+            self.acknowledged = number;
+        }
+    }
+}
+
+impl Ends<'_> {
+    /// Starts the counters of a new report; the connection goes on.
+    pub(super) fn start_part(&mut self, is_tcp: bool) {
+        for (side, detail) in self.sides.iter_mut().zip(self.details.iter_mut()) {
+            let reported = if is_tcp { side.tcp_payload() } else { side.sent };
+            if is_tcp && side.acknowledged.wrapping_sub(side.next).cast_signed() > 0 {
+                side.sent += u64::from(side.acknowledged.wrapping_sub(side.next));
+                side.next = side.acknowledged;
+            }
+            side.sent = side.sent.saturating_sub(reported);
+            detail.start = detail.start.wrapping_add(reported as u32);
+            (side.packets, side.ip_bytes, detail.retransmissions) = (0, 0, 0);
+        }
+    }
+
+    /// Where in the stream a segment's payload starts, counted from the first octet behind the SYN.
+    pub(super) fn stream_offset(&self, from: usize, segment: &TcpSegment) -> u32 {
+        let syn = u32::from(segment.has(TcpFlags::SYN));
+        segment.sequence.wrapping_add(syn).wrapping_sub(self.details[from].start).wrapping_sub(1)
+    }
+
+    fn begin(&mut self, which: usize, start: u32, next: u32) {
+        self.details[which].start = start;
+        let side = &mut self.sides[which];
+        (side.next, side.acknowledged) = (next, start);
+        side.sent = u64::from(next.wrapping_sub(start));
     }
 
     /// Sets the sequence numbers up at the first segment, and again where a SYN says otherwise.
-    fn prepare(&mut self, segment: &TcpSegment) {
+    fn prepare(&mut self, from: usize, segment: &TcpSegment) {
         let next = segment.sequence.wrapping_add(segment.sequence_space());
-        let syn = segment.flags.contains(TcpFlags::SYN);
-        match self.state {
-            TcpState::Inactive if syn => self.begin(segment.sequence, next),
+        let syn = segment.has(TcpFlags::SYN);
+        let side = &self.sides[from];
+        match side.state {
             // Midstream: as though the SYN had been just before it.
-            TcpState::Inactive => self.begin(segment.sequence.wrapping_sub(1), segment.sequence),
-            TcpState::SynSent | TcpState::SynAckSent if syn && segment.sequence != self.start => {
-                self.begin(segment.sequence, next);
+            TcpState::Inactive if !syn => {
+                self.begin(from, segment.sequence.wrapping_sub(1), segment.sequence);
             }
-            TcpState::Established | TcpState::Partial if syn => self.begin(segment.sequence, next),
-            TcpState::Reset if syn && self.previous == TcpState::Inactive => {
-                self.begin(segment.sequence, next);
-            }
+            TcpState::SynSent | TcpState::SynAckSent if segment.sequence == self.details[from].start => {}
+            TcpState::Closed => {}
+            TcpState::Reset if side.previous != TcpState::Inactive => {}
+            _ if syn => self.begin(from, segment.sequence, next),
             _ => {}
         }
     }
 
     /// Moves the highest sequence number on; tells whether payload was sent again.
-    fn advance(&mut self, segment: &TcpSegment) -> bool {
+    fn advance(&mut self, from: usize, segment: &TcpSegment) -> bool {
+        let side = &mut self.sides[from];
         let next = segment.sequence.wrapping_add(segment.sequence_space());
-        let delta = next.wrapping_sub(self.last).cast_signed();
+        let delta = next.wrapping_sub(side.next).cast_signed();
         let flags = segment.flags;
         if flags.intersects(TcpFlags::SYN | TcpFlags::RST) && !(-OUTLANDISH..=OUTLANDISH).contains(&delta) {
             return false;
         }
         // Only a SYN and this FIN were captured: whatever lies between was sent.
-        let only_syn = self.last == self.start.wrapping_add(1);
-        if flags.contains(TcpFlags::FIN) && only_syn {
-            self.sent += u64::from(next.wrapping_sub(self.last));
-            self.last = next;
+        if segment.has(TcpFlags::FIN) && side.next == self.details[from].start.wrapping_add(1) {
+            side.sent += u64::from(next.wrapping_sub(side.next));
+            side.next = next;
             return false;
         }
-        if self.state == TcpState::Reset {
+        if side.state == TcpState::Reset {
             return false;
         }
         if delta > 0 {
-            self.sent += u64::from(delta.unsigned_abs());
-            self.last = next;
+            side.sent += u64::from(delta.unsigned_abs());
+            side.next = next;
             return false;
         }
         segment.payload_length > 0
-    }
-
-    /// The peer acknowledged up to `number`.
-    fn acknowledge(&mut self, number: u32) {
-        let delta = number.wrapping_sub(self.last_acknowledged).cast_signed();
-        // A zero far away is a broken field rather than progress.
-        if delta > 0 && !(number == 0 && delta > OUTLANDISH) {
-            self.acknowledged += u64::from(delta.unsigned_abs());
-            self.last_acknowledged = number;
-        }
     }
 }
 
@@ -183,46 +204,50 @@ impl TcpSegment {
 }
 
 /// Whether a SYN starts another connection between the same endpoints.
-pub(super) fn is_reuse(sides: &[Side; 2], segment: &TcpSegment) -> bool {
-    let [originator, responder] = sides;
+pub(super) fn is_reuse(sides: &[Side; 2], details: &[SideDetail; 2], segment: &TcpSegment) -> bool {
     if !segment.has(TcpFlags::SYN) || segment.has(TcpFlags::RST) {
         return false;
     }
+    let [originator, responder] = sides;
+    let [originator_start, responder_start] = details.map(|detail| detail.start);
     if originator.closed && responder.closed {
         return true;
     }
     if segment.has(TcpFlags::ACK) {
         // Only a connection of which nothing but the responder was seen.
-        return originator.state == TcpState::Inactive
-            && originator.packets == 0
-            && segment.sequence != responder.start;
+        return originator.packets == 0
+            && originator.state == TcpState::Inactive
+            && segment.sequence != responder_start;
     }
     let turned_round = originator.state == TcpState::SynAckSent && responder.state == TcpState::Inactive;
-    segment.sequence != originator.start && !(turned_round && segment.sequence == responder.start)
+    segment.sequence != originator_start && !(turned_round && segment.sequence == responder_start)
 }
 
 /// Takes one segment in. `from` is 0 if the originator sent it.
-pub(super) fn update(sides: &mut [Side; 2], from: usize, segment: &TcpSegment) -> TcpOutcome {
-    let (head, tail) = sides.split_at_mut(1);
-    let (side, peer) =
-        if from == 0 { (&mut head[0], &mut tail[0]) } else { (&mut tail[0], &mut head[0]) };
-    let is_originator = from == 0;
-
-    side.prepare(segment);
-    side.flags |= segment.flags;
+#[inline]
+pub(super) fn update(ends: &mut Ends<'_>, from: usize, segment: &TcpSegment) -> TcpOutcome {
+    let to = 1 - from;
+    ends.prepare(from, segment);
+    ends.sides[from].flags |= segment.flags;
     if segment.has(TcpFlags::ACK) {
+        let peer = &mut ends.sides[to];
         if peer.state == TcpState::Inactive && peer.packets == 0 {
             let start = segment.acknowledgement.wrapping_sub(1);
-            peer.begin(start, start);
+            ends.begin(to, start, start);
         } else if !segment.has(TcpFlags::RST) {
             peer.acknowledge(segment.acknowledgement);
         }
     }
-    let retransmission = side.advance(segment);
+    let retransmission = ends.advance(from, segment);
     if retransmission {
-        side.retransmissions = side.retransmissions.saturating_add(1);
+        ends.details[from].retransmissions = ends.details[from].retransmissions.saturating_add(1);
     }
-    change_state(side, peer, is_originator, segment);
+    let [a, b] = &mut *ends.sides;
+    let (side, peer) = if from == 0 { (a, b) } else { (b, a) };
+    let control = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+    if segment.flags.intersects(control) || side.state == TcpState::Inactive {
+        change_state(side, peer, from == 0, segment);
+    }
     if segment.flags.intersects(TcpFlags::FIN | TcpFlags::RST)
         && matches!(side.state, TcpState::Closed | TcpState::Reset)
     {

@@ -91,7 +91,8 @@ impl<'a> Message<'a> {
     ///
     /// Answers and additional records count; a time to live of 0 takes an announcement back and does not.
     pub fn announcements(&self) -> impl Iterator<Item = (Box<str>, Answer)> {
-        let records = self.counts[1..].iter().fold(0_u16, |sum, &count| sum.saturating_add(count));
+        let counts = if self.is_response() { &self.counts[1..] } else { &[] };
+        let records = counts.iter().fold(0_u16, |sum, &count| sum.saturating_add(count));
         let records = if self.question.is_none() { records } else { 0 };
         self.records(records).filter_map(|record| {
             let answer = Answer { address: record.address()?, ttl: record.ttl };

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{arrows, drawn_nodes, safe_ids};
+use super::{arrows, drawn_nodes, node_label, safe_ids};
 use crate::{Graph, Scope};
 
 /// Clients left, servers right; public nodes are ellipses, doubtful arrows dashed.
@@ -13,7 +13,7 @@ pub(super) fn write(graph: &Graph<'_>, out: &mut impl Write) -> fmt::Result {
     writeln!(out, "digraph watershed {{\n  rankdir=LR;\n  node [shape=box];")?;
     for ((node, id), _) in graph.nodes().zip(&ids).zip(drawn).filter(|(_, drawn)| *drawn) {
         let shape = if node.scope == Scope::Internal { "" } else { ", shape=ellipse" };
-        writeln!(out, "  {id} [label=\"{}\"{shape}];", Escaped(&node.id))?;
+        writeln!(out, "  {id} [label=\"{}\"{shape}];", Escaped(&node_label(node)))?;
     }
     for arrow in &arrows {
         let style = if arrow.doubtful { ", style=dashed" } else { "" };

@@ -2,7 +2,7 @@
 //!
 //! One object; each element of its arrays on a line of its own, so that `diff` and `grep` work. Times are
 //! RFC 3339 in UTC, sizes octets, protocols IANA keywords or decimal numbers. Fields may be added within a
-//! `schema_version`; fields in brackets are left out where there is nothing to say.
+//! `schema_version`; fields with `?` are left out where there is nothing to say.
 //!
 //! | field | holds |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | `period` | `start`, `end` |
 //! | `counters` | what the collectors counted: `packets` = `in_flows` + sum of `skipped` + sum of `refused` |
 //! | `loss` | what was not kept: `agent`, `hour`, `loss`, `count` |
-//! | `nodes` | `id`, `kind` (`host`, `network` or `address`), [`namespace`], [`labels`], `addresses`, [`names`], `scope` (`internal`, `public`, `group`), `role` (`client`, `server`, `both`, `bystander`), `tier`, `dependants`, `dependencies` |
-//! | `edges` | `client` and `server` (ids of nodes), `protocol`, `port`, [`service`], `verdict` (`accepted`, `needs_person`, `group`, `control`, `unanswered`, `refused`, `probe`), [`doubt`], `connections`, `answered`, packets and IP bytes each way, `first_seen`, `last_seen`, `states`, `evidence`, `names`, `hours`, addresses at both ends, `observers` |
+//! | `nodes` | `id`, `kind` (`host`, `network` or `address`), `namespace?`, `labels?`, `addresses`, `names?`, `scope` (`internal`, `public`, `group`), `role` (`client`, `server`, `both`, `bystander`), `tier`, `dependants`, `dependencies` |
+//! | `edges` | `client` and `server` (ids of nodes), `protocol`, `port`, `service?`, `verdict` (`accepted`, `needs_person`, `group`, `control`, `unanswered`, `refused`, `probe`), `doubt?`, `connections`, `answered`, packets and IP bytes each way, `first_seen`, `last_seen`, `states`, `evidence`, `names`, `hours`, addresses at both ends, `observers` |
 //! | `shared_services` | `node`, `dependants`, `dependencies`, `services` |
 //! | `exposed`, `egress` | `node`, `services`: each with `peers`, `connections`, `used` |
 //! | `scans` | `source`, `protocol`, `kind` (`probe`, `host_sweep`, `port_scan`), `targets`, `ports` (`22,80-90`), `open`, `unanswered`, `refused`, `connections`, `first_seen`, `last_seen` |
@@ -58,7 +58,7 @@ pub fn write(graph: &Graph<'_>, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_str(",\n")?;
     array(out, "egress", graph.egress().iter().map(|e| ExposureJson::new(id(&e.party), e)))?;
     out.write_str(",\n")?;
-    array(out, "scans", graph.scans().iter().map(|scan| ScanJson::new(&id, scan)))?;
+    array(out, "scans", graph.scans().iter().map(|scan| ScanJson::new(id, scan)))?;
     out.write_str("\n}\n")
 }
 
@@ -333,13 +333,13 @@ struct OpenJson {
 }
 
 impl ScanJson {
-    fn new(id: impl Fn(&Party) -> String, scan: &Scan) -> Self {
+    fn new(id: impl Fn(&Party) -> String + Copy, scan: &Scan) -> Self {
         let open = scan.open.iter().map(|(target, port)| OpenJson { target: id(target), port: *port });
         Self {
             source: id(&scan.source),
             protocol: scan.protocol.to_string(),
             kind: scan.kind.as_str(),
-            targets: scan.targets.iter().map(&id).collect(),
+            targets: scan.targets.iter().map(id).collect(),
             ports: scan.port_ranges(),
             open: open.collect(),
             unanswered: scan.unanswered,

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt::{self, Write};
 
-use super::{arrows, drawn_nodes, safe_ids};
+use super::{arrows, drawn_nodes, node_label, safe_ids};
 use crate::{Graph, Scope};
 
 /// Mermaid refuses to draw more arrows than this (`maxEdges` = 500 by default).
@@ -27,7 +27,7 @@ pub(super) fn write(graph: &Graph<'_>, out: &mut impl Write) -> fmt::Result {
     }
     for ((node, id), _) in graph.nodes().zip(&ids).zip(drawn).filter(|(_, drawn)| *drawn) {
         let (open, close) = if node.scope == Scope::Internal { ("[", "]") } else { ("(", ")") };
-        writeln!(out, "  {id}{open}\"{}\"{close}", Escaped(&node.id))?;
+        writeln!(out, "  {id}{open}\"{}\"{close}", Escaped(&node_label(node)))?;
     }
     for arrow in &arrows {
         let line = if arrow.doubtful { "-.->" } else { "-->" };
@@ -43,7 +43,7 @@ struct Escaped<'a>(&'a str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|c| match c {
-            ' ' | ',' | '-' | '.' | '/' | ':' | '_' => f.write_char(c),
+            ' ' | ',' | '-' | '.' | '/' | ':' | '_' | '(' | ')' => f.write_char(c),
             c if c.is_alphanumeric() => f.write_char(c),
             c if c.is_control() => f.write_char(char::REPLACEMENT_CHARACTER),
             c => write!(f, "#{};", u32::from(c)),

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::Graph;
+use watershed_model::{Edge, Party};
+
 use crate::graph::UniqueIds;
+use crate::{Graph, Node, Service};
 
 pub mod json;
 
@@ -80,8 +82,19 @@ fn safe_ids(graph: &Graph<'_>) -> Vec<String> {
     let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     graph
         .nodes()
-        .map(|node| ids.unique(format!("n_{}", node.id.chars().map(safe).collect::<String>()), '_'))
+        .map(|node| ids.unique(&format!("n_{}", node.id.chars().map(safe).collect::<String>()), '_'))
         .collect()
+}
+
+/// What to write on a node: its id, and for an address its first name and how many more it has.
+fn node_label(node: &Node) -> String {
+    match (&node.party, node.names.first()) {
+        (Party::Address(_), Some(name)) if node.names.len() > 1 => {
+            format!("{} ({name}, {} more)", node.id, node.names.len() - 1)
+        }
+        (Party::Address(_), Some(name)) => format!("{} ({name})", node.id),
+        _ => node.id.clone(),
+    }
 }
 
 /// The services between two nodes that are worth an arrow, gathered into one.
@@ -130,8 +143,8 @@ fn arrows(graph: &Graph<'_>) -> Vec<Arrow> {
 }
 
 /// `tcp/5432 postgresql`.
-fn service_label(edge: &watershed_model::Edge) -> String {
-    let service = crate::Service { protocol: edge.key.protocol, port: edge.key.port };
+fn service_label(edge: &Edge) -> String {
+    let service = Service { protocol: edge.key.protocol, port: edge.key.port };
     match service.name() {
         Some(name) => format!("{service} {name}"),
         None => service.to_string(),

@@ -44,6 +44,9 @@ fn what_a_scanner_then_uses_needs_a_person_and_its_lookups_do_not() {
     edges.push(tcp(SCANNER, "10.0.0.2", 80).build());
     edges.push(icmp(SCANNER, "10.0.0.2", 8).build());
     edges.push(udp(SCANNER, "10.0.0.53", 53).build());
+    edges.push(udp(SCANNER, "10.0.0.2", 69).build());
+    let silent = |port| udp(SCANNER, "10.0.0.2", port).traffic(1, 30, 0, 0).answered(0).build();
+    edges.extend([161, 514].map(silent));
     let snapshot = snapshot(edges);
     let graph = Graph::of(&snapshot, &GraphConfig::default());
 
@@ -54,6 +57,7 @@ fn what_a_scanner_then_uses_needs_a_person_and_its_lookups_do_not() {
     assert_eq!(of(Protocol::TCP, 80), Verdict::NeedsPerson(Doubt::Scanner));
     assert_eq!(of(Protocol::ICMP, 8), Verdict::Probe);
     assert_eq!(of(Protocol::UDP, 53), Verdict::Accepted);
+    assert_eq!(of(Protocol::UDP, 69), Verdict::NeedsPerson(Doubt::Scanner), "found by a UDP scan");
 }
 
 #[test]
@@ -64,6 +68,18 @@ fn a_sweep_is_found_even_if_every_host_answers() {
     assert_eq!(
         scans.iter().map(|s| (s.kind, s.targets.len())).collect::<Vec<_>>(),
         [(ScanKind::HostSweep, 12)]
+    );
+}
+
+#[test]
+fn a_scanners_pings_are_a_sweep_even_if_all_are_answered() {
+    let mut edges = port_scan();
+    edges.extend((1..=9).map(|n| icmp(SCANNER, &format!("10.0.1.{n}"), 8).build()));
+    let (scans, accepted) = scans_and_accepted(edges);
+    assert_eq!(accepted, [""; 0]);
+    assert_eq!(
+        scans.iter().map(|s| (s.kind, s.targets.len())).collect::<Vec<_>>(),
+        [(ScanKind::HostSweep, 9), (ScanKind::PortScan, 1)]
     );
 }
 
@@ -131,11 +147,7 @@ fn one_source_that_scans_a_network_entry_sweeps_its_hosts() {
 
 #[test]
 fn ports_join_up_to_the_last() {
-    let mut scan = Scan::starting(
-        (Party::Address([10, 0, 0, 1].into()), Protocol::TCP),
-        &port_scan()[0],
-        &HashMap::new(),
-    );
+    let mut scan = Scan::starting((Party::Address([10, 0, 0, 1].into()), Protocol::TCP), &port_scan()[0]);
     scan.ports = [0, 1, 2, 22, 80, 81, 65_535].into();
     assert_eq!(scan.port_ranges(), "0-2,22,80-81,65535");
 }

@@ -56,7 +56,7 @@ fn replies_after_a_pause_are_not_a_service() {
     let peers = udp(B, A, 40_000).build();
     assert_eq!(verdict(&udp(A, B, 40_000).build(), &[&peers]), Verdict::Accepted);
 
-    let opened = tcp(B, A, 8000).build();
+    let opened = tcp(B, A, 443).with(ConnState::Sf, Evidence::SYN | Evidence::WELL_KNOWN_PORT).build();
     let late_reset = midstream(50_123, Evidence::FIRST_PACKET).traffic(1, 40, 0, 0).answered(0).build();
     assert_eq!(verdict(&late_reset, &[&opened]), Verdict::NeedsPerson(Doubt::Mirrored));
 }

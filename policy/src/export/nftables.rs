@@ -12,7 +12,7 @@ use watershed_model::{Protocol, Timestamp};
 
 use crate::nft::{Family, Hook};
 use crate::text::printable;
-use crate::{Member, Rule, RuleSet, Service};
+use crate::{Rule, RuleSet, Service};
 
 /// File name of [`Nftables::allow`].
 pub const ALLOW: &str = "rules.nft";
@@ -29,9 +29,11 @@ pub const ALWAYS_ALLOWED_ICMPV6: [u8; 8] = [130, 131, 132, 133, 134, 135, 136, 1
 /// Bytes that nftables keeps of a comment (`NFTNL_UDATA_COMMENT_MAXLEN`).
 const COMMENT: usize = 128;
 
-/// Bytes of a comment line in the text. A name has at most 255 (RFC 1035), so a few fit; the rest is in the
-/// JSON export.
-const LINE: usize = 1000;
+/// Names in a comment line of the text: more than a person reads at a glance.
+const LISTED: usize = 10;
+
+/// Bytes of a comment line in the text: room for [`LISTED`] names of the longest kind (255 bytes, RFC 1035).
+const LINE: usize = 3000;
 
 /// The three files, each ending in a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,31 +55,27 @@ pub fn export(rules: &RuleSet, hook: Hook) -> Nftables {
     Nftables {
         hook,
         allow: Text(rules, hook).to_string(),
-        default_deny: policy(hook, "drop", &["Default deny: what matches no rule is dropped from now on."]),
+        default_deny: policy(hook, "drop", "Default deny: what matches no rule is dropped from now on."),
         revert: policy(
             hook,
             "accept",
-            &["Takes default deny back: what matches no rule passes again, counted."],
+            "Takes default deny back: what matches no rule passes again, counted.",
         ),
     }
 }
 
 /// Changes the policy of the base chain and nothing else.
-fn policy(hook: Hook, policy: &str, why: &[&str]) -> String {
-    let mut text = String::new();
-    for line in why {
-        text.push_str(&format!("# {line}\n"));
-    }
+fn policy(hook: Hook, policy: &str, what: &str) -> String {
     let hook = hook.as_str();
-    text.push_str(&format!(
-        "# Load {ALLOW} first.\n\
+    format!(
+        "# {what}\n\
+         # Load {ALLOW} first.\n\
          table inet watershed {{\n\
          \tchain {hook} {{\n\
          \t\ttype filter hook {hook} priority filter; policy {policy};\n\
          \t}}\n\
          }}\n"
-    ));
-    text
+    )
 }
 
 struct Text<'a>(&'a RuleSet, Hook);
@@ -113,7 +111,11 @@ fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, hook: Hook) -> fmt::Resul
         Hook::Forward => "a router or bridge between the parties",
         Hook::Input => "each of the servers",
     };
-    writeln!(f, "# Watershed: {} allow rules from observed traffic, for {place}.", rules.rules.len())?;
+    writeln!(
+        f,
+        "# Watershed: {} from observed traffic, for {place}.",
+        count(rules.rules.len() as u64, "allow rule")
+    )?;
     writeln!(f, "# Nothing is dropped: what matches no rule is counted, logged and passes.")?;
     writeln!(f, "# To enforce, load {DEFAULT_DENY} after it; {REVERT} takes that back.")?;
     writeln!(
@@ -170,20 +172,15 @@ fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         comment_line(f, &format!("called {}", listing(rule.names.iter().map(ToString::to_string))))?;
     }
     let (first, last) = (observed.first_seen, observed.last_seen);
-    comment_line(
-        f,
-        &format!(
-            "{} edges, {} connections, {} answered, from {first} to {last}",
-            observed.edges, observed.connections, observed.answered
-        ),
-    )?;
+    let (edges, connections) = (count(observed.edges, "edge"), count(observed.connections, "connection"));
+    comment_line(f, &format!("{edges}, {connections}, {} answered, {first} to {last}", observed.answered))?;
     for family in Family::ALL {
         if sides(rule, family).is_none() {
             continue;
         }
         let (ip, service) = (family.keyword(), service(rule.service));
         let (clients, servers) = (set_name(rule, "clients", family), set_name(rule, "servers", family));
-        let comment = comment(rule, &rule.subject);
+        let comment = comment(rule);
         writeln!(
             f,
             "\t\t{ip} saddr @{clients} {ip} daddr @{servers} {service} counter accept comment \"{comment}\""
@@ -193,11 +190,11 @@ fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 }
 
 /// The rule's name comes first, because `nft list` shows no other.
-fn comment(rule: &Rule, subject: &Member) -> String {
-    let observed = &subject.observed;
-    let (edges, connections) = (observed.edges, observed.connections);
+fn comment(rule: &Rule) -> String {
+    let observed = &rule.subject.observed;
+    let (edges, connections) = (count(observed.edges, "edge"), count(observed.connections, "connection"));
     let (first, last) = (day(observed.first_seen), day(observed.last_seen));
-    printable(&format!("{}: {edges} edges, {connections} connections, {first} to {last}", rule.id), COMMENT)
+    printable(&format!("{}: {edges}, {connections}, {first} to {last}", rule.id), COMMENT)
 }
 
 /// `2026-01-02`.
@@ -205,8 +202,16 @@ fn day(time: Timestamp) -> String {
     time.to_string().chars().take_while(|&letter| letter != 'T').collect()
 }
 
-fn listing(names: impl Iterator<Item = String>) -> String {
-    names.collect::<Vec<_>>().join(", ")
+/// The first names, and how many more there are: the rest is in the JSON export.
+fn listing(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let shown = names.take(LISTED).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+/// `1 edge`, `2 edges`.
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn comment_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {

@@ -160,3 +160,76 @@ impl Match {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `chains` in one table do at the forward hook with a connection from 10.0.0.1 to 10.0.0.2 tcp/80.
+    fn decide(chains: &str) -> (Action, Option<u32>) {
+        let text = format!("table inet t {{\n{chains}\n}}");
+        let ruleset =
+            Ruleset::read([("t.nft", text.as_str())]).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let tuple = Tuple {
+            client: [10, 0, 0, 1].into(),
+            server: [10, 0, 0, 2].into(),
+            service: Service::Port { protocol: Protocol::TCP, port: 80 },
+        };
+        let decision = ruleset.evaluate(Hook::Forward, &tuple);
+        (decision.action, decision.rule.map(|place| place.line))
+    }
+
+    fn forward(policy: &str, rules: &str) -> String {
+        format!("chain forward {{ type filter hook forward priority 0; policy {policy};\n{rules}\n}}")
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let listed = "ip daddr 10.0.0.2 tcp dport 80 accept";
+        assert_eq!(decide(&forward("accept", &format!("drop\n{listed}"))), (Action::Drop, Some(3)));
+        assert_eq!(decide(&forward("accept", &format!("{listed}\ndrop"))), (Action::Accept, Some(3)));
+        let other = "ip daddr 10.0.0.2 udp dport 80 accept";
+        assert_eq!(
+            decide(&forward("accept", &format!("{other}\ncounter\ntcp dport 1-99 drop"))),
+            (Action::Drop, Some(5))
+        );
+    }
+
+    #[test]
+    fn a_chain_that_ends_or_returns_hands_back() {
+        let chains = |inner: &str, after: &str| {
+            format!("chain a {{ {inner} }}\n{}", forward("drop", &format!("jump a\n{after}")))
+        };
+        assert_eq!(decide(&chains("counter", "accept")), (Action::Accept, Some(5)));
+        assert_eq!(decide(&chains("return; drop", "accept")), (Action::Accept, Some(5)));
+        assert_eq!(decide(&chains("accept", "drop")), (Action::Accept, Some(2)));
+        assert_eq!(decide(&forward("accept", "return\ndrop")), (Action::Accept, None));
+        assert_eq!(decide(&forward("drop", "ct state established,related accept")), (Action::Drop, None));
+        assert_eq!(decide(&forward("drop", "iifname \"lo\" accept")), (Action::Drop, None));
+        assert_eq!(decide(&forward("drop", "ct state new,established accept")), (Action::Accept, Some(3)));
+    }
+
+    #[test]
+    fn every_base_chain_of_the_hook_must_accept() {
+        let other = |hook: &str, priority: i32| {
+            format!("\nchain other {{ type filter hook {hook} priority {priority}; policy drop; }}")
+        };
+        assert_eq!(decide(&(forward("accept", "accept") + &other("forward", 5))), (Action::Drop, None));
+        assert_eq!(decide(&(forward("accept", "accept") + &other("forward", -5))), (Action::Drop, None));
+        assert_eq!(decide(&(forward("accept", "accept") + &other("input", -5))), (Action::Accept, Some(3)));
+        assert_eq!(decide("chain forward { drop }"), (Action::Accept, None));
+    }
+
+    #[test]
+    fn ip_versions_do_not_mix() {
+        let chain = |rule: &str| forward("drop", rule);
+        assert_eq!(decide(&chain("ip6 saddr ::/0 accept")).0, Action::Drop);
+        assert_eq!(decide(&chain("ip saddr 0.0.0.0/0 accept")).0, Action::Accept);
+        assert_eq!(
+            decide(&chain("ip saddr { 10.0.0.0/31, 10.9.0.0-10.9.0.9 } meta l4proto { 6, 17 } accept")).0,
+            Action::Accept
+        );
+        assert_eq!(decide(&chain("th dport 80 accept")).0, Action::Accept);
+        assert_eq!(decide(&chain("icmp type 0-255 accept")).0, Action::Drop);
+    }
+}

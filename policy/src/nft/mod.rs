@@ -16,6 +16,8 @@ mod values;
 
 mod evaluate;
 
+mod corners;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;

@@ -38,7 +38,7 @@ impl Parser<'_> {
                 // Whether a limit lets a packet through depends on the packets before it.
                 _ if limited => return self.fail("`log`, `counter`, `comment` or the end of a limited rule"),
                 Token::Word("accept" | "drop" | "return" | "jump") => {
-                    rule.verdict = Some(self.verdict(chains)?)
+                    rule.verdict = Some(self.verdict(chains)?);
                 }
                 _ => rule.matches.push(self.one_match(sets)?),
             }
@@ -106,8 +106,10 @@ impl Parser<'_> {
         let mut new = false;
         loop {
             new |= self.word("a connection state", |word| match word {
-                "new" => Some(true),
+                // By name, or by number as `nft -n list ruleset` prints them.
+                "new" | "0x8" => Some(true),
                 "established" | "related" | "invalid" | "untracked" => Some(false),
+                "0x1" | "0x2" | "0x4" | "0x40" => Some(false),
                 _ => None,
             })?;
             if !self.accept(Token::Symbol(',')) {

@@ -33,7 +33,8 @@ pub struct Certificate {
     pub tuples_not_replayed: u64,
     /// Connections tried that no edge explains; all were denied.
     pub probes_denied: u64,
-    /// Connections tried that another edge turned out to explain.
+    /// Connections tried that an edge turned out to explain: among them everything that the text's own rules
+    /// list, which shows that they list nothing else.
     pub probes_explained: u64,
 }
 

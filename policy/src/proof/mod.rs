@@ -58,14 +58,17 @@ pub fn prove<'a>(
         replay(&judge, group, &mut certificate, &mut refutation);
     }
     for tuple in probe::probes(&expectation) {
-        if expectation.explains(&tuple) {
-            certificate.probes_explained += 1;
-            continue;
-        }
-        let decision = judge.ruleset.evaluate(judge.hook, &tuple);
-        match decision.action {
-            Action::Drop => certificate.probes_denied += 1,
-            Action::Accept => refutation.admit(Admitted { tuple, rule: decision.rule }),
+        judge.probe(tuple, &expectation, &mut certificate, &mut refutation);
+    }
+    // The edges cannot know of an address or a port that only the text has.
+    for corners in enforced.corners() {
+        for &service in &corners.services {
+            let pairs = Pairs::of(&corners.clients, &corners.servers, service);
+            certificate.tuples_not_replayed += pairs.skipped;
+            for (client, server) in pairs.list {
+                let tuple = Tuple { client, server, service };
+                judge.probe(tuple, &expectation, &mut certificate, &mut refutation);
+            }
         }
     }
     if refutation.is_empty() { Ok(certificate) } else { Err(Error::Refuted(Box::new(refutation))) }
@@ -79,6 +82,25 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn accepts(&self, tuple: &Tuple) -> bool {
         self.ruleset.evaluate(self.hook, tuple).action == Action::Accept
+    }
+
+    /// What no edge explains must be dropped.
+    fn probe(
+        &self,
+        tuple: Tuple,
+        expectation: &Expectation<'_>,
+        certificate: &mut Certificate,
+        refutation: &mut Refutation,
+    ) {
+        if expectation.explains(&tuple) {
+            certificate.probes_explained += 1;
+            return;
+        }
+        let decision = self.ruleset.evaluate(self.hook, &tuple);
+        match decision.action {
+            Action::Drop => certificate.probes_denied += 1,
+            Action::Accept => refutation.admit(Admitted { tuple, rule: decision.rule }),
+        }
     }
 }
 

@@ -8,11 +8,6 @@ use watershed_model::Protocol;
 use super::expectation::{Expectation, Group};
 use crate::{Service, Tuple};
 
-/// Bits of an address that are flipped to get a neighbour: a widened prefix or range always takes in one of
-/// the lowest; the others are where prefixes usually end.
-const V4_BITS: [u32; 8] = [0, 1, 2, 3, 8, 16, 24, 31];
-const V6_BITS: [u32; 12] = [0, 1, 2, 3, 16, 32, 48, 63, 64, 80, 96, 127];
-
 /// Clients of another rule that are tried; they are real machines, which neighbours need not be.
 const STRANGERS: usize = 16;
 
@@ -48,15 +43,16 @@ fn of_version(addresses: &BTreeSet<IpAddr>, v4: bool) -> Vec<IpAddr> {
     addresses.iter().copied().filter(|address| address.is_ipv4() == v4).collect()
 }
 
-fn neighbours(address: IpAddr) -> Vec<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => {
-            V4_BITS.iter().map(|bit| Ipv4Addr::from_bits(v4.to_bits() ^ (1 << bit)).into()).collect()
-        }
-        IpAddr::V6(v6) => {
-            V6_BITS.iter().map(|bit| Ipv6Addr::from_bits(v6.to_bits() ^ (1 << bit)).into()).collect()
-        }
-    }
+/// The addresses before and after it. Any prefix or range that is wider than what it stands for takes in the
+/// neighbour of one of its members.
+fn neighbours(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let [before, after]: [Option<IpAddr>; 2] = match address {
+        IpAddr::V4(v4) => [v4.to_bits().checked_sub(1), v4.to_bits().checked_add(1)]
+            .map(|bits| bits.map(|bits| Ipv4Addr::from_bits(bits).into())),
+        IpAddr::V6(v6) => [v6.to_bits().checked_sub(1), v6.to_bits().checked_add(1)]
+            .map(|bits| bits.map(|bits| Ipv6Addr::from_bits(bits).into())),
+    };
+    before.into_iter().chain(after)
 }
 
 /// The ports beside it, the other transports, and an echo request.

@@ -35,7 +35,7 @@ class Tap(NamedTuple):
 
 TAPS = (
     Tap("fabric", "shop0", "the shop's bridge: every frame that it forwards, once", "mon", "10.20.0.10"),
-    Tap("node-a", "uplink", "the link between the nodes: VXLAN outside, the back office inside", "report", "10.30.0.20"),
+    Tap("node-a", "uplink", "the nodes' link: VXLAN outside, the back office inside", "report", "10.30.0.20"),
 )
 
 

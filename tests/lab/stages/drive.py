@@ -58,7 +58,7 @@ class Driver:
 
     def drive(self) -> Outcome:
         drop_cache_connections()
-        self.say(f"drive: {self.rounds} rounds of the shop's traffic")
+        self.say(f"drive: the shop's traffic, {self.rounds} times")
         for number in range(1, self.rounds + 1):
             self._round(number)
         self._lookup_of_unknown_name()

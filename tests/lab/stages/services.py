@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import LabError
 from .network import ENVIRONMENT, PROGRAMS, STATE, fill, inside, run, wait_until
-from .topology import HOSTS, LISTENERS, NAMES
+from .topology import LISTENERS, NAMES
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 PYTHON = "/usr/bin/python3"

@@ -49,9 +49,10 @@ NOBODY = ("scanner", "intruder")
 
 def truth(outcome: Outcome) -> dict:
     """All conversations of a drive, each with `succeeded`; the lists are sorted."""
+    hosts = {name: host.all_addresses() for name, host in HOSTS.items()} | {n: [a] for n, a in NODES.items()}
     edges = [_edge(edge, outcome) for edge in EDGES] + _outer_edges(outcome)
     return {
-        "hosts": {name: host.all_addresses() for name, host in sorted(HOSTS.items())} | {n: [a] for n, a in NODES.items()},
+        "hosts": dict(sorted(hosts.items())),
         "edges": sorted(edges, key=lambda e: (e["client"], e["server"], e["protocol"], e["port"])),
         "names": dict(sorted(NAMES.items())),
         "unknown_names": [UNKNOWN_NAME],
@@ -148,15 +149,16 @@ def _scan(scan: Scan, outcome: Outcome) -> dict:
 
 
 def _open(scan: Scan) -> list[dict]:
-    """Which probes a server answers: each ping; a TCP port that is open; of UDP the DNS server only."""
+    """Which probes bring an answer that is no refusal: each ping, and each port where a program replies."""
     if not scan.ports:
         return [{"target": target, "port": 8} for target in scan.targets]
     owners = {address: host.name for host in HOSTS.values() for address in host.all_addresses()}
     found = []
     for target in scan.targets:
         listeners = LISTENERS.get(owners[target], [])
-        replies = [port for protocol, port in listeners if protocol == scan.protocol and (protocol, port) != ("udp", 514)]
-        found += [{"target": target, "port": port} for port in sorted(replies) if port in scan.ports]
+        # The log host listens on UDP and says nothing.
+        talking = [port for protocol, port in listeners if protocol == scan.protocol and port != 514]
+        found += [{"target": target, "port": port} for port in sorted(talking) if port in scan.ports]
     return found
 
 

@@ -1,0 +1,213 @@
+//! What a user's inventory file gives, and what they are told when it is wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn yaml(text: &str) -> Result<FileInventory, InventoryProblems> {
+    FileInventory::parse("hosts.yaml", FileFormat::Yaml, text.as_bytes())
+}
+
+fn csv(text: &str) -> Result<FileInventory, InventoryProblems> {
+    FileInventory::parse("hosts.csv", FileFormat::Csv, text.as_bytes())
+}
+
+fn who<'a>(inventory: &'a FileInventory, address: &str) -> Option<&'a Workload> {
+    inventory.identify(address.parse().unwrap(), Timestamp::default()).map(AsRef::as_ref)
+}
+
+#[track_caller]
+fn told(result: Result<FileInventory, InventoryProblems>, expected: &[&str]) {
+    let problems: Vec<String> = result.unwrap_err().problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, expected);
+}
+
+const SHOP: &str = "\
+# the shop
+- name: web
+  namespace: shop
+  addresses: [10.20.0.11, 10.20.0.12, '2001:db8::11']
+  labels: {role: web, app: shop, env: lab, loc: site-a, tier: 1}
+- address: 10.20.0.0/16
+  name: site-a
+";
+
+#[test]
+fn both_formats_give_the_same_workloads() {
+    let from_csv = csv("\
+address,name,namespace,role,app,env,loc,tier
+# two machines
+10.20.0.11,web,shop,web,shop,lab,site-a,1
+10.20.0.12 , web, shop, web, shop, lab, site-a, 1
+
+2001:db8::11,web,shop,web,shop,lab,site-a,1
+10.20.0.0/16,site-a,,,,,,
+")
+    .unwrap();
+    let from_yaml = yaml(SHOP).unwrap();
+    assert_eq!(from_csv.workloads(), from_yaml.workloads());
+    for inventory in [&from_csv, &from_yaml] {
+        let web = who(inventory, "10.20.0.12").unwrap();
+        assert_eq!((web.to_string().as_str(), web.kind), ("shop/web", WorkloadKind::Host));
+        assert_eq!(web.labels.get("tier").map(String::as_str), Some("1"));
+        assert_eq!(who(inventory, "2001:db8::11"), Some(web));
+        let site = who(inventory, "10.20.0.13").unwrap();
+        assert_eq!((site.name.as_str(), site.kind), ("site-a", WorkloadKind::Network));
+        assert_eq!(who(inventory, "10.21.0.13"), None);
+    }
+}
+
+#[test]
+fn what_lies_inside_another_entry_is_reported() {
+    let overlaps: Vec<String> = yaml(SHOP).unwrap().overlaps().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        overlaps,
+        [
+            "line 4: 10.20.0.11/32 (web) lies in 10.20.0.0/16 (site-a) of line 6; the longer prefix wins",
+            "line 4: 10.20.0.12/32 (web) lies in 10.20.0.0/16 (site-a) of line 6; the longer prefix wins",
+        ]
+    );
+}
+
+#[test]
+fn every_wrong_line_of_a_yaml_file_is_told() {
+    told(
+        yaml(
+            "\
+- name: a
+  adress: 10.0.0.1
+- name: b
+  address: 10.0.0.300
+- name: c
+  address: 10.0.0.5/24
+- address: 10.0.0.6
+- name: d
+  address: 10.0.0.7
+  role: web
+- name: e
+  address: 10.0.0.7
+- name: e
+  address: 10.0.0.8
+  labels: {env: lab}
+- just text
+- name: f
+  name: g
+  address: [10.0.0.9]
+",
+        ),
+        &[
+            "line 1, column 3: `a` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24",
+            "line 2, column 3: unknown key `adress`; known are name, namespace, address, addresses and labels; a label goes under `labels`",
+            "line 4, column 12: `10.0.0.300` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24",
+            "line 6, column 12: `10.0.0.5/24` has bits set behind its prefix; write 10.0.0.0/24 for the network, or 10.0.0.5 for the host",
+            "line 7, column 3: this entry has no name; add one, such as `web1`",
+            "line 10, column 3: unknown key `role`; known are name, namespace, address, addresses and labels; a label goes under `labels`",
+            "line 12, column 12: 10.0.0.7 is `e` here and `d` in line 9; keep one of them",
+            "line 13, column 9: `e` has other labels here than in line 11; give both the same labels, or different names",
+            "line 16, column 3: expected an entry, found a single value; write `- name: ...` with `address: ...` below",
+            "line 17, column 3: `f` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24",
+            "line 18, column 3: `name` is there twice, first in line 17; take one out",
+            "line 19, column 12: `address` must be a single value, found a list",
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_inventory_is_told() {
+    let empty = "line 1, column 1: there are no entries; add one, or leave the inventory out";
+    for text in ["", "# nothing yet\n", "---\n", "[]"] {
+        told(yaml(text), &[empty]);
+    }
+    told(csv(""), &[empty]);
+    told(csv("address,name\n\n"), &[empty]);
+    told(
+        yaml("web: 10.0.0.1\n"),
+        &["line 1, column 1: expected a list of entries, found a mapping; start each entry with `- `"],
+    );
+    told(
+        yaml("- name: a\n\taddress: 10.0.0.1\n"),
+        &["line 2, column 1: a tab indents this line, which YAML does not allow; use spaces"],
+    );
+    told(
+        yaml("- name: a\n  address: &x 10.0.0.1\n"),
+        &[
+            "line 2, column 15: anchors (`&`), aliases (`*`) and tags (`!`) are not supported; write the value out, or put it in quotes",
+        ],
+    );
+    told(
+        yaml("- name: a\n  address: 10.0.0.1\n---\n- name: b\n"),
+        &["line 3, column 1: a second document starts here; keep one, without `---` in between"],
+    );
+    let latin1 = FileInventory::parse("x", FileFormat::Yaml, b"- name: a\n- name: caf\xe9\n");
+    told(latin1, &["line 2, column 12: this is not UTF-8; save the file as UTF-8"]);
+}
+
+#[test]
+fn every_wrong_line_of_a_csv_file_is_told() {
+    told(
+        csv(
+            "# hosts\r\n\r\naddress,name,role\r\n10.0.0.1,a\r\n# a comment\r\n\r\n10.0.0.0/33,b,web\r\n,c,\r\n10.0.0.2,,db\r\n",
+        ),
+        &[
+            "line 4, column 1: this row has 2 fields and the header has 3; write one for each column, empty where there is none",
+            "line 7, column 1: `10.0.0.0/33` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24",
+            "line 8, column 1: `c` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24",
+            "line 9, column 1: this entry has no name; add one, such as `web1`",
+        ],
+    );
+    told(
+        csv("address;name\n10.0.0.1;a\n"),
+        &[
+            "line 1, column 1: there is no column `address`; separate columns by commas, not by `;`",
+            "line 1, column 1: there is no column `name`; separate columns by commas, not by `;`",
+        ],
+    );
+    told(
+        csv("address,name,role,role,labels\n10.0.0.1,a,b,c,d\n"),
+        &[
+            "line 1, column 4: column `role` is there twice; take one out",
+            "line 1, column 5: unknown column `labels`; give each label a column of its own, such as `role`",
+        ],
+    );
+}
+
+#[test]
+fn many_problems_are_cut_short() {
+    let rows: String = (0..50).map(|n| format!("10.0.0.{n}/8,host{n}\n")).collect();
+    let problems = csv(&format!("address,name\n{rows}")).unwrap_err();
+    assert_eq!((problems.problems.len(), problems.omitted), (20, 29));
+    let text = problems.to_string();
+    assert!(
+        text.starts_with("cannot use inventory hosts.csv: 49 problems\n  line 3, column 1: `10.0.0.1/8`"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n  and 29 more"), "{text}");
+}
+
+#[test]
+fn files_are_read_by_their_extension() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hosts.YML");
+    std::fs::write(&path, SHOP).unwrap();
+    assert_eq!(FileInventory::load(&path).unwrap().workloads().len(), 2);
+    let missing = FileInventory::load(&folder.path().join("none.csv")).unwrap_err().to_string();
+    assert!(missing.starts_with("cannot read inventory ") && missing.contains("none.csv"), "{missing}");
+    let unknown = FileInventory::load(Path::new("hosts.txt")).unwrap_err().to_string();
+    assert_eq!(unknown, "cannot use inventory hosts.txt: its name must end in .yaml, .yml or .csv");
+}
+
+#[test]
+fn nesting_without_end_is_an_error() {
+    for deep in ["[".repeat(100_000), "- ".repeat(20_000), "{a: ".repeat(20_000), "? ".repeat(20_000)] {
+        assert!(yaml(&deep).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[-a-c0-2:{}\\[\\],.'\"&*!|>#?/ \n\t]{0,60}") {
+        let _ = yaml(&text);
+        let _ = csv(&format!("address,name,role\n{text}"));
+        let _ = csv(&text);
+    }
+}

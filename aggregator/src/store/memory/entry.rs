@@ -1,8 +1,8 @@
 //! What one agent saw between two addresses on one service in one hour.
 
 use watershed_model::{
-    ConnState, EdgeTraffic, EndReason, Evidence, EvidenceCounts, FlowRecord, StateCounts, TimeRange, Timestamp,
-    Traffic,
+    ConnState, EdgeTraffic, EndReason, Evidence, EvidenceCounts, FlowRecord, StateCounts, TimeRange,
+    Timestamp, Traffic,
 };
 
 /// Counts of one entry, compact: as long as all connections went alike, how they went is kept once.
@@ -160,7 +160,8 @@ impl Totals {
     pub(super) fn add(&mut self, other: &Self) {
         self.connections += other.connections;
         self.answered += other.answered;
-        for (mine, theirs) in [(&mut self.to_server, other.to_server), (&mut self.to_client, other.to_client)] {
+        for (mine, theirs) in [(&mut self.to_server, other.to_server), (&mut self.to_client, other.to_client)]
+        {
             mine.packets = mine.packets.saturating_add(theirs.packets);
             mine.ip_bytes = mine.ip_bytes.saturating_add(theirs.ip_bytes);
         }

@@ -3,12 +3,13 @@
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 
-use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// Gives each distinct key the next number, up to a limit.
+/// Gives each distinct key the next number, up to a limit, and keeps a value beside it.
 #[derive(Debug)]
-pub(super) struct Interner<K> {
-    keys: Vec<K>,
+pub(super) struct Interner<K, V = ()> {
+    /// Key and value side by side, since whoever finds the one goes on to the other.
+    items: Vec<(K, V)>,
     slots: HashTable<Slot>,
     hasher: DefaultHashBuilder,
     limit: usize,
@@ -21,11 +22,11 @@ struct Slot {
     index: u32,
 }
 
-impl<K: Hash + Eq> Interner<K> {
+impl<K: Hash + Eq, V: Default> Interner<K, V> {
     /// For at most `limit` keys.
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit.min(u32::MAX as usize);
-        Self { keys: Vec::new(), slots: HashTable::new(), hasher: DefaultHashBuilder::default(), limit }
+        Self { items: Vec::new(), slots: HashTable::new(), hasher: DefaultHashBuilder::default(), limit }
     }
 
     /// The number of `key`; `None` when it is new and the limit is reached.
@@ -35,22 +36,41 @@ impl<K: Hash + Eq> Interner<K> {
         Q: Hash + Eq + ToOwnedKey<K> + ?Sized,
     {
         let hash = self.hasher.hash_one(key) as u32;
-        let same = |slot: &Slot| slot.hash == hash && self.keys[slot.index as usize].borrow() == key;
-        match self.slots.entry(spread(hash), same, |slot| spread(slot.hash)) {
-            hash_table::Entry::Occupied(slot) => Some(slot.get().index),
-            hash_table::Entry::Vacant(_) if self.keys.len() >= self.limit => None,
-            hash_table::Entry::Vacant(place) => {
-                let index = self.keys.len() as u32;
-                self.keys.push(key.to_owned_key());
-                place.insert(Slot { hash, index });
-                Some(index)
-            }
+        let same = |slot: &Slot| slot.hash == hash && self.items[slot.index as usize].0.borrow() == key;
+        match self.slots.find(spread(hash), same) {
+            Some(slot) => Some(slot.index),
+            None if self.items.len() >= self.limit => None,
+            None => Some(self.add(hash, key.to_owned_key())),
         }
     }
 
-    /// The keys, by number.
-    pub(super) fn keys(&self) -> &[K] {
-        &self.keys
+    /// Apart, so that loops over known keys stay short.
+    #[inline(never)]
+    fn add(&mut self, hash: u32, key: K) -> u32 {
+        let index = self.items.len() as u32;
+        self.items.push((key, V::default()));
+        self.slots.insert_unique(spread(hash), Slot { hash, index }, |slot| spread(slot.hash));
+        index
+    }
+
+    /// How many keys there are.
+    pub(super) const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The key with this number.
+    pub(super) fn key(&self, number: u32) -> &K {
+        &self.items[number as usize].0
+    }
+
+    /// The value of the key with this number.
+    pub(super) fn value_mut(&mut self, number: u32) -> &mut V {
+        &mut self.items[number as usize].1
+    }
+
+    /// Keys and values, by number.
+    pub(super) fn items(&self) -> &[(K, V)] {
+        &self.items
     }
 }
 
@@ -85,14 +105,11 @@ mod tests {
     #[test]
     fn equal_keys_have_equal_numbers_and_a_full_table_still_knows_them() {
         let mut interner = Interner::<Arc<str>>::new(2);
-        assert_eq!(["a", "b", "a", "c", "b"].map(|key| interner.intern(key)), [
-            Some(0),
-            Some(1),
-            Some(0),
-            None,
-            Some(1)
-        ]);
-        assert_eq!(interner.keys().len(), 2);
+        assert_eq!(
+            ["a", "b", "a", "c", "b"].map(|key| interner.intern(key)),
+            [Some(0), Some(1), Some(0), None, Some(1)]
+        );
+        assert_eq!(interner.len(), 2);
     }
 
     #[test]

@@ -11,10 +11,21 @@ use super::interner::Interner;
 #[derive(Debug)]
 pub(super) struct KnownNames {
     names: Interner<Arc<str>>,
-    of_addresses: Interner<(IpAddr, u32)>,
-    /// First and last answer, by index in `of_addresses`.
-    seen: Vec<(Timestamp, Timestamp)>,
+    of_addresses: Interner<(IpAddr, u32), Seen>,
     of_entries: Interner<(u32, u32)>,
+}
+
+/// When answers gave a name.
+#[derive(Debug)]
+struct Seen {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { first: Timestamp::MAX, last: Timestamp::MIN }
+    }
 }
 
 impl KnownNames {
@@ -23,7 +34,6 @@ impl KnownNames {
         Self {
             names: Interner::new(limit.saturating_mul(2)),
             of_addresses: Interner::new(limit),
-            seen: Vec::new(),
             of_entries: Interner::new(limit),
         }
     }
@@ -32,40 +42,31 @@ impl KnownNames {
     pub(super) fn learn(&mut self, answer: &NameObservation) -> bool {
         let Some(name) = self.names.intern(&*answer.name) else { return false };
         let Some(index) = self.of_addresses.intern(&(answer.address, name)) else { return false };
-        if index as usize == self.seen.len() {
-            self.seen.push((answer.seen, answer.seen));
-        }
-        let (first, last) = &mut self.seen[index as usize];
-        *first = (*first).min(answer.seen);
-        *last = (*last).max(answer.seen);
+        let seen = self.of_addresses.value_mut(index);
+        seen.first = seen.first.min(answer.seen);
+        seen.last = seen.last.max(answer.seen);
         true
     }
 
-    /// Adds names to an entry and how many found no room to `refused`.
-    pub(super) fn add_to_entry<'a>(
-        &mut self,
-        entry: u32,
-        names: impl Iterator<Item = &'a str>,
-        refused: &mut u64,
-    ) {
-        for name in names {
-            let index = self.names.intern(name);
-            if index.and_then(|index| self.of_entries.intern(&(entry, index))).is_none() {
-                *refused += 1;
-            }
-        }
+    /// Adds names to an entry; how many found no room.
+    pub(super) fn add_to_entry<'a>(&mut self, entry: u32, names: impl Iterator<Item = &'a str>) -> u64 {
+        let refused = names.filter(|name| {
+            let index = self.names.intern(*name);
+            index.and_then(|index| self.of_entries.intern(&(entry, index))).is_none()
+        });
+        refused.count() as u64
     }
 
     /// Names of addresses that were known by the end of `period`, in order of address and name.
     pub(super) fn sorted(&self, period: Option<TimeRange>) -> Vec<KnownName> {
-        let known = self.of_addresses.keys().iter().zip(&self.seen);
+        let known = self.of_addresses.items().iter();
         let mut names: Vec<KnownName> = known
-            .filter(|(_, (first, _))| period.is_none_or(|p| *first <= p.end))
-            .map(|(&(address, name), &(first_seen, last_seen))| KnownName {
+            .filter(|(_, seen)| period.is_none_or(|p| seen.first <= p.end))
+            .map(|&((address, name), Seen { first, last })| KnownName {
                 address,
                 name: self.text(name).into(),
-                first_seen,
-                last_seen,
+                first_seen: first,
+                last_seen: last,
             })
             .collect();
         names.sort_unstable();
@@ -74,13 +75,13 @@ impl KnownNames {
 
     /// Pairs of entry and name, in order.
     pub(super) fn by_entry(&self) -> Vec<(u32, u32)> {
-        let mut pairs = self.of_entries.keys().to_vec();
+        let mut pairs: Vec<_> = self.of_entries.items().iter().map(|&(pair, ())| pair).collect();
         pairs.sort_unstable();
         pairs
     }
 
     /// The name with this number.
     pub(super) fn text(&self, name: u32) -> &str {
-        &self.names.keys()[name as usize]
+        self.names.key(name)
     }
 }

@@ -29,14 +29,14 @@ struct Place {
 impl<'a> EdgesInOrder<'a> {
     pub(super) fn new(store: &'a MemoryStore, period: Option<TimeRange>) -> Self {
         let ranks = party_ranks(store);
-        let entries = store.keys.keys().iter().zip(&store.entries).enumerate();
+        let entries = store.entries.items().iter().enumerate();
         let mut order: Vec<Place> = entries
             .filter(|(_, (_, entry))| entry.is_in(period))
-            .map(|(index, (key, _))| Place {
+            .map(|(number, (key, _))| Place {
                 edge: (ranks[key.client as usize], ranks[key.server as usize], key.protocol, key.port),
                 pair: (key.client, key.server),
                 agent: key.agent,
-                entry: index as u32,
+                entry: number as u32,
             })
             .collect();
         order.sort_unstable();
@@ -82,7 +82,7 @@ impl<'a> EdgesInOrder<'a> {
     fn best_observed(&self, pair: &[Place]) -> Totals {
         let by_agent = pair.chunk_by(|a, b| a.agent == b.agent).map(|places| {
             let mut totals = Totals::default();
-            places.iter().for_each(|place| totals.add(&Totals::of(self.entry(place).1)));
+            places.iter().for_each(|place| totals.add(&Totals::of(&self.entry(place).1)));
             let agent = places.first().map(|place| self.agent(place.agent));
             (totals, agent)
         });
@@ -105,36 +105,31 @@ impl<'a> EdgesInOrder<'a> {
         }
         if let Some(place) = pair.first() {
             let (key, _) = self.entry(place);
-            edge.client_addresses.insert(self.store.parties.keys()[key.client as usize].address);
-            edge.server_addresses.insert(self.store.parties.keys()[key.server as usize].address);
+            edge.client_addresses.insert(self.store.parties.key(key.client).address);
+            edge.server_addresses.insert(self.store.parties.key(key.server).address);
         }
         for observed in pair.chunk_by(|a, b| a.agent == b.agent) {
             edge.observers.extend(observed.first().map(|place| self.agent(place.agent).clone()));
         }
     }
 
-    fn entry(&self, place: &Place) -> (&'a Key, &'a Entry) {
-        let index = place.entry as usize;
-        (&self.store.keys.keys()[index], &self.store.entries[index])
+    fn entry(&self, place: &Place) -> &'a (Key, Entry) {
+        &self.store.entries.items()[place.entry as usize]
     }
 
     fn agent(&self, agent: u32) -> &'a AgentId {
-        &self.store.agents.keys()[agent as usize]
+        self.store.agents.key(agent)
     }
 
     fn edge_key(&self, key: &Key) -> EdgeKey {
-        let party = |index: u32| {
-            let member = self.store.parties.keys()[index as usize];
+        let party = |number: u32| {
+            let member = self.store.parties.key(number);
             member.workload.map_or(Party::Address(member.address), |workload| {
-                Party::Workload(self.store.workloads.keys()[workload as usize].clone())
+                Party::Workload(self.store.workloads.get(workload).clone())
             })
         };
-        EdgeKey {
-            client: party(key.client),
-            server: party(key.server),
-            protocol: key.protocol,
-            port: key.port,
-        }
+        let (client, server) = (party(key.client), party(key.server));
+        EdgeKey { client, server, protocol: key.protocol, port: key.port }
     }
 }
 
@@ -150,26 +145,20 @@ impl Iterator for EdgesInOrder<'_> {
     }
 }
 
-/// The rank of each party in the order of [`Party`], by its index: addresses of one workload rank alike.
+/// The rank of each party in the order of [`Party`], by its number: addresses of one workload rank alike.
 fn party_ranks(store: &MemoryStore) -> Vec<u32> {
-    let mut workloads: Vec<usize> = (0..store.workloads.keys().len()).collect();
-    workloads.sort_unstable_by_key(|&index| &store.workloads.keys()[index]);
-    let mut workload_ranks = vec![0; workloads.len()];
-    for (rank, &index) in workloads.iter().enumerate() {
-        workload_ranks[index] = rank as u32;
-    }
-
-    let mut ranks = vec![0; store.parties.keys().len()];
+    let workload_ranks = store.workloads.ranks();
+    let mut ranks = vec![0; store.parties.len()];
     let mut addresses = Vec::new();
-    for (index, member) in store.parties.keys().iter().enumerate() {
+    for (number, (member, ())) in store.parties.items().iter().enumerate() {
         match member.workload {
-            Some(workload) => ranks[index] = workload_ranks[workload as usize],
-            None => addresses.push((member.address, index)),
+            Some(workload) => ranks[number] = workload_ranks[workload as usize],
+            None => addresses.push((member.address, number)),
         }
     }
     addresses.sort_unstable();
-    for (rank, (_, index)) in addresses.into_iter().enumerate() {
-        ranks[index] = (workload_ranks.len() + rank) as u32;
+    for (rank, (_, number)) in addresses.into_iter().enumerate() {
+        ranks[number] = (workload_ranks.len() + rank) as u32;
     }
     ranks
 }

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use watershed_graph::{Graph, Scan, ScanKind, Verdict};
-use watershed_model::{Edge, Party};
+use watershed_model::Edge;
 
-use super::{Page, counted, length, service, service_of};
+use super::{Page, counted, first_and_more, length, service, service_of};
 use crate::output::table::{Table, number, text};
 use crate::output::text::{bytes, count};
 
@@ -31,21 +31,14 @@ pub(super) fn dependencies<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) 
             service_of(edge),
             count(edge.answered),
             bytes(edge.to_server.ip_bytes.saturating_add(edge.to_client.ip_bytes)),
-            named(edge),
+            first_and_more(&edge.names),
         ]);
     }
-    page.heading("DEPENDENCIES", &format!("{} answered, by connections", counted(length(all), "edge", "edges")))?;
-    page.table(&table, all, "edges.csv")
-}
-
-/// The names of the server; nothing where they are the server's own name.
-fn named(edge: &Edge) -> String {
-    let mut names = edge.names.iter();
-    let first = names.next().map(ToString::to_string).unwrap_or_default();
-    match names.count() {
-        0 => first,
-        more => format!("{first} +{more}"),
+    if all == 0 {
+        return page.heading("DEPENDENCIES", "none: no connection was answered");
     }
+    page.heading("DEPENDENCIES", "who uses what, by connections")?;
+    page.table(&table, all, "edges.csv")
 }
 
 /// What many depend on.
@@ -55,7 +48,8 @@ pub(super) fn shared<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io:
         return Ok(());
     }
     page.heading("SHARED SERVICES", "used by many, using few")?;
-    let mut table = Table::new(&[text("server", usize::MAX), number("clients"), text("services", usize::MAX)]);
+    let mut table =
+        Table::new(&[text("server", usize::MAX), number("clients"), text("services", usize::MAX)]);
     for service in shared.iter().take(page.rows) {
         let services = service.services.keys().map(|s| self::service(s.protocol, s.port));
         table.row([
@@ -70,7 +64,12 @@ pub(super) fn shared<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io:
 /// What the internet reaches, and what reaches the internet.
 pub(super) fn exposed<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io::Result<()> {
     for (exposures, title, note, column) in [
-        (graph.exposed(), "EXPOSED TO THE INTERNET", "internal services that answered public addresses", "from"),
+        (
+            graph.exposed(),
+            "EXPOSED TO THE INTERNET",
+            "internal services that answered public addresses",
+            "from",
+        ),
         (graph.egress(), "USES THE INTERNET", "", "to"),
     ] {
         if exposures.is_empty() {
@@ -82,7 +81,8 @@ pub(super) fn exposed<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io
             number("connections"),
             text(column, usize::MAX),
         ]);
-        let services = exposures.iter().flat_map(|e| e.services.iter().map(move |service| (&e.party, service)));
+        let services =
+            exposures.iter().flat_map(|e| e.services.iter().map(move |service| (&e.party, service)));
         let mut services: Vec<_> = services.collect();
         services.sort_by_key(|(_, service)| Reverse(service.connections));
         for (party, exposed) in services.iter().take(page.rows) {
@@ -111,14 +111,14 @@ pub(super) fn scans<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io::
     let mut table = Table::new(&[
         text("source", usize::MAX),
         text("what", 10),
-        text("of", usize::MAX),
-        text("ports", 30),
+        text("whom", usize::MAX),
+        text("ports", 24),
         number("tries"),
         text("answers", usize::MAX),
     ]);
     for scan in scans.iter().take(page.rows) {
         let what = match scan.kind {
-            ScanKind::Probe => "tries",
+            ScanKind::Probe => "few tries",
             ScanKind::HostSweep => "host sweep",
             ScanKind::PortScan => "port scan",
         };
@@ -146,7 +146,10 @@ fn targets(scan: &Scan) -> String {
 /// `3 refused, 997 silent, 2 open`; silent and refused count services, as open does.
 fn answers(scan: &Scan) -> String {
     let parts = [(scan.refused, "refused"), (scan.unanswered, "silent"), (length(scan.open.len()), "open")];
-    let said = parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{} {what}", count(*number)));
+    let said = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", count(*number)));
     said.collect::<Vec<_>>().join(", ")
 }
 
@@ -169,16 +172,14 @@ pub(super) fn needs_person<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) 
         text("why", usize::MAX),
     ]);
     for (edge, doubt) in doubtful.iter().take(page.rows) {
-        let party = |party: &Party| party.to_string();
         table.row([
-            party(&edge.key.client),
-            party(&edge.key.server),
+            edge.key.client.to_string(),
+            edge.key.server.to_string(),
             service_of(edge),
             count(edge.connections),
             doubt.describe().to_owned(),
         ]);
     }
-    let note = format!("{} without a rule until somebody decides", counted(length(doubtful.len()), "edge", "edges"));
-    page.heading("NEEDS A PERSON", &note)?;
+    page.heading("NEEDS A PERSON", "no rule until somebody decides")?;
     page.table(&table, doubtful.len(), "rules.json")
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use jiff::{SignedDuration, SignedDurationRound, Unit};
+use unicode_width::UnicodeWidthStr as _;
+use watershed_graph::Verdict;
 use watershed_model::{Counters, Loss, SkipReason, Timestamp};
 
 use super::{Page, Summary, counted, length};
@@ -12,23 +13,27 @@ use crate::output::text::{bytes, count, plain};
 
 pub(super) fn write<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
     let counters = summary.graph.counters();
-    let names: Vec<_> = summary.captures.iter().map(|path| plain(&path.display().to_string()).into_owned()).collect();
+    let names: Vec<_> =
+        summary.captures.iter().map(|path| plain(&path.display().to_string()).into_owned()).collect();
     let what = match names.as_slice() {
         [one] if one == "-" => "standard input".to_owned(),
         [one] => one.clone(),
         [first, ..] => format!("{first} and {} more captures", names.len() - 1),
         [] => String::new(),
     };
+    // A long name has a line of its own.
+    let gap = if what.width() > 36 { "\n" } else { "  " };
     writeln!(
         page.out,
-        "{}  {}, {}{}",
+        "{}{gap}{}, {}{}",
         page.style.bold(&what),
         counted(counters.packets, "packet", "packets"),
         bytes(counters.captured_bytes),
         period(summary)
     )?;
     understood(page, counters)?;
-    lost(page, summary)
+    lost(page, summary)?;
+    map(page, summary)
 }
 
 /// `, 2026-01-02 03:04:05 to 03:09:05 UTC (5m)`.
@@ -38,12 +43,16 @@ fn period(summary: &Summary<'_>) -> String {
         return String::new();
     }
     let (start, end) = (seconds(period.start), seconds(period.end));
+    let lasting = lasting(period.end.since(period.start));
+    if start == end {
+        return format!(", {start} UTC ({lasting})");
+    }
     // The day is said once where both ends are on it.
     let end = match (start.split_once(' '), end.split_once(' ')) {
         (Some((first, _)), Some((last, time))) if first == last => time.to_owned(),
         _ => end,
     };
-    format!(", {start} to {end} UTC ({})", lasting(period.end.since(period.start)))
+    format!(", {start} to {end} UTC ({lasting})")
 }
 
 /// `2026-01-02 03:04:05`.
@@ -52,12 +61,17 @@ fn seconds(time: Timestamp) -> String {
     text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ")
 }
 
-/// `2m 8s`, to the second; below a minute to the millisecond.
+/// The two largest units: `3 d 4 h`, `2 m 8 s`; below a minute `14.2 s`, below a second `869 ms`.
 fn lasting(duration: Duration) -> String {
-    let smallest = if duration < Duration::from_secs(60) { Unit::Millisecond } else { Unit::Second };
-    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
-    let rounded = signed.round(SignedDurationRound::new().smallest(smallest)).unwrap_or(signed);
-    format!("{rounded:#}")
+    let seconds = duration.as_secs();
+    if seconds == 0 {
+        return format!("{} ms", duration.as_millis());
+    }
+    let units = [(86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")];
+    match units.iter().find(|(size, ..)| seconds >= *size) {
+        Some((size, unit, part, of)) => format!("{} {unit} {} {of}", seconds / size, seconds % size / part),
+        None => format!("{}.{} s", seconds, duration.subsec_millis() / 100),
+    }
 }
 
 /// How much was understood, and what the rest was.
@@ -73,7 +87,8 @@ fn understood<W: Write>(page: &mut Page<'_, W>, counters: &Counters) -> io::Resu
     )];
     let skipped = |understood: bool| {
         let reasons = SkipReason::ALL.into_iter().filter(move |reason| reason.understood() == understood);
-        let counts = reasons.map(|reason| (reason, counters.skipped_for(reason))).filter(|&(_, number)| number > 0);
+        let counts =
+            reasons.map(|reason| (reason, counters.skipped_for(reason))).filter(|&(_, number)| number > 0);
         counts.map(|(reason, number)| format!("{} {}", count(number), phrase(reason))).collect::<Vec<_>>()
     };
     parts.extend(skipped(true));
@@ -85,7 +100,11 @@ fn understood<W: Write>(page: &mut Page<'_, W>, counters: &Counters) -> io::Resu
     let snapped = counters.snapped;
     if snapped > 0 {
         let share = snapped as f64 / counters.packets.max(1) as f64 * 100.0;
-        writeln!(page.out, "Cut short by the capture's snap length: {} ({share:.0} %)", counted(snapped, "packet", "packets"))?;
+        writeln!(
+            page.out,
+            "Cut short by the capture's snap length: {} ({share:.0} %)",
+            counted(snapped, "packet", "packets")
+        )?;
     }
     Ok(())
 }
@@ -117,13 +136,45 @@ fn lost<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<(
     // These captures are listed by name below.
     losses.remove(&Loss::CaptureCut);
     if !losses.is_empty() {
-        let lines: Vec<_> = losses.iter().map(|(loss, number)| format!("{} {}", count(*number), loss.describe())).collect();
+        let lines: Vec<_> =
+            losses.iter().map(|(loss, number)| format!("{} {}", count(*number), loss.describe())).collect();
         writeln!(page.out, "{} {}", page.style.alert("Lost:"), lines.join(", "))?;
     }
     for problem in summary.problems {
         writeln!(page.out, "{} {}", page.style.alert("Not read:"), plain(&problem.to_string()))?;
     }
-    let hosts = length(summary.graph.nodes().count());
-    let edges = length(summary.graph.edges().count());
-    writeln!(page.out, "{} on {}", counted(hosts, "party", "parties"), counted(edges, "edge", "edges"))
+    Ok(())
+}
+
+/// How large the map is, and what its edges are good for.
+fn map<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
+    let [mut dependencies, mut doubtful, mut vain, mut other] = [0_u64; 4];
+    for (_, verdict) in summary.graph.edges() {
+        *match verdict {
+            Verdict::Accepted => &mut dependencies,
+            Verdict::NeedsPerson(_) => &mut doubtful,
+            Verdict::Unanswered | Verdict::Refused | Verdict::Probe => &mut vain,
+            Verdict::Group | Verdict::Control => &mut other,
+        } += 1;
+    }
+    let nodes = length(summary.graph.nodes().count());
+    let mut parts = vec![counted(dependencies, "dependency", "dependencies")];
+    let rest = [(doubtful, "that need a person"), (vain, "tried in vain"), (other, "multicast and control")];
+    let rest = rest.iter().filter(|(number, _)| *number > 0);
+    parts.extend(rest.map(|(number, what)| format!("{} {what}", count(*number))));
+    writeln!(page.out, "{}: {}", counted(nodes, "host", "hosts"), parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units() {
+        let text = |millis| lasting(Duration::from_millis(millis));
+        assert_eq!(text(869), "869 ms");
+        assert_eq!(text(14_251), "14.2 s");
+        assert_eq!(text(128_000), "2 m 8 s");
+        assert_eq!(text(300_000_000), "3 d 11 h");
+    }
 }

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
+use watershed_model::Party;
 use watershed_policy::{Rule, RuleSet, Service};
 
-use super::{Page, Summary, counted, length, service};
+use super::{Page, Summary, counted, first_and_more, length, service};
 use crate::output::table::{Table, number, text};
 use crate::output::text::count;
 
@@ -26,7 +27,7 @@ pub(super) fn services<W: Write>(page: &mut Page<'_, W>, rules: &RuleSet) -> io:
     for rule in sorted.iter().take(page.rows) {
         let peers: Vec<_> = rule.peers.iter().map(|peer| peer.party.to_string()).collect();
         table.row([
-            rule.subject.party.to_string(),
+            server(rule),
             service_name(rule.service),
             count(length(rule.peers.len())),
             peers.join(", "),
@@ -35,6 +36,14 @@ pub(super) fn services<W: Write>(page: &mut Page<'_, W>, rules: &RuleSet) -> io:
     }
     page.heading("SERVICES", "each allowed by one rule, to the clients that used it")?;
     page.table(&table, sorted.len(), "rules.csv")
+}
+
+/// The server's name; an address that has names goes by them.
+fn server(rule: &Rule) -> String {
+    match rule.subject.party {
+        Party::Address(_) if !rule.names.is_empty() => first_and_more(&rule.names),
+        _ => rule.subject.party.to_string(),
+    }
 }
 
 fn service_name(of: Service) -> String {
@@ -49,6 +58,9 @@ fn service_name(of: Service) -> String {
 pub(super) fn proof<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
     let certificate = summary.certificate;
     let rules = length(summary.rules.rules.len());
+    if rules == 0 {
+        return Ok(());
+    }
     page.heading(
         "RULES",
         &format!("{} for nftables, read back from the text and proven", counted(rules, "rule", "rules")),
@@ -56,10 +68,10 @@ pub(super) fn proof<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> 
     let style = page.style;
     writeln!(
         page.out,
-        "  {}  {} replayed: all allowed ({})",
+        "  {}  {} replayed as {}: all allowed",
         style.good("✓"),
-        counted(certificate.edges_replayed, "edge", "edges"),
-        counted(certificate.tuples_observed, "address pair and service", "address pairs and services"),
+        counted(certificate.edges_replayed, "dependency", "dependencies"),
+        counted(certificate.tuples_observed, "connection", "connections"),
     )?;
     writeln!(
         page.out,
@@ -69,7 +81,11 @@ pub(super) fn proof<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> 
     )?;
     if certificate.tuples_unobserved > 0 {
         let price = counted(certificate.tuples_unobserved, "connection", "connections");
-        writeln!(page.out, "  {}  {price} allowed without having been seen: parties with several addresses", style.alert("!"))?;
+        writeln!(
+            page.out,
+            "  {}  {price} allowed without having been seen: parties with several addresses",
+            style.alert("!")
+        )?;
     }
     if certificate.tuples_not_replayed > 0 {
         let left = counted(certificate.tuples_not_replayed, "address pair", "address pairs");

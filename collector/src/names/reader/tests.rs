@@ -1,5 +1,7 @@
 //! Connections as they are captured: in pieces, out of order, from the middle, from either side.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -87,7 +89,7 @@ fn padding_that_was_taken_for_payload_hides_nothing() {
     let mut connection = Connection::tcp();
     connection.read(Side::A, 0, &[0; 2]);
     connection.read(Side::A, 0, &stream[..40]);
-    connection.read(Side::A, 40, &[0; 6]);
+    connection.read(Side::B, 0, &[0; 6]);
     assert_eq!(connection.read(Side::A, 40, &stream[40..]), Progress::Done);
     assert_eq!(connection.tls_name(), Some("shop.example"));
 }
@@ -147,6 +149,10 @@ fn an_announcement_to_a_group_names_an_address_but_no_client() {
     connection.read_to(Side::B, 0, &announcement("printer.local", [192, 0, 2, 9]), group);
     assert_eq!(connection.findings.evidence, [Evidence::empty(); 2]);
     assert_eq!(&*connection.findings.observations[0].name, "printer.local");
+
+    let mut connection = Connection::new(Protocol::UDP, 53);
+    connection.read(Side::B, 0, &announcement("printer.local", [192, 0, 2, 9]));
+    assert!(connection.findings.observations.is_empty(), "a resolver answers questions only");
 }
 
 #[test]
@@ -199,7 +205,7 @@ fn pieces(length: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(crate::names::seeded(128))]
 
     #[test]
     fn pieces_in_any_order_give_the_same_name(order in pieces(tls_stream().len()), base in any::<u32>()) {

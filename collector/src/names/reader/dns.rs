@@ -1,0 +1,118 @@
+//! DNS messages in datagrams and streams: who asked, and what was answered.
+
+use std::time::Duration;
+
+use watershed_model::{Evidence, NameObservation};
+
+use super::{Findings, MAX_SEGMENTS_AHEAD, Payload, behind};
+use crate::names::assembly::Assembly;
+use crate::names::dns;
+
+/// One side of a DNS connection over TCP: messages, each behind its length (RFC 1035 section 4.2.2).
+#[derive(Debug, Default)]
+pub(super) struct DnsStream {
+    /// Where the next message starts.
+    next: u32,
+    waiting: Option<Box<Assembly>>,
+    /// The start of messages is no longer known.
+    pub(super) lost: bool,
+}
+
+impl DnsStream {
+    /// Reads the messages that a segment completes.
+    pub(super) fn read(&mut self, payload: &Payload<'_>, findings: &mut Findings) {
+        let Some((offset, bytes)) = behind(self.next, payload).filter(|_| !self.lost) else {
+            return;
+        };
+        let mut waiting = match self.waiting.take() {
+            None if offset == 0 => {
+                let consumed = self.messages(bytes, payload, findings);
+                let Some(rest) = bytes.get(consumed..).filter(|rest| !rest.is_empty() && !self.lost) else {
+                    return;
+                };
+                let mut waiting = Box::new(Assembly::new(MAX_SEGMENTS_AHEAD));
+                self.lost = waiting.insert(0, rest).is_err();
+                waiting
+            }
+            kept => {
+                let mut waiting = kept.unwrap_or_else(|| Box::new(Assembly::new(MAX_SEGMENTS_AHEAD)));
+                self.lost = waiting.insert(offset, bytes).is_err();
+                waiting
+            }
+        };
+        let consumed = self.messages(waiting.prefix(), payload, findings);
+        if consumed > 0 {
+            waiting.advance(consumed);
+        }
+        if self.lost {
+            findings.limit();
+        } else if !waiting.is_empty() {
+            self.waiting = Some(waiting);
+        }
+    }
+
+    /// Reads the whole messages at the start of `stream`; how many octets they take.
+    ///
+    /// Behind something that is no DNS message no further one can be found.
+    fn messages(&mut self, stream: &[u8], payload: &Payload<'_>, findings: &mut Findings) -> usize {
+        let mut rest = stream;
+        while let Some((&[high, low], behind_length)) = rest.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_be_bytes([high, low]));
+            let Some((message, next)) = behind_length.split_at_checked(length) else {
+                break;
+            };
+            if read_message(message, payload, findings).is_none() {
+                self.lost = true;
+                break;
+            }
+            rest = next;
+        }
+        let consumed = stream.len() - rest.len();
+        self.next = self.next.wrapping_add(u32::try_from(consumed).unwrap_or(u32::MAX));
+        consumed
+    }
+}
+
+/// Reads one DNS message; `None` when it is none.
+pub(super) fn read_message<'a>(
+    bytes: &'a [u8],
+    payload: &Payload<'_>,
+    findings: &mut Findings,
+) -> Option<dns::Message<'a>> {
+    let message = dns::Message::parse(bytes)?;
+    if findings.hints.dns_query.is_none() {
+        findings.hints.dns_query = message.question();
+    }
+    if !message.is_response() {
+        findings.client(payload.from, Evidence::DNS_QUERY);
+        return Some(message);
+    }
+    // A group that hears an announcement has asked nothing.
+    if !payload.destination.is_multicast() {
+        findings.client(payload.from.other(), Evidence::DNS_RESPONSE);
+    }
+    if message.limited() {
+        findings.limit();
+    }
+    let mut answers = message.answers().peekable();
+    if let Some(name) = answers.peek().and_then(|_| message.question()) {
+        findings.observations.extend(answers.map(|answer| observation(payload, name.clone(), answer)));
+    }
+    Some(message)
+}
+
+/// Reads what a multicast DNS message announces without being asked.
+pub(super) fn read_announcements(message: &dns::Message<'_>, payload: &Payload<'_>, findings: &mut Findings) {
+    let announcements = message.announcements();
+    findings.observations.extend(announcements.map(|(name, answer)| observation(payload, name, answer)));
+}
+
+fn observation(payload: &Payload<'_>, name: Box<str>, answer: dns::Answer) -> NameObservation {
+    NameObservation {
+        seen: payload.time,
+        client: payload.destination,
+        name,
+        address: answer.address,
+        ttl: Duration::from_secs(answer.ttl.into()),
+    }
+}
