@@ -13,7 +13,7 @@ pub struct AggregatorConfig {
     /// interfaces and files are only in order up to their clocks. 100 ms.
     pub name_slack: Duration,
     /// Names remembered for the join, per agent; beyond it new ones count as `NamesRefused`.
-    /// One million take about 100 MB.
+    /// One million take about 200 MB.
     pub max_names: usize,
     /// Unanswered connections that are still open, remembered per agent until their answer comes; beyond it
     /// a late answer goes uncounted and the connection counts as `EdgesRefused`. As many as a flow table holds.
@@ -45,7 +45,7 @@ pub struct StoreConfig {
     /// `EdgesRefused`. Four million take about 700 MB.
     pub max_edges: usize,
     /// Names held in memory, counted as pairs of address and name and as pairs of edge and name, each; beyond
-    /// it names count as `NamesRefused`. One million take about 100 MB.
+    /// it names count as `NamesRefused`. One million take about 200 MB.
     pub max_names: usize,
 }
 

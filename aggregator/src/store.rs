@@ -23,7 +23,8 @@ pub trait FlowStore {
     /// What was observed in `period`, or ever.
     ///
     /// Edges are kept by hour: those with a packet in `period` come with their totals of the hours that it
-    /// touches. Counters are always those of the whole run.
+    /// touches. A connection counts in the hour in which it began, so one that goes on from before has
+    /// traffic there and adds no connection. Counters are always those of the whole run.
     ///
     /// # Errors
     ///

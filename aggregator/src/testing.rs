@@ -3,10 +3,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use proptest::test_runner::{Config, RngSeed};
+
 use watershed_model::{
     AgentId, Batch, ConnState, Counters, EndReason, Endpoint, Evidence, FlowRecord, History, InterfaceId,
     NameObservation, Protocol, TcpFlags, Timestamp, Traffic,
 };
+
+/// Property tests that try the same `cases` every time.
+pub(crate) fn seeded(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() }
+}
 
 /// An address from text.
 pub(crate) fn address(text: &str) -> IpAddr {

@@ -25,7 +25,7 @@ use crate::flow::FlowKey;
 use crate::source::{BATCH, Packet};
 
 pub use fragments::{Datagram, FragmentConfig};
-use fragments::{Fragments, Held};
+use fragments::Fragments;
 pub(crate) use transport::quoted_flow;
 pub use tunnel::TunnelPorts;
 
@@ -219,6 +219,7 @@ impl Decoder {
             wrapping: Wrapping::default(),
             in_flow: false,
             frames: 1,
+            whole: None,
         };
         let step = walk.link(packet.link, packet.data);
         walk.conclude(step)
@@ -235,6 +236,7 @@ impl Decoder {
             wrapping: datagram.wrapping.clone(),
             in_flow: false,
             frames: datagram.frames,
+            whole: None,
         };
         let step = walk.transport(&datagram.packet());
         walk.conclude(step)
@@ -258,25 +260,31 @@ struct Walk<'w, 'a> {
     in_flow: bool,
     /// Captured frames that carried it.
     frames: u64,
+    /// The datagram of which it was the last fragment missing.
+    whole: Option<Box<Datagram>>,
 }
 
 /// Where a walk ended.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// At a flow.
     Flow,
-    /// At a fragment.
-    Fragment(Held),
+    /// At a fragment that waits for others, or that completed [`Walk::whole`].
+    Fragment,
 }
 
 type Step = Result<End, SkipReason>;
 
 impl<'a> Walk<'_, 'a> {
-    fn conclude(&self, step: Step) -> Decoded {
+    #[inline]
+    fn conclude(&mut self, step: Step) -> Decoded {
         match step {
-            Ok(End::Fragment(Held::Whole(datagram))) => Decoded::Whole(datagram),
-            Ok(End::Fragment(Held::Waiting)) if !self.in_flow => Decoded::Held,
-            Ok(_) => Decoded::InFlow,
+            Ok(End::Flow) => Decoded::InFlow,
+            Ok(End::Fragment) => match self.whole.take() {
+                Some(datagram) => Decoded::Whole(datagram),
+                None if self.in_flow => Decoded::InFlow,
+                None => Decoded::Held,
+            },
             Err(_) if self.in_flow => Decoded::InFlow,
             Err(reason) => Decoded::Skipped(reason),
         }

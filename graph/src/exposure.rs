@@ -9,7 +9,7 @@ use watershed_model::{Party, WorkloadKind};
 use crate::GraphConfig;
 use crate::graph::{Inner, Node};
 use crate::ports::Service;
-use crate::verdict::{Verdict, is_group};
+use crate::verdict::{Doubt, Verdict, is_group};
 
 /// Where a node lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +77,7 @@ pub struct ExposedService {
     pub peers: u64,
     /// Answered connections.
     pub connections: u64,
-    /// Whether it was used; else probes alone found it open.
+    /// Whether it was used; else only scanners found it open.
     pub used: bool,
 }
 
@@ -118,7 +118,7 @@ fn collect<'a>(
         let entry = found.entry(party).or_default().entry(service).or_insert(new);
         entry.peers += 1;
         entry.connections += link.edge.answered;
-        entry.used |= link.verdict != Verdict::Probe;
+        entry.used |= !matches!(link.verdict, Verdict::Probe | Verdict::NeedsPerson(Doubt::Scanner));
     }
     let services = |by_service: BTreeMap<_, _>| by_service.into_values().collect();
     found

@@ -42,7 +42,7 @@ pub enum Doubt {
     OneSided,
     /// Nothing came back, as is usual for this service: logs, samples, tunnels.
     OneWay,
-    /// The client scanned this host or this port, and then used it.
+    /// The client is a scanner, and this host or port is among what it scanned.
     Scanner,
 }
 
@@ -124,7 +124,7 @@ impl Doubt {
             Self::Midstream => "seen only from the middle, with data at most one way",
             Self::OneSided => "only one side's packets were captured",
             Self::OneWay => "one-way, as is usual for this service",
-            Self::Scanner => "the client scanned it before or after using it",
+            Self::Scanner => "the client is a scanner, and this is what it scanned",
         }
     }
 }

@@ -185,11 +185,11 @@ impl Builder {
             prefixes: Vec::new(),
             table: PrefixTable::default(),
         };
-        entries.into_iter().for_each(|entry| builder.add(entry));
+        entries.iter().for_each(|entry| builder.add(entry));
         builder
     }
 
-    fn add(&mut self, entry: RawEntry) {
+    fn add(&mut self, entry: &RawEntry) {
         let Some(name) = &entry.name else {
             return self.raw.problem(entry.place, "this entry has no name; add one, such as `web1`");
         };
@@ -198,7 +198,7 @@ impl Builder {
                 format!("`{}` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24", name.value);
             self.raw.problem(entry.place, message);
         }
-        let member = self.member(&entry, name);
+        let member = self.member(entry, name);
         for address in &entry.addresses {
             match prefix(&address.value) {
                 Ok(net) => self.assign(net, address, member),

@@ -71,6 +71,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::testing::seeded(256))]
+
         #[test]
         fn finds_what_a_scan_of_all_prefixes_finds(
             prefixes in prop::collection::vec((0_u32..64, 26_u8..=32), 0..20),

@@ -32,7 +32,7 @@ const MAX_AGENTS: usize = 100_000;
 const CHUNK: usize = 128;
 
 /// Edges in memory: a flat list of what each agent saw between two addresses on one service in one hour,
-/// about 160 bytes each, put together to edges only when a snapshot is taken.
+/// about 170 bytes each, put together to edges only when a snapshot is taken.
 #[derive(Debug)]
 pub struct MemoryStore {
     agents: Interner<AgentId>,

@@ -51,13 +51,6 @@ pub(super) struct Seen<'s> {
     pub(super) frames: u64,
 }
 
-/// What became of a fragment.
-#[derive(Debug)]
-pub(super) enum Held {
-    Waiting,
-    Whole(Box<Datagram>),
-}
-
 /// A datagram put together from its fragments.
 #[derive(Debug)]
 pub struct Datagram {
@@ -125,13 +118,13 @@ impl Fragments {
         Self { config, waiting: HashMap::new(), order: VecDeque::new(), serials: 0 }
     }
 
-    /// Takes in one fragment.
+    /// Takes in one fragment; returns the datagram that it completes.
     pub(super) fn add(
         &mut self,
         packet: &IpPacket<'_>,
         fragment: &Fragment,
         seen: &Seen<'_>,
-    ) -> Result<Held, SkipReason> {
+    ) -> Result<Option<Box<Datagram>>, SkipReason> {
         let start = fragment.offset;
         let end = start + packet.payload_length;
         if end > MAX_PAYLOAD || (fragment.more && packet.payload_length == 0) {
@@ -168,10 +161,10 @@ impl Fragments {
         }
         waiting.insert(start, end, packet.payload);
         if !waiting.is_whole() {
-            return Ok(Held::Waiting);
+            return Ok(None);
         }
-        let whole = self.waiting.remove(&key).map(|waiting| waiting.into_datagram(key, seen.time));
-        whole.map(|datagram| Held::Whole(Box::new(datagram))).ok_or(SkipReason::BadIpHeader)
+        let whole = self.waiting.remove(&key);
+        Ok(whole.map(|waiting| Box::new(waiting.into_datagram(key, seen.time))))
     }
 
     pub(super) fn give_up(&mut self, now: Timestamp) -> Option<GivenUp> {

@@ -60,6 +60,7 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    #[inline]
     pub(super) fn ipv4(&mut self, data: &'a [u8]) -> Step {
         let header = Ipv4HeaderSlice::from_slice(data).map_err(|_| BAD)?;
         let header_length = header.slice().len();
@@ -147,11 +148,13 @@ impl<'a> Walk<'_, 'a> {
         Err(SkipReason::TooDeep)
     }
 
+    #[cold]
     fn fragment(&mut self, packet: &IpPacket<'a>, fragment: &Fragment) -> Step {
         // A frame that an outer flow counts is not counted again.
         let frames = if self.in_flow { 0 } else { self.frames };
         let seen = Seen { time: self.time, interface: self.interface, wrapping: &self.wrapping, frames };
-        Ok(End::Fragment(self.fragments.add(packet, fragment, &seen)?))
+        self.whole = self.fragments.add(packet, fragment, &seen)?;
+        Ok(End::Fragment)
     }
 }
 

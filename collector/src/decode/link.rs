@@ -33,6 +33,7 @@ pub(super) mod ether_type {
 const CUT: SkipReason = SkipReason::BadLinkHeader;
 
 impl<'a> Walk<'_, 'a> {
+    #[inline]
     pub(super) fn link(&mut self, link: LinkType, data: &'a [u8]) -> Step {
         match link {
             LinkType::ETHERNET => self.ethernet(data),

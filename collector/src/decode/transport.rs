@@ -20,7 +20,7 @@ struct Header<'a> {
 }
 
 impl<'a> Walk<'_, 'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn transport(&mut self, ip: &IpPacket<'a>) -> Step {
         let header = match Protocol(ip.protocol) {
             Protocol::TCP => tcp(ip)?,

@@ -44,7 +44,7 @@ impl<'a> Walk<'_, 'a> {
             let Some(length) = be16(data, 12).map(usize::from) else { break };
             let Some(payload) = data.get(14..).map(|d| &d[..length.min(d.len())]) else { break };
             let this = self.llc(payload);
-            if !matches!(step, Ok(End::Flow)) {
+            if step != Ok(End::Flow) {
                 step = this;
             }
             let Some(rest) = data.get((14 + length).next_multiple_of(4)..) else { break };

@@ -3,7 +3,7 @@
 use watershed_model::{EndReason, Evidence, History, InterfaceId, Protocol, Timestamp};
 
 use super::key::FlowKey;
-use super::tcp::{Ends, Side, SideDetail, TcpState};
+use super::tcp::{Ends, Letter, Side, SideDetail, TcpState};
 use super::timeouts::Timeouts;
 
 /// One open connection: three cache lines. Most packets need but the first two.
@@ -41,9 +41,6 @@ pub(super) struct Entry {
     pub(super) interface: InterfaceId,
     pub(super) history: History,
 }
-
-/// The letters that a history has once for each side, in order of their bits.
-const LETTERS: &[u8; 8] = b"SHADFRIQ";
 
 impl Entry {
     pub(super) fn new(key: FlowKey, time: Timestamp, interface: InterfaceId) -> Self {
@@ -111,31 +108,43 @@ impl Entry {
         }
     }
 
-    /// Notes the time of a packet.
+    /// Notes a packet's time.
     #[inline]
     pub(super) fn seen(&mut self, time: i64) {
-        if !self.has_packets() {
-            self.first = time;
-        }
-        if time >= self.last {
+        if time >= self.last && self.has_packets() {
             self.last = time;
         } else {
-            self.first = self.first.min(time);
+            self.seen_out_of_order(time);
         }
+    }
+
+    /// The first packet of a part, or one whose clock ran back.
+    fn seen_out_of_order(&mut self, time: i64) {
+        self.first = if self.has_packets() { self.first.min(time) } else { time };
+        self.last = self.last.max(time);
     }
 
     /// Adds a letter to the history, once for each side.
     #[inline]
-    pub(super) fn note(&mut self, letter: u8, from: usize) {
-        let bit = 1 << LETTERS.iter().position(|&l| l == letter).unwrap_or(0);
+    pub(super) fn note(&mut self, letter: Letter, from: usize) {
+        let bit = 1 << letter as u8;
         if self.letters[from] & bit == 0 {
             self.letters[from] |= bit;
-            self.history.push(if from == 0 { letter } else { letter.to_ascii_lowercase() });
+            let byte = letter.as_byte();
+            self.history.push(if from == 0 { byte } else { byte.to_ascii_lowercase() });
         }
     }
 
+    /// Counts a retransmission.
+    #[cold]
+    pub(super) fn retransmitted(&mut self, from: usize) {
+        let count = &mut self.details[from].retransmissions;
+        *count = count.saturating_add(1);
+        self.note_retransmission(from);
+    }
+
     /// Adds a retransmission to the history: at the first, tenth, hundredth ... of a side, as Zeek does.
-    pub(super) fn note_retransmission(&mut self, from: usize) {
+    fn note_retransmission(&mut self, from: usize) {
         let count = self.details[from].retransmissions;
         if count > 0 && count == 10_u32.pow(count.ilog10()) {
             self.history.push(if from == 0 { b'T' } else { b't' });

@@ -45,6 +45,16 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
+    /// The key of no packet: its low end sorts last.
+    pub(super) const NONE: Self = Self {
+        low: Address { high: u64::MAX, low: u64::MAX },
+        high: Address { high: 0, low: 0 },
+        low_port: 0,
+        high_port: 0,
+        protocol: 0,
+        is_v6: true,
+    };
+
     /// The key of a packet, and whether its low end sent it.
     #[inline(always)]
     pub(crate) fn new(

@@ -1,6 +1,5 @@
 //! The table of open connections.
 
-use arrayvec::ArrayVec;
 use watershed_model::{
     Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags,
 };
@@ -9,17 +8,24 @@ use super::FlowConfig;
 use super::direction::{self, chunk};
 use super::entry::Entry;
 use super::index::Index;
+use super::key::FlowKey;
 use super::naming::Naming;
 use super::prefetch::prefetch;
 use super::record::record;
 use super::slab::Slab;
-use super::tcp::{self, TcpSegment};
+use super::tcp::{self, Letter, TcpSegment};
 use super::timeouts::Timeouts;
 use super::wheel::Wheel;
 use crate::decode::{Segment, Segments, Transport, quoted_flow};
 
 /// Segments in one round of lookups: as many as the processor can fetch memory for at a time.
 const ROUND: usize = 32;
+
+/// How far ahead of their turn entries that are due are asked for.
+const AHEAD: usize = 8;
+
+/// No entry.
+const NONE: u32 = u32::MAX;
 
 /// Entries to reserve address space for.
 const RESERVED: usize = 1 << 20;
@@ -67,19 +73,21 @@ impl FlowTable {
     /// 3. Follow each connection in order.
     pub fn observe(&mut self, segments: &Segments<'_>) {
         for round in segments.as_slice().chunks(ROUND) {
-            let hashes: ArrayVec<u32, ROUND> =
-                round.iter().map(|segment| segment.key.hash(self.config.hash_key)).collect();
-            for &hash in &hashes {
-                self.index.prefetch(hash);
+            let mut hashes = [0; ROUND];
+            for (segment, hash) in round.iter().zip(&mut hashes) {
+                *hash = segment.key.hash(self.config.hash_key);
+                self.index.prefetch(*hash);
             }
-            for &hash in &hashes {
-                // The first entry with this hash: nearly always the right one, and only a hint.
-                if let Some(number) = self.index.find(hash, |_| true) {
-                    prefetch(&self.entries[number as usize]);
+            let mut numbers = [NONE; ROUND];
+            for (&hash, number) in hashes.iter().zip(&mut numbers).take(round.len()) {
+                // The first entry with this hash is nearly always the right one; it is only a hint.
+                if let Some(candidate) = self.index.find(hash, |_| true) {
+                    *number = candidate;
+                    prefetch(&self.entries[candidate as usize]);
                 }
             }
-            for (segment, &hash) in round.iter().zip(&hashes) {
-                self.follow(segment, hash, segments);
+            for ((segment, hash), hint) in round.iter().zip(hashes).zip(numbers) {
+                self.follow(segment, hash, hint, segments);
             }
         }
     }
@@ -87,15 +95,20 @@ impl FlowTable {
     /// Ends or reports what is due as of `now`.
     #[cold]
     fn expire(&mut self, now: i64) {
-        for number in self.wheel.turn(now) {
+        let due = self.wheel.turn(now);
+        for (place, &number) in due.iter().enumerate() {
+            if let Some(&ahead) = due.get(place + AHEAD) {
+                prefetch(&self.entries[ahead as usize]);
+            }
             self.due(number, now);
         }
     }
 
     /// Ends every connection, in the order in which they began.
     pub fn finish(&mut self) {
-        let numbers = (0..self.entries.len() as u32).filter(|&number| self.is_open(number));
-        let mut open: Vec<_> = numbers.map(|number| (self.entries[number as usize].first, number)).collect();
+        let all = self.entries.iter().zip(0_u32..);
+        let mut open: Vec<_> =
+            all.filter(|(entry, _)| entry.key != FlowKey::NONE).map(|(entry, n)| (entry.first, n)).collect();
         open.sort_unstable();
         for (_, number) in open {
             self.wheel.unfile(number);
@@ -138,17 +151,18 @@ impl FlowTable {
         self.evicted
     }
 
-    fn is_open(&self, number: u32) -> bool {
-        let hash = self.entries[number as usize].key.hash(self.config.hash_key);
-        self.index.find(hash, |n| n == number).is_some()
-    }
-
-    fn follow(&mut self, segment: &Segment<'_>, hash: u32, segments: &Segments<'_>) {
+    #[inline]
+    fn follow(&mut self, segment: &Segment<'_>, hash: u32, hint: u32, segments: &Segments<'_>) {
         let now = segment.time.as_nanos();
         if self.wheel.is_behind(now) {
             self.expire(now);
         }
-        let found = self.index.find(hash, |number| self.entries[number as usize].key == segment.key);
+        let hinted = self.entries.get(hint as usize).is_some_and(|entry| entry.key == segment.key);
+        let found = if hinted {
+            Some(hint)
+        } else {
+            self.index.find(hash, |number| self.entries[number as usize].key == segment.key)
+        };
         let number = match found {
             Some(number) => {
                 self.make_way(number, now, segment, segments);
@@ -163,19 +177,20 @@ impl FlowTable {
     }
 
     /// Ends or reports what the entry holds where the packet begins another connection or part.
+    #[inline]
     fn make_way(&mut self, number: u32, now: i64, segment: &Segment<'_>, segments: &Segments<'_>) {
         let entry = &self.entries[number as usize];
-        let late = now.saturating_sub(entry.last) > self.timeouts.shortest;
-        if late && now > entry.idle_deadline(&self.timeouts) {
+        let soon = now.saturating_sub(entry.last) <= self.timeouts.shortest;
+        let syn = matches!(segment.transport, Transport::Tcp { flags, .. } if flags.contains(TcpFlags::SYN));
+        let full = entry.sides.iter().any(|side| side.packets == u32::MAX);
+        if soon && !syn && !full && self.timeouts.active_report.is_none() {
+            return;
+        }
+        if now > entry.idle_deadline(&self.timeouts) {
             self.replace(number, entry.silent_end(), segment, segments);
-        } else if let Transport::Tcp { flags, .. } = segment.transport
-            && flags.contains(TcpFlags::SYN)
-            && tcp::is_reuse(&entry.sides, &entry.details, &tcp_segment(segment))
-        {
+        } else if syn && tcp::is_reuse(&entry.sides, &entry.details, &tcp_segment(segment)) {
             self.replace(number, EndReason::Reused, segment, segments);
-        } else if (self.timeouts.active_report.is_some() && now >= entry.deadline(&self.timeouts))
-            || entry.sides.iter().any(|side| side.packets == u32::MAX)
-        {
+        } else if full || (self.timeouts.active_report.is_some() && now >= entry.deadline(&self.timeouts)) {
             self.report(number);
         }
     }
@@ -292,7 +307,8 @@ impl FlowTable {
     fn end(&mut self, number: u32, reason: EndReason) {
         self.write(number, reason);
         self.release_parts(number);
-        self.index.remove(self.entries[number as usize].key.hash(self.config.hash_key), number);
+        let key = std::mem::replace(&mut self.entries[number as usize].key, FlowKey::NONE);
+        self.index.remove(key.hash(self.config.hash_key), number);
         self.free.push(number);
     }
 
@@ -335,9 +351,9 @@ fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
         entry.note(letter, from);
     }
     let outcome = tcp::update(&mut entry.ends(), from, &tcp);
-    entry.over = outcome.over;
+    entry.over |= outcome.over;
     if outcome.retransmission {
-        entry.note_retransmission(from);
+        entry.retransmitted(from);
     }
     if !entry.evidence.contains(Evidence::HANDSHAKE) {
         note_handshake(entry, from, &tcp, segment.time.as_nanos());
@@ -366,7 +382,7 @@ fn note_handshake(entry: &mut Entry, from: usize, tcp: &TcpSegment, now: i64) {
 fn update_plain(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
     entry.sides[from].add_plain_payload(segment.payload_length);
     if entry.key.protocol() == Protocol::UDP {
-        entry.note(b'D', from);
+        entry.note(Letter::Data, from);
     }
     match (segment.transport, from) {
         (Transport::Sctp { first_chunk: chunk::INIT }, 0) => entry.evidence |= Evidence::SCTP_INIT,

@@ -226,6 +226,35 @@ pub(super) fn is_reuse(sides: &[Side; 2], details: &[SideDetail; 2], segment: &T
 /// Takes one segment in. `from` is 0 if the originator sent it.
 #[inline]
 pub(super) fn update(ends: &mut Ends<'_>, from: usize, segment: &TcpSegment) -> TcpOutcome {
+    let control = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+    let [a, b] = &mut *ends.sides;
+    let (side, peer) = if from == 0 { (a, b) } else { (b, a) };
+    let under_way = !matches!(side.state, TcpState::Inactive | TcpState::Reset)
+        && !matches!(peer.state, TcpState::Inactive);
+    if under_way && !segment.flags.intersects(control) {
+        ongoing(side, peer, segment)
+    } else {
+        begin_or_end(ends, from, segment)
+    }
+}
+
+/// Data and acknowledgements of a connection of which both sides were seen: most segments.
+#[inline]
+fn ongoing(side: &mut Side, peer: &mut Side, segment: &TcpSegment) -> TcpOutcome {
+    side.flags |= segment.flags;
+    if segment.has(TcpFlags::ACK) {
+        peer.acknowledge(segment.acknowledgement);
+    }
+    let next = segment.sequence.wrapping_add(segment.payload_length);
+    let delta = next.wrapping_sub(side.next).cast_signed();
+    if delta > 0 {
+        side.sent += u64::from(delta.unsigned_abs());
+        side.next = next;
+    }
+    TcpOutcome { retransmission: delta <= 0 && segment.payload_length > 0, over: false }
+}
+
+fn begin_or_end(ends: &mut Ends<'_>, from: usize, segment: &TcpSegment) -> TcpOutcome {
     let to = 1 - from;
     ends.prepare(from, segment);
     ends.sides[from].flags |= segment.flags;
@@ -239,15 +268,9 @@ pub(super) fn update(ends: &mut Ends<'_>, from: usize, segment: &TcpSegment) -> 
         }
     }
     let retransmission = ends.advance(from, segment);
-    if retransmission {
-        ends.details[from].retransmissions = ends.details[from].retransmissions.saturating_add(1);
-    }
     let [a, b] = &mut *ends.sides;
     let (side, peer) = if from == 0 { (a, b) } else { (b, a) };
-    let control = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
-    if segment.flags.intersects(control) || side.state == TcpState::Inactive {
-        change_state(side, peer, from == 0, segment);
-    }
+    change_state(side, peer, from == 0, segment);
     if segment.flags.intersects(TcpFlags::FIN | TcpFlags::RST)
         && matches!(side.state, TcpState::Closed | TcpState::Reset)
     {
@@ -358,20 +381,42 @@ pub(super) fn conn_state(sides: &[Side; 2]) -> ConnState {
     }
 }
 
-/// The history letter that a segment's flags stand for, in the originator's case.
-pub(super) fn history_letter(segment: &TcpSegment) -> Option<u8> {
+/// The history letter that a segment's flags stand for.
+#[inline]
+pub(super) fn history_letter(segment: &TcpSegment) -> Option<Letter> {
     let control = segment.flags & (TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
     Some(match control.bits().count_ones() {
-        0 if segment.payload_length > 0 => b'D',
-        0 if segment.has(TcpFlags::ACK) => b'A',
+        0 if segment.payload_length > 0 => Letter::Data,
+        0 if segment.has(TcpFlags::ACK) => Letter::Ack,
         0 => return None,
-        1 if segment.has(TcpFlags::FIN) => b'F',
-        1 if segment.has(TcpFlags::RST) => b'R',
-        1 if segment.has(TcpFlags::ACK) => b'H',
-        1 => b'S',
-        _ if segment.has(TcpFlags::FIN | TcpFlags::RST) => b'I',
-        _ => b'Q',
+        1 if segment.has(TcpFlags::FIN) => Letter::Fin,
+        1 if segment.has(TcpFlags::RST) => Letter::Reset,
+        1 if segment.has(TcpFlags::ACK) => Letter::SynAck,
+        1 => Letter::Syn,
+        _ if segment.has(TcpFlags::FIN | TcpFlags::RST) => Letter::FinReset,
+        _ => Letter::ManyFlags,
     })
+}
+
+/// What a history notes once for each side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Letter {
+    Syn,
+    SynAck,
+    Ack,
+    Data,
+    Fin,
+    Reset,
+    FinReset,
+    ManyFlags,
+}
+
+impl Letter {
+    /// Zeek's letter, as for the originator.
+    pub(super) const fn as_byte(self) -> u8 {
+        b"SHADFRIQ"[self as usize]
+    }
 }
 
 #[cfg(test)]

@@ -88,6 +88,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::seeded(256))]
+
         #[test]
         fn keeps_like_a_set(numbers in prop::collection::vec(0_u64..40, 0..80)) {
             let (mut run, mut set) = (Run::default(), std::collections::BTreeSet::new());

@@ -238,6 +238,8 @@ fn batches(agent: &str, traffic: &[(NameObservation, FlowRecord)], size: usize) 
 }
 
 proptest! {
+    #![proptest_config(crate::testing::seeded(200))]
+
     #[test]
     fn how_records_are_cut_into_batches_changes_nothing(traffic in traffic(), size in 1_usize..10) {
         let whole = told(memory(), batches("a", &traffic, usize::MAX));

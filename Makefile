@@ -1,0 +1,75 @@
+# Every step of continuous integration is a target here, and each is one command on a laptop.
+# `make test` is all of it; `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deps build fmt lint doc deny unit test demo lab bench fuzz clean
+
+CARGO ?= cargo
+CARGO_DENY_VERSION := 0.20.2
+RECORDING := tests/lab/recording
+OUT := out
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 60
+# How often each program of the benchmark runs.
+BENCH_ROUNDS ?= 5
+
+# Captures with the answers of other tools. Tests that need them say SKIPPED where there are none.
+ifneq ($(wildcard ../shared/oracles),)
+export WATERSHED_ORACLES ?= $(abspath ../shared/oracles)
+endif
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+deps: ## Install what the tests need beside Rust (Debian, as root), or say what to install
+	@scripts/install-test-packages
+
+build: ## Build the release binary; needs a C compiler and nothing else
+	$(CARGO) build --release --locked --bin watershed
+
+fmt: ## Is everything formatted?
+	$(CARGO) fmt --all --check
+
+lint: ## Clippy on everything, warnings are errors
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## Build the documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+
+deny: ## Licences and sources of all dependencies
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(CARGO_DENY_VERSION)
+	$(CARGO) deny --all-features --locked check --hide-inclusion-graph licenses bans sources
+
+unit: ## Every test: units, documentation, scenarios, oracles with their figures, the lab anew (as root)
+	$(CARGO) test --workspace --locked -- --show-output
+
+test: deps fmt lint doc deny unit ## What continuous integration runs
+
+demo: build ## Show the map of the committed recording
+	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'); \
+	"$$target/release/watershed" discover $(RECORDING)/shop.pcapng --inventory $(RECORDING)/inventory.yaml --out $(OUT)/demo
+	@echo
+	@echo "This was a small shop of real programs, recorded by tests/lab. Now look at $(OUT)/demo:"
+	@echo "  graph.mmd         the map, for any viewer of Mermaid; graph.dot for Graphviz"
+	@echo "  rules.nft         the rules, each with the traffic that it rests on"
+	@echo "  certificate.json  what was proven about them"
+
+lab: ## Record the lab anew (as root)
+	tests/lab/lab.py record --out $(RECORDING)
+
+bench: ## Speed and memory on 10 million packets, against tcpdump copying the file
+	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture
+	tests/bench/edges.py --rounds $(BENCH_ROUNDS)
+
+fuzz: ## Run every fuzz target for FUZZ_SECONDS
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	for target in $$($(CARGO) +nightly fuzz list); do \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+clean: ## Remove everything that was built
+	$(CARGO) clean
+	rm -rf $(OUT)
