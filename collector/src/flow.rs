@@ -63,3 +63,6 @@ impl Default for FlowConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
