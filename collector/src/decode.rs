@@ -24,8 +24,8 @@ use watershed_model::{Encapsulation, InterfaceId, Refused, SkipReason, TcpFlags,
 use crate::flow::FlowKey;
 use crate::source::{BATCH, Packet};
 
-pub use fragments::{Datagram, FragmentConfig};
 use fragments::Fragments;
+pub use fragments::{Datagram, FragmentConfig};
 pub(crate) use transport::quoted_flow;
 pub use tunnel::TunnelPorts;
 
@@ -97,11 +97,7 @@ impl Wrapping {
     }
 
     pub(crate) fn to_encapsulation(&self) -> Encapsulation {
-        Encapsulation {
-            vlans: self.vlans.to_vec(),
-            mpls: self.mpls.to_vec(),
-            tunnels: self.tunnels.to_vec(),
-        }
+        Encapsulation { vlans: self.vlans.to_vec(), mpls: self.mpls.to_vec(), tunnels: self.tunnels.to_vec() }
     }
 }
 

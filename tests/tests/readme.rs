@@ -28,5 +28,9 @@ fn the_readme_shows_the_real_output() {
         .expect("watershed runs");
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(shown(&readme), Some(printed.trim_end()), "the README shows something else; now it is:\n{printed}");
+    assert_eq!(
+        shown(&readme),
+        Some(printed.trim_end()),
+        "the README shows something else; now it is:\n{printed}"
+    );
 }

@@ -44,13 +44,16 @@ impl<'a> Walk<'_, 'a> {
             return Ok(end);
         }
         // Unreadable inside, or no tunnel: what is known is that the two addresses talk.
-        let segment = self.segment(ip, &Header {
-            source_port: 0,
-            destination_port: 0,
-            transport: Transport::Other,
-            payload_length: ip.payload_length,
-            payload: ip.payload,
-        });
+        let segment = self.segment(
+            ip,
+            &Header {
+                source_port: 0,
+                destination_port: 0,
+                transport: Transport::Other,
+                payload_length: ip.payload_length,
+                payload: ip.payload,
+            },
+        );
         self.push(segment);
         Ok(End::Flow)
     }

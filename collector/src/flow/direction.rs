@@ -23,7 +23,9 @@ pub(super) mod chunk {
 pub(super) fn first_sender_is_client(segment: &Segment<'_>) -> bool {
     let (source, destination) = (segment.key.port(segment.from_low), segment.key.port(!segment.from_low));
     match segment.transport {
-        Transport::Tcp { flags, .. } if flags.contains(TcpFlags::SYN) => return !flags.contains(TcpFlags::ACK),
+        Transport::Tcp { flags, .. } if flags.contains(TcpFlags::SYN) => {
+            return !flags.contains(TcpFlags::ACK);
+        }
         Transport::Sctp { first_chunk: chunk::INIT } => return true,
         Transport::Sctp { first_chunk: chunk::INIT_ACK } => return false,
         Transport::IcmpError { .. } => return true,
@@ -33,7 +35,7 @@ pub(super) fn first_sender_is_client(segment: &Segment<'_>) -> bool {
     if segment.key.protocol().is_icmp() {
         return to_group || !is_icmp_reply(segment.key.protocol(), source);
     }
-    to_group || !(is_service_port(source) && !is_service_port(destination))
+    to_group || !is_service_port(source) || is_service_port(destination)
 }
 
 /// ICMP types that answer another.

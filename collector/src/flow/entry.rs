@@ -109,7 +109,10 @@ impl Entry {
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> i64 {
         let idle = self.idle_deadline(timeouts);
         match timeouts.active_report {
-            Some(report) if self.has_packets() => idle.min(self.first.saturating_add(report)),
+            // A part that is still empty is not reported, but the first is about to have its first packet.
+            Some(report) if self.part == 0 || self.has_packets() => {
+                idle.min(self.first.saturating_add(report))
+            }
             _ => idle,
         }
     }

@@ -54,8 +54,7 @@ fn traffic(entry: &Entry, from: usize) -> Traffic {
 
 /// Zeek's `conn_state`: for UDP by who sent at all, for protocols without either notion `OTH`.
 fn state(entry: &Entry) -> ConnState {
-    let sent = entry.sides.each_ref().map(|side| side.packets > 0);
-    match (entry.key.protocol(), sent) {
+    match (entry.key.protocol(), entry.letters.map(|noted| noted != 0)) {
         (Protocol::TCP, _) => tcp::conn_state(&entry.sides),
         (Protocol::UDP, [true, true]) => ConnState::Sf,
         (Protocol::UDP, [true, false]) => ConnState::S0,

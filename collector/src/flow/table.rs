@@ -2,9 +2,7 @@
 
 use std::cmp::Reverse;
 
-use watershed_model::{
-    Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags,
-};
+use watershed_model::{Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags};
 
 use super::FlowConfig;
 use super::direction::{self, chunk};

@@ -286,7 +286,8 @@ fn begin_or_end(ends: &mut Ends<'_>, from: usize, segment: &TcpSegment) -> TcpOu
 }
 
 fn change_state(side: &mut Side, peer: &mut Side, is_originator: bool, segment: &TcpSegment) {
-    let (syn, fin, rst) = (segment.has(TcpFlags::SYN), segment.has(TcpFlags::FIN), segment.has(TcpFlags::RST));
+    let (syn, fin, rst) =
+        (segment.has(TcpFlags::SYN), segment.has(TcpFlags::FIN), segment.has(TcpFlags::RST));
     match side.state {
         TcpState::Inactive => from_inactive(side, peer, is_originator, segment),
         TcpState::SynSent | TcpState::SynAckSent => {

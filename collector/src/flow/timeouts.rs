@@ -17,8 +17,7 @@ pub(super) struct Timeouts {
 
 impl Timeouts {
     pub(super) fn new(config: &FlowConfig) -> Self {
-        let [tcp_idle, idle, after_close] =
-            [config.tcp_idle, config.idle, config.after_close].map(nanos);
+        let [tcp_idle, idle, after_close] = [config.tcp_idle, config.idle, config.after_close].map(nanos);
         Self {
             tcp_idle,
             idle,

@@ -194,3 +194,14 @@ fn a_datagram_of_too_many_pieces_stays_in_parts() {
     assert!(told.iter().all(|line| line == "held"));
     assert_eq!(given_up(&mut decoder, Timestamp::MAX)[0], "200 given up");
 }
+
+/// A damaged capture can claim any time: the end of the run is the end of the wait all the same.
+#[test]
+fn at_the_end_nothing_waits_whatever_its_time() {
+    for time in [Timestamp::MIN, Timestamp::MAX, Timestamp::MAX.minus(Duration::from_secs(1))] {
+        let mut decoder = Decoder::new(&DecodeConfig::default());
+        let fragment = v4_fragment(1, 0, true, &[b'x'; 16]);
+        assert_eq!(tell(&mut decoder, &Packet { time, ..packet(LinkType::RAW, 0, &fragment) }), ["held"]);
+        assert_eq!(given_up(&mut decoder, Timestamp::MAX).len(), 3, "{time}");
+    }
+}
