@@ -1,5 +1,6 @@
 //! Settings of the aggregator and their defaults.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -49,6 +50,16 @@ pub enum StoreLocation {
     Memory,
     /// In an SQLite database file: `sqlite:PATH`.
     Sqlite(PathBuf),
+}
+
+/// As it is written.
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
 }
 
 impl FromStr for StoreLocation {

@@ -68,8 +68,8 @@ pub enum StoreError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
-        reason: String,
+        /// Why, and what to do.
+        reason: &'static str,
     },
     /// The file is no store.
     #[error("cannot use {} as a store: {reason}; name a new file or a store of Watershed", path.display())]

@@ -11,7 +11,7 @@ mod status;
 #[cfg(test)]
 mod conformance;
 
-use watershed_model::{Snapshot, TimeRange};
+use watershed_model::{Snapshot, TimeRange, Timestamp};
 
 pub use memory::{EdgesInOrder, MemoryStore};
 pub use sqlite::SqliteStore;
@@ -77,6 +77,40 @@ pub fn open_existing(config: &StoreConfig) -> Result<OpenStore, StoreError> {
 }
 
 impl OpenStore {
+    /// How many blocks it has taken since it was opened; not those that it had already.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        match self {
+            Self::Memory(store) => store.added(),
+            Self::Sqlite(store) => store.added(),
+        }
+    }
+
+    /// From the first packet to the last; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn extent(&self) -> Result<Option<TimeRange>, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.extent()),
+            Self::Sqlite(store) => store.extent(),
+        }
+    }
+
+    /// Deletes the hours that were over before `before` and tells how much that was; a store in memory, which
+    /// ends with the process, deletes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written; what was deleted before stays deleted.
+    pub fn delete_before(&mut self, before: Timestamp) -> Result<Deleted, StoreError> {
+        match self {
+            Self::Memory(_) => Ok(Deleted::default()),
+            Self::Sqlite(store) => store.delete_before(before),
+        }
+    }
+
     /// What the store holds.
     ///
     /// # Errors

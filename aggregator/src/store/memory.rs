@@ -96,6 +96,18 @@ impl MemoryStore {
         EdgesInOrder::new(self, period)
     }
 
+    /// How many blocks it has taken.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.runs.iter().map(|(_, run)| run.batches()).fold(0, u64::saturating_add)
+    }
+
+    /// From the first packet to the last; `None` where there is none.
+    #[must_use]
+    pub const fn extent(&self) -> Option<TimeRange> {
+        self.extent
+    }
+
     /// What the store holds.
     #[must_use]
     pub fn status(&self) -> StoreStatus {

@@ -26,6 +26,7 @@ pub struct SqliteStore {
     connection: Connection,
     path: PathBuf,
     config: StoreConfig,
+    added: u64,
 }
 
 impl SqliteStore {
@@ -49,7 +50,22 @@ impl SqliteStore {
 
     fn with(path: &Path, config: &StoreConfig, create: bool) -> Result<Self, StoreError> {
         let connection = schema::open(path, create, config.max_bytes)?;
-        Ok(Self { connection, path: path.to_owned(), config: config.clone() })
+        Ok(Self { connection, path: path.to_owned(), config: config.clone(), added: 0 })
+    }
+
+    /// How many blocks it has taken since it was opened; not those that it had already.
+    #[must_use]
+    pub const fn added(&self) -> u64 {
+        self.added
+    }
+
+    /// From the first packet to the last; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn extent(&self) -> Result<Option<TimeRange>, StoreError> {
+        read::extent(&self.connection).map_err(self.failed("read the store"))
     }
 
     /// What the store holds.
@@ -62,8 +78,8 @@ impl SqliteStore {
     }
 
     /// Deletes the hours that were over before `before`, and with them names and addresses that nothing else
-    /// needs; how much in all, with what was deleted earlier, is in the status. Batches stay known, so that
-    /// none of them counts again.
+    /// needs. Tells how much that was; the status has it with what was deleted earlier. Batches stay known, so
+    /// that none of them counts again.
     ///
     /// # Errors
     ///
@@ -85,6 +101,7 @@ impl FlowStore for SqliteStore {
         // Dropped on an error, the transaction rolls back.
         if write::append(&transaction, block).map_err(|error| error.into_store_error(&failed))? {
             transaction.commit().map_err(&failed)?;
+            self.added += 1;
         }
         Ok(())
     }

@@ -116,7 +116,8 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-fn extent(database: &Connection) -> rusqlite::Result<Option<TimeRange>> {
+/// From the first packet to the last.
+pub(super) fn extent(database: &Connection) -> rusqlite::Result<Option<TimeRange>> {
     let ends = database.query_row(EXTENT, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (Some(start), Some(end)) = ends else { return Ok(None) };
     Ok(Some(TimeRange { start: Timestamp::from_nanos(start), end: Timestamp::from_nanos(end) }))

@@ -6,7 +6,7 @@ use watershed_model::{Hour, Timestamp};
 use super::{codec, read, schema};
 use crate::store::status::Deleted;
 
-/// Deletes whole hours, each in its own transaction: others write in between, and a crash undoes little.
+/// Deletes whole hours that end by `before`, each in its own transaction: others write in between, and a crash undoes little.
 pub(super) fn delete_before(database: &mut Connection, before: Timestamp) -> rusqlite::Result<Deleted> {
     // The hour in which `before` lies has not been over before it.
     let end = Hour::of(before).0;
@@ -15,7 +15,12 @@ pub(super) fn delete_before(database: &mut Connection, before: Timestamp) -> rus
     if read::deleted(database)? != earlier {
         delete_unused(database, Hour(end).start())?;
     }
-    read::deleted(database)
+    let now = read::deleted(database)?;
+    Ok(Deleted {
+        hours: now.hours.saturating_sub(earlier.hours),
+        edge_hours: now.edge_hours.saturating_sub(earlier.edge_hours),
+        names: now.names.saturating_sub(earlier.names),
+    })
 }
 
 /// Deletes the oldest hour if it is before `end`.

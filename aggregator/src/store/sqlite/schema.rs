@@ -108,9 +108,15 @@ pub(super) fn at(
                 StoreError::NotAStore { path, reason: "it is no SQLite database" }
             }
             Some(ErrorCode::DiskFull) => StoreError::Full { operation, path, limit },
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                StoreError::Open { path, reason: error.to_string() }
-            }
+            Some(ErrorCode::CannotOpen) => StoreError::Open {
+                path,
+                reason: "there is none, or it may not be opened; check the path and its rights",
+            },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::Open {
+                path,
+                reason: "the file or its directory is write-protected, and SQLite writes beside a file even to \
+                         read it; make them writable or copy the file to where it is",
+            },
             _ => StoreError::Sqlite { operation, path, reason: error.to_string() },
         }
     }
