@@ -21,7 +21,8 @@ pub struct BatchToken {
 /// One batch with its identities and names, and what the ledger has to say.
 #[derive(Clone, Debug)]
 pub struct Block<'a> {
-    /// The batch it was made of; `None` for loss that came up outside any batch, which has no rows.
+    /// The batch it was made of. Loss that came up outside any batch has no rows and counts as the batch
+    /// after the agent's last, so that it counts once, too; `None` where no batch of the agent came.
     pub token: Option<BatchToken>,
     /// DNS answers.
     pub names: Vec<NameObservation>,
@@ -79,12 +80,12 @@ impl<'a> Block<'a> {
     }
 
     /// A block that only carries loss.
-    pub(crate) fn of_loss(loss: Vec<LossEntry>) -> Self {
+    pub(crate) fn of_loss(token: Option<BatchToken>, counters: Counters, loss: Vec<LossEntry>) -> Self {
         Self {
-            token: None,
+            token,
             names: Vec::new(),
             loss,
-            counters: Counters::default(),
+            counters,
             records: Vec::new(),
             joins: Vec::new(),
             joined_names: Vec::new(),

@@ -1,7 +1,11 @@
 //! Settings of the aggregator and their defaults.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use crate::StoreError;
 
 /// How batches are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +42,62 @@ pub struct InventoryConfig {
     pub file: Option<PathBuf>,
 }
 
-/// How much a store may hold.
+/// Where edges are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In memory, for as long as the process runs: `memory`.
+    #[default]
+    Memory,
+    /// In an SQLite database file: `sqlite:PATH`.
+    Sqlite(PathBuf),
+}
+
+/// As it is written.
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for StoreLocation {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
+            _ => Err(StoreError::Location { text: text.to_owned() }),
+        }
+    }
+}
+
+/// Which store to use, and how much it may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
+    /// Where it is.
+    pub location: StoreLocation,
     /// Edges held in memory, counted as address pair, service, agent and hour; beyond it connections count as
-    /// `EdgesRefused`. Four million take about 700 MB.
+    /// `EdgesRefused`. Four million take about 700 MB. A snapshot of a store on disk goes through memory; one
+    /// of more edges is an error.
     pub max_edges: usize,
     /// Names held in memory, counted as pairs of address and name and as pairs of edge and name, each; beyond
     /// it names count as `NamesRefused`. One million take about 200 MB.
     pub max_names: usize,
+    /// Octets that a store takes on disk; a block that would take more is an error. 64 GiB are about half a
+    /// billion edges.
+    pub max_bytes: u64,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { max_edges: 4_000_000, max_names: 1_000_000 }
+        Self {
+            location: StoreLocation::Memory,
+            max_edges: 4_000_000,
+            max_names: 1_000_000,
+            max_bytes: 64 << 30,
+        }
     }
 }

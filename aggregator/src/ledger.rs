@@ -34,6 +34,11 @@ impl Ledger {
         self.counters.clone_from(&batch.counters);
         entries
     }
+
+    /// When the agent started, the number of its next batch, and its counters by now; `None` before its first.
+    pub(crate) fn next(&self) -> Option<(Timestamp, u64, &Counters)> {
+        Some((self.started?, self.next_sequence, &self.counters))
+    }
 }
 
 /// An entry for the hour up to which the agent had seen traffic.

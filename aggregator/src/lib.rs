@@ -29,9 +29,9 @@ mod error;
 mod testing;
 
 pub use block::{BatchToken, Block, Row};
-pub use config::{AggregatorConfig, InventoryConfig, StoreConfig};
+pub use config::{AggregatorConfig, InventoryConfig, StoreConfig, StoreLocation};
 pub use error::{AggregatorError, StoreError};
 pub use inventory::{FileInventory, Inventory, OpenInventory};
 pub use run::{Aggregator, run};
 pub use source::{Channel, FlowSource};
-pub use store::{FlowStore, MemoryStore, OpenStore};
+pub use store::{FlowStore, MemoryStore, OpenStore, SqliteStore, StoreStatus};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use watershed_model::{AgentId, Batch, Hour, Loss, LossEntry, Timestamp};
+use watershed_model::{AgentId, Batch, Counters, Hour, Loss, LossEntry, Timestamp};
 
 use crate::answers::Answers;
-use crate::block::{Block, Join};
+use crate::block::{BatchToken, Block, Join};
 use crate::ledger::{self, Ledger};
 use crate::names::{NamesInForce, asker};
 use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory};
@@ -19,7 +19,7 @@ pub struct Aggregator<I, S> {
     /// What each agent's batches depend on is kept apart, so that the order in which agents are heard
     /// changes nothing.
     agents: BTreeMap<AgentId, Agent>,
-    notes: Vec<LossEntry>,
+    notes: BTreeMap<AgentId, Vec<LossEntry>>,
 }
 
 /// What is remembered from one batch of an agent to the next.
@@ -48,7 +48,7 @@ pub fn run<I: Inventory, S: FlowStore>(
 impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// An aggregator that asks `inventory` and fills `store`.
     pub const fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
-        Self { config, inventory, store, agents: BTreeMap::new(), notes: Vec::new() }
+        Self { config, inventory, store, agents: BTreeMap::new(), notes: BTreeMap::new() }
     }
 
     /// Joins one batch and stores it.
@@ -100,7 +100,12 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
     /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut.
     pub fn note(&mut self, agent: &AgentId, at: Timestamp, loss: Loss, count: u64) {
-        self.notes.push(LossEntry { agent: agent.clone(), hour: Hour::of(at), loss, count });
+        self.notes.entry(agent.clone()).or_default().push(LossEntry {
+            agent: agent.clone(),
+            hour: Hour::of(at),
+            loss,
+            count,
+        });
     }
 
     /// Stores what is left and hands back the store.
@@ -109,8 +114,16 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     ///
     /// When the store fails.
     pub fn finish(mut self) -> Result<S, AggregatorError> {
-        if !self.notes.is_empty() {
-            self.store.append(&Block::of_loss(self.notes))?;
+        for (agent, loss) in self.notes {
+            let next = self.agents.get(&agent).and_then(|known| known.ledger.next());
+            let block = match next {
+                Some((started, sequence, counters)) => {
+                    let token = BatchToken { agent, started, sequence };
+                    Block::of_loss(Some(token), counters.clone(), loss)
+                }
+                None => Block::of_loss(None, Counters::default(), loss),
+            };
+            self.store.append(&block)?;
         }
         Ok(self.store)
     }

@@ -2,11 +2,22 @@
 
 mod memory;
 
-use watershed_model::{Snapshot, TimeRange};
+mod sqlite;
+
+mod runs;
+
+mod status;
+
+#[cfg(test)]
+mod conformance;
+
+use watershed_model::{Snapshot, TimeRange, Timestamp};
 
 pub use memory::{EdgesInOrder, MemoryStore};
+pub use sqlite::SqliteStore;
+pub use status::{AgentStatus, Deleted, StoreStatus};
 
-use crate::{Block, StoreConfig, StoreError};
+use crate::{Block, StoreConfig, StoreError, StoreLocation};
 
 /// Keeps blocks and tells what was observed in a period.
 ///
@@ -34,30 +45,98 @@ pub trait FlowStore {
 
 /// A store as the settings choose it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum OpenStore {
     /// In memory, for as long as the process runs.
     Memory(MemoryStore),
+    /// In an SQLite database file.
+    Sqlite(SqliteStore),
 }
 
-/// Opens the store that `config` asks for.
+/// Opens the store that `config` asks for; makes it where there is none.
 ///
 /// # Errors
 ///
 /// When the store cannot be opened; memory always can.
 pub fn open(config: &StoreConfig) -> Result<OpenStore, StoreError> {
-    Ok(OpenStore::Memory(MemoryStore::new(config)))
+    Ok(match &config.location {
+        StoreLocation::Memory => OpenStore::Memory(MemoryStore::new(config)),
+        StoreLocation::Sqlite(path) => OpenStore::Sqlite(SqliteStore::open(path, config)?),
+    })
+}
+
+/// Opens the store that `config` asks for and that an earlier run has filled.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be opened; memory never has any.
+pub fn open_existing(config: &StoreConfig) -> Result<OpenStore, StoreError> {
+    match &config.location {
+        StoreLocation::Memory => Err(StoreError::NothingKept),
+        StoreLocation::Sqlite(path) => Ok(OpenStore::Sqlite(SqliteStore::open_existing(path, config)?)),
+    }
+}
+
+impl OpenStore {
+    /// How many blocks it has taken since it was opened; not those that it had already.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        match self {
+            Self::Memory(store) => store.added(),
+            Self::Sqlite(store) => store.added(),
+        }
+    }
+
+    /// From the first packet to the last; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn extent(&self) -> Result<Option<TimeRange>, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.extent()),
+            Self::Sqlite(store) => store.extent(),
+        }
+    }
+
+    /// Deletes the hours that were over before `before` and tells how much that was; a store in memory, which
+    /// ends with the process, deletes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written; what was deleted before stays deleted.
+    pub fn delete_before(&mut self, before: Timestamp) -> Result<Deleted, StoreError> {
+        match self {
+            Self::Memory(_) => Ok(Deleted::default()),
+            Self::Sqlite(store) => store.delete_before(before),
+        }
+    }
+
+    /// What the store holds.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn status(&self) -> Result<StoreStatus, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.status()),
+            Self::Sqlite(store) => store.status(),
+        }
+    }
 }
 
 impl FlowStore for OpenStore {
     fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => store.append(block),
+            Self::Sqlite(store) => store.append(block),
         }
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
         match self {
             Self::Memory(store) => store.snapshot(period),
+            Self::Sqlite(store) => store.snapshot(period),
         }
     }
 }

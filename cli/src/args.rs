@@ -1,11 +1,17 @@
 //! The command line as it is typed. What it means is decided in [`settings`](crate::settings).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use watershed_aggregator::StoreLocation;
+use watershed_model::Timestamp;
 
+use crate::period;
 use crate::settings::Given;
+use crate::settings::value::parse_duration;
 
 /// Heading of the flags that set what a settings file can set too.
 const SETTINGS: &str = "Settings";
@@ -35,6 +41,12 @@ const DISCOVER_EXAMPLES: &str = "\
 Examples:
   watershed discover capture.pcap
   watershed discover node1.pcap.gz node2.pcap.gz --inventory hosts.yaml --out map/
+  watershed discover monday.pcap --store sqlite:edges.db
+      Add to what earlier captures gave; `watershed map`, `rules` and `status` read it
+
+A store takes a capture once: what is added is known by the content of its files (those given
+together count as one capture), so adding it again changes nothing, and adding it after a crash adds
+what is missing.
 
 Files written with --out:
   summary.txt              what is printed
@@ -52,6 +64,32 @@ An inventory is a YAML list, or CSV with the header address,name and a column fo
   - address: 10.20.0.11    # or a network such as 10.20.0.0/24; the longest match wins
     name: web1
     labels: {role: web, app: shop, env: prod, loc: zurich}";
+
+const MAP_EXAMPLES: &str = "\
+Examples:
+  watershed map --store sqlite:edges.db
+  watershed map --store sqlite:edges.db --since 7d --out map/
+
+Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl, edges.csv
+
+--since counts back from the newest packet in the store, so that the same store gives the same map
+whenever it is asked; with --now from the time given. Edges are kept by hour: an edge with a packet
+in the period comes with its totals of the hours that the period touches.";
+
+const RULES_EXAMPLES: &str = "\
+Examples:
+  watershed rules --store sqlite:edges.db --since 30d --out rules/
+  watershed rules --store sqlite:edges.db --from 2026-01-01 --to 2026-01-31T23:59:59Z
+
+Files written with --out: rules.json, rules.csv, rules.nft, default-deny.nft,
+default-deny-revert.nft, certificate.json";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  watershed status --store sqlite:edges.db
+  watershed status --store sqlite:edges.db --since 24h --out status/
+
+A period limits the loss ledger that is shown. Files written with --out: status.txt, status.json";
 
 const FLOWS_EXAMPLES: &str = "\
 Examples:
@@ -117,6 +155,18 @@ pub(crate) enum Command {
     #[command(after_help = DISCOVER_EXAMPLES)]
     Discover(DiscoverArguments),
 
+    /// Map the dependencies that a store holds
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(StoredArguments),
+
+    /// Propose the rules that allow what a store holds
+    #[command(after_help = RULES_EXAMPLES)]
+    Rules(StoredArguments),
+
+    /// Tell what a store holds: period, agents, losses, size
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StoredArguments),
+
     /// List connections, one a line
     #[command(after_help = FLOWS_EXAMPLES)]
     Flows(FlowsArguments),
@@ -175,6 +225,47 @@ pub(crate) struct DiscoverArguments {
     /// Write graph, flows, edges and rules to this directory; made if missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
+
+    /// Add the edges to this store too: sqlite:PATH, made if missing
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<StoreLocation>,
+
+    /// Where the captures were taken: those of one agent add up in the store, several agents see the same
+    #[arg(long, value_name = "NAME", requires = "store", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) agent: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoredArguments {
+    /// The store: sqlite:PATH, as `discover --store` fills it
+    #[arg(long, value_name = "STORE", required = true)]
+    pub(crate) store: StoreLocation,
+
+    #[command(flatten)]
+    pub(crate) period: PeriodArguments,
+
+    /// Write files to this directory; made if missing
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PeriodArguments {
+    /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "to"], value_parser = parse_duration)]
+    pub(crate) since: Option<Duration>,
+
+    /// Only what was seen from this time on: 2026-01-31 or 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = period::time)]
+    pub(crate) from: Option<Timestamp>,
+
+    /// Only what was seen up to this time
+    #[arg(long, value_name = "TIME", value_parser = period::time)]
+    pub(crate) to: Option<Timestamp>,
+
+    /// Where --since counts back from
+    #[arg(long, value_name = "TIME", requires = "since", value_parser = period::time)]
+    pub(crate) now: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
@@ -254,6 +345,7 @@ impl Arguments {
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
+            Command::Map(_) | Command::Rules(_) | Command::Status(_) => (None, None),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));

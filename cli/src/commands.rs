@@ -4,7 +4,11 @@ mod config;
 mod discover;
 mod edges;
 mod flows;
+mod kept;
+mod map;
+mod rules;
 mod shell;
+mod status;
 
 use std::io::Write as _;
 use std::io::{self, BufWriter};
@@ -52,6 +56,21 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
+        Command::Map(stored) => {
+            let settings = load()?.settings;
+            let style = Style::of(settings.color, &environment);
+            map::run(stored, &settings, style, &mut out)?;
+        }
+        Command::Rules(stored) => {
+            let settings = load()?.settings;
+            let style = Style::of(settings.color, &environment);
+            rules::run(stored, &settings, style, &mut out)?;
+        }
+        Command::Status(stored) => {
+            let settings = load()?.settings;
+            let style = Style::of(settings.color, &environment);
+            status::run(stored, &settings, style, &mut out)?;
+        }
         Command::Config { action } => config::run(action, &load()?, &mut out)?,
         Command::Completions { shell } => shell::completions(*shell, &mut out)?,
         Command::Man { command } => shell::manual(command.as_deref(), &mut out)?,

@@ -6,6 +6,7 @@
 pub(crate) mod edges;
 pub(crate) mod flows;
 pub(crate) mod json;
+pub(crate) mod status;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;

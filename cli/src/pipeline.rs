@@ -10,11 +10,11 @@ use std::thread;
 
 use anyhow::anyhow;
 use watershed_aggregator::source::{FlowSource as _, channel};
-use watershed_aggregator::{Aggregator, OpenInventory, OpenStore, store};
+use watershed_aggregator::{Aggregator, FlowStore, OpenInventory};
 use watershed_collector::sink::{Channel, FlowSink};
 use watershed_collector::source::{self, SourceConfig};
 use watershed_collector::{CollectorConfig, Report, SinkError};
-use watershed_model::{Batch, Loss, Timestamp};
+use watershed_model::{AgentId, Batch, Loss, Timestamp};
 
 use crate::failure::Failure;
 use crate::progress::Watched;
@@ -39,19 +39,35 @@ pub(crate) fn collect(
     }?)
 }
 
-/// Reads `captures` into a store of edges, with names from `inventory`; `tap` sees every batch first.
-pub(crate) fn aggregate(
+/// Under which name and start batches are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) agent: AgentId,
+    pub(crate) started: Timestamp,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        let CollectorConfig { agent, started, .. } = CollectorConfig::default();
+        Self { agent, started }
+    }
+}
+
+/// Reads `captures` into `store`, with names from `inventory`; `tap` sees every batch first.
+pub(crate) fn aggregate<S: FlowStore>(
     captures: &[PathBuf],
+    origin: &Origin,
     inventory: OpenInventory,
+    store: S,
     settings: &Settings,
     mut tap: impl FnMut(&Batch) -> anyhow::Result<()>,
-) -> Result<(OpenStore, Report), Failure> {
-    let store = store::open(&settings.store)?;
+) -> Result<(S, Report), Failure> {
     let mut aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
-    let mut last = (CollectorConfig::default().agent, Timestamp::default());
+    let mut last = (origin.agent.clone(), Timestamp::default());
     let report = collect(captures, settings, |batch| {
+        let batch = Batch { agent: origin.agent.clone(), started: origin.started, ..batch };
         tap(&batch)?;
-        last = (batch.agent.clone(), batch.now);
+        last.1 = batch.now;
         Ok(aggregator.ingest(batch)?)
     })?;
     if !report.problems.is_empty() {

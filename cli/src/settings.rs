@@ -7,7 +7,7 @@ mod environment;
 mod file;
 mod keys;
 mod print;
-mod value;
+pub(crate) mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;

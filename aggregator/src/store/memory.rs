@@ -4,10 +4,11 @@ mod entry;
 mod interner;
 mod known;
 mod order;
-mod runs;
 mod workloads;
 
-use std::collections::BTreeMap;
+mod exchange;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,13 +17,16 @@ use watershed_model::{
 };
 
 use entry::Entry;
+pub(super) use entry::{Totals, times};
+pub(super) use exchange::KeptEntry;
 use interner::Interner;
 use known::KnownNames;
 pub use order::EdgesInOrder;
-use runs::Runs;
 use workloads::Workloads;
 
 use super::FlowStore;
+use super::runs::Runs;
+use super::status::{AgentStatus, StoreStatus};
 use crate::{Block, Row, StoreConfig, StoreError};
 
 /// Agents told apart. A cluster has thousands; records of more agents than this count as `EdgesRefused`.
@@ -46,10 +50,11 @@ pub struct MemoryStore {
     extent: Option<TimeRange>,
 }
 
-/// An address and the workload it belonged to, a number in `workloads`.
+/// An address and the workload it belonged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Member {
     address: IpAddr,
+    /// Number in `workloads`.
     workload: Option<u32>,
 }
 
@@ -89,6 +94,35 @@ impl MemoryStore {
     #[must_use]
     pub fn edges(&self, period: Option<TimeRange>) -> EdgesInOrder<'_> {
         EdgesInOrder::new(self, period)
+    }
+
+    /// How many blocks it has taken.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.runs.iter().map(|(_, run)| run.batches()).fold(0, u64::saturating_add)
+    }
+
+    /// From the first packet to the last; `None` where there is none.
+    #[must_use]
+    pub const fn extent(&self) -> Option<TimeRange> {
+        self.extent
+    }
+
+    /// What the store holds.
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        let entries = self.entries.items().iter();
+        let hours: BTreeSet<i32> = entries.map(|(key, _)| key.hour).collect();
+        StoreStatus {
+            period: self.extent,
+            hours: hours.len() as u64,
+            edge_hours: self.entries.len() as u64,
+            names: self.names.len() as u64,
+            agents: AgentStatus::of(self.runs.iter()),
+            loss: self.loss_in(None),
+            deleted: Default::default(),
+            bytes: None,
+        }
     }
 
     /// Counts the records of a block in and returns what found no place, a count for each record's hour.
@@ -198,7 +232,7 @@ fn hour_of(time: Timestamp) -> i32 {
 impl FlowStore for MemoryStore {
     fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
         if let Some(token) = &block.token {
-            if !self.runs.is_new(token, &block.counters) {
+            if !self.runs.is_new(token, block)? {
                 return Ok(());
             }
             let agent = self.agents.intern(&token.agent);

@@ -2,30 +2,31 @@
 
 use std::io::Write;
 
-use watershed_aggregator::{FlowStore as _, OpenInventory, OpenStore};
+use watershed_aggregator::{FlowStore as _, MemoryStore, OpenInventory};
 use watershed_collector::Report;
 use watershed_graph::{Format, Graph, Verdict};
-use watershed_model::Snapshot;
+use watershed_model::{Batch, Snapshot};
 use watershed_policy::export::{self, nftables};
 use watershed_policy::nft::Hook;
 use watershed_policy::proof::{self, Certificate};
 use watershed_policy::{HeldBack, RuleSet};
 
+use super::kept::{self, Kept};
 use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output::flows::Writer;
 use crate::output::{edges, summary};
-use crate::pipeline;
+use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
 use crate::terminal::Style;
 
-/// What a capture gave.
-struct Discovery<'a> {
-    graph: Graph<'a>,
-    rules: RuleSet,
+/// What was found in a period.
+pub(super) struct Discovery<'a> {
+    pub(super) graph: Graph<'a>,
+    pub(super) rules: RuleSet,
     nftables: nftables::Nftables,
-    certificate: Certificate,
+    pub(super) certificate: Certificate,
 }
 
 /// Prints the summary, and writes everything to the directory if there is one.
@@ -36,9 +37,11 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let inventory = super::inventory(settings)?;
+    let (origin, kept) = kept::open(arguments, settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
-    let (store, report) = read(arguments, inventory, settings, directory.as_mut())?;
-    let snapshot = store.snapshot(None)?;
+    let store = Kept { memory: MemoryStore::new(&settings.store), disk: kept };
+    let (store, report) = read(arguments, &origin, inventory, store, settings, directory.as_mut())?;
+    let snapshot = store.memory.snapshot(None)?;
     let found = discover(&snapshot, settings)?;
     let summary = summary::Summary {
         captures: &arguments.capture.captures,
@@ -51,9 +54,12 @@ pub(crate) fn run(
     };
     summary.write(out, style)?;
     if let Some(directory) = &mut directory {
-        write_files(directory, &snapshot, &found, &summary)?;
+        directory.write("summary.txt", |file| summary.write(file, Style::PLAIN))?;
+        write_map(directory, &snapshot, &found)?;
+        write_rules(directory, &found)?;
         writeln!(out, "\n{}", summary::written(directory, style))?;
     }
+    store.finish(arguments, &origin, settings, out)?;
     out.flush()?;
     pipeline::complete(&report)
 }
@@ -61,24 +67,27 @@ pub(crate) fn run(
 /// Reads the captures into edges; flows go to the directory as they end, so that they are never all in memory.
 fn read(
     arguments: &DiscoverArguments,
+    origin: &Origin,
     inventory: OpenInventory,
+    store: Kept,
     settings: &Settings,
     directory: Option<&mut Directory>,
-) -> Result<(OpenStore, Report), Failure> {
+) -> Result<(Kept, Report), Failure> {
     let captures = &arguments.capture.captures;
     let Some(directory) = directory else {
-        return pipeline::aggregate(captures, inventory, settings, |_| Ok(()));
+        return pipeline::aggregate(captures, origin, inventory, store, settings, |_| Ok(()));
     };
     let mut file = directory.start("flows.jsonl")?;
     let mut writer = Writer::new(&mut file, FlowFormat::Json, &settings.graph.internal);
-    let read = pipeline::aggregate(captures, inventory, settings, |batch| Ok(writer.write(batch)?))?;
+    let tap = |batch: &Batch| Ok(writer.write(batch)?);
+    let read = pipeline::aggregate(captures, origin, inventory, store, settings, tap)?;
     writer.finish()?;
     directory.finish(file)?;
     Ok(read)
 }
 
 /// Graph, rules and proof. Nothing is written of rules that the proof refutes.
-fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Result<Discovery<'a>, Failure> {
+pub(super) fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Result<Discovery<'a>, Failure> {
     let graph = Graph::of(snapshot, &settings.graph);
     let doubtful = graph.edges().filter_map(|(edge, verdict)| match verdict {
         Verdict::NeedsPerson(doubt) => Some(HeldBack::new(edge, doubt.describe())),
@@ -90,13 +99,12 @@ fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Result<Discovery
     Ok(Discovery { graph, rules, nftables, certificate })
 }
 
-fn write_files(
+/// The graph and the edges.
+pub(super) fn write_map(
     directory: &mut Directory,
     snapshot: &Snapshot,
     found: &Discovery<'_>,
-    summary: &summary::Summary<'_>,
 ) -> Result<(), Failure> {
-    directory.write("summary.txt", |file| summary.write(file, Style::PLAIN))?;
     for (name, format) in [
         ("graph.json", Format::Json),
         ("graph.dot", Format::Dot),
@@ -107,6 +115,11 @@ fn write_files(
     }
     directory.write("edges.jsonl", |file| edges::write(file, &snapshot.edges, EdgeFormat::Json))?;
     directory.write("edges.csv", |file| edges::write(file, &snapshot.edges, EdgeFormat::Csv))?;
+    Ok(())
+}
+
+/// The rules and their proof.
+pub(super) fn write_rules(directory: &mut Directory, found: &Discovery<'_>) -> Result<(), Failure> {
     directory.text("rules.json", &export::json::export(&found.rules)?)?;
     directory.text("rules.csv", &export::csv::export(&found.rules)?)?;
     directory.text(nftables::ALLOW, &found.nftables.allow)?;

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use watershed_aggregator::OpenStore;
+use watershed_aggregator::MemoryStore;
 
 use crate::args::EdgesArguments;
 use crate::failure::Failure;
 use crate::output::edges;
-use crate::pipeline;
+use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
 
 /// Writes every edge once the captures are read.
@@ -17,8 +17,9 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let captures = &arguments.capture.captures;
-    let (OpenStore::Memory(store), report) =
-        pipeline::aggregate(captures, super::inventory(settings)?, settings, |_| Ok(()))?;
+    let (inventory, store) = (super::inventory(settings)?, MemoryStore::new(&settings.store));
+    let (store, report) =
+        pipeline::aggregate(captures, &Origin::default(), inventory, store, settings, |_| Ok(()))?;
     // One edge at a time: all of them in full would take many times the room that the store takes.
     edges::write(out, store.edges(None), arguments.format)?;
     out.flush()?;

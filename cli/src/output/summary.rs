@@ -36,6 +36,15 @@ pub(crate) struct Summary<'a> {
 }
 
 impl Summary<'_> {
+    /// Writes what concerns the rules.
+    pub(crate) fn write_rules(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
+        let mut page = Page { out, style, rows: self.rows, files: self.files };
+        head::write(&mut page, self)?;
+        rules::services(&mut page, self.rules)?;
+        findings::needs_person(&mut page, self.graph)?;
+        rules::proof(&mut page, self)
+    }
+
     /// Writes the summary.
     pub(crate) fn write(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
         let mut page = Page { out, style, rows: self.rows, files: self.files };

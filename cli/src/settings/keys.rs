@@ -3,6 +3,7 @@
 //! Defaults are those of the stage that uses the setting; why they are what they are stands there.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Value;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) aggregator: AggregatorConfig,
     /// How much the store may hold.
     pub(crate) store: StoreConfig,
+    /// How long a store on disk keeps what was seen; `None`: for good.
+    pub(crate) retention: Option<Duration>,
     /// What the graph is told rather than finds out.
     pub(crate) graph: GraphConfig,
 }
@@ -42,6 +45,7 @@ impl Default for Settings {
             flow: FlowConfig::default(),
             aggregator: AggregatorConfig::default(),
             store: StoreConfig::default(),
+            retention: None,
             graph: GraphConfig::default(),
         }
     }
@@ -170,6 +174,26 @@ pub(crate) const KEYS: &[Key] = &[
         help: "DNS answers remembered.",
         read: |s| value::integer(s.aggregator.max_names),
         write: |s, text, _| value::parse_integer(text, 1..=1 << 30).map(|n| s.aggregator.max_names = n),
+    },
+    Key {
+        name: "store.retention",
+        help: "How long a store on disk keeps what was seen, such as 30d, in whole hours before the newest;\n\
+               \"never\": nothing is deleted.",
+        read: |s| s.retention.map_or(Value::String("never".into()), value::duration),
+        write: |s, text, _| {
+            s.retention = if text == "never" { None } else { Some(value::parse_duration(text)?) };
+            Ok(())
+        },
+    },
+    Key {
+        name: "store.max_bytes",
+        help: "Bytes that a store takes on disk; what would take more is refused.",
+        read: |s| Value::Integer(i64::try_from(s.store.max_bytes).unwrap_or(i64::MAX)),
+        write: |s, text, _| {
+            let bytes = value::parse_integer(text, 1 << 20..=1 << 44)?;
+            s.store.max_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            Ok(())
+        },
     },
     Key {
         name: "store.max_edges",

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Value;
 
 pub(super) fn integer(number: usize) -> Value {
@@ -22,10 +22,12 @@ pub(super) fn duration(duration: Duration) -> Value {
 }
 
 /// A duration above zero.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().filter(SignedDuration::is_positive);
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    // A day has 24 hours: times are UTC.
+    let days = || text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    let parsed = text.parse().or_else(|_| days()).ok().filter(SignedDuration::is_positive);
     let duration = parsed.and_then(|signed| Duration::try_from(signed).ok());
-    duration.ok_or_else(|| "write a duration with its unit, such as 90s, 5m or 1h".to_owned())
+    duration.ok_or_else(|| "write a duration with its unit, such as 90s, 5m, 1h or 7d".to_owned())
 }
 
 pub(super) fn networks(networks: &[IpNet]) -> Value {
@@ -61,8 +63,9 @@ mod tests {
     fn durations_need_a_unit() {
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5_400)));
         assert_eq!(parse_duration("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(parse_duration("1w 2d"), Ok(Duration::from_secs(9 * 86_400)));
         assert_eq!(duration(Duration::from_secs(300)), Value::String("5m".into()));
-        for wrong in ["", "5", "-5m", "0s", "1 fortnight"] {
+        for wrong in ["", "5", "-5m", "0s", "1 fortnight", "1mo"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

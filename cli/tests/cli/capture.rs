@@ -11,7 +11,7 @@ pub(crate) const DNS: [u8; 4] = [10, 0, 0, 53];
 const SCANNER: [u8; 4] = [203, 0, 113, 66];
 
 /// Seconds since the epoch of the first packet: 2023-11-14 22:13:20 UTC.
-const START: u32 = 1_700_000_000;
+pub(crate) const START: u32 = 1_700_000_000;
 
 /// Writes the capture to `name` in `folder`.
 pub(crate) fn write(folder: &tempfile::TempDir, name: &str) -> PathBuf {
@@ -22,13 +22,18 @@ pub(crate) fn write(folder: &tempfile::TempDir, name: &str) -> PathBuf {
 
 /// The capture: pcap, microseconds, little-endian, Ethernet; a packet each millisecond.
 pub(crate) fn bytes() -> Vec<u8> {
+    bytes_from(START)
+}
+
+/// The same traffic at another time, in seconds since the epoch.
+pub(crate) fn bytes_from(start: u32) -> Vec<u8> {
     let mut file = Vec::new();
     for field in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1] {
         file.extend(u32::to_le_bytes(field));
     }
     for (number, packet) in (0_u32..).zip(packets()) {
         let length = u32::try_from(packet.len()).unwrap();
-        for field in [START, number * 1000, length, length] {
+        for field in [start, number * 1000, length, length] {
             file.extend(field.to_le_bytes());
         }
         file.extend(packet);

@@ -9,6 +9,7 @@ mod discover;
 mod listings;
 mod settings;
 mod shell;
+mod stores;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;

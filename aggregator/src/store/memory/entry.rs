@@ -79,6 +79,29 @@ impl Entry {
         }
     }
 
+    /// An entry with these totals; compact again where all connections went alike.
+    pub(super) fn of(seen: TimeRange, totals: &Totals) -> Self {
+        let Totals { connections, answered, to_server, to_client, states, evidence } = *totals;
+        let mut entry = Self {
+            first_seen: seen.start,
+            last_seen: seen.end,
+            connections,
+            answered,
+            ended: states.iter().map(|(_, count)| count).fold(0, u64::saturating_add),
+            to_server,
+            to_client,
+            ..Self::default()
+        };
+        if let Some((state, _)) = states.iter().next() {
+            entry.state = state;
+        }
+        entry.evidence = Evidence::all().iter().filter(|flag| evidence.of(*flag) > 0).collect();
+        if entry.states() != states || entry.evidence() != evidence {
+            entry.mixed = Some(Box::new(Mixed { states, evidence }));
+        }
+        entry
+    }
+
     /// Notes a packet at `time`.
     pub(super) fn seen(&mut self, time: Timestamp) {
         self.first_seen = self.first_seen.min(time);
@@ -114,7 +137,7 @@ impl Entry {
 }
 
 /// `count` times `one`, by doubling.
-fn times<T: Copy + Default>(one: T, count: u64, add: impl Fn(&mut T, &T)) -> T {
+pub(in crate::store) fn times<T: Copy + Default>(one: T, count: u64, add: impl Fn(&mut T, &T)) -> T {
     let (mut sum, mut power, mut left) = (T::default(), one, count);
     while left > 0 {
         if left & 1 == 1 {
@@ -135,14 +158,14 @@ fn add_traffic(sum: &mut EdgeTraffic, traffic: &Traffic) {
 }
 
 /// Sums over entries.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
-    pub(super) connections: u64,
-    pub(super) answered: u64,
-    pub(super) to_server: EdgeTraffic,
-    pub(super) to_client: EdgeTraffic,
-    pub(super) states: StateCounts,
-    pub(super) evidence: EvidenceCounts,
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::store) struct Totals {
+    pub(in crate::store) connections: u64,
+    pub(in crate::store) answered: u64,
+    pub(in crate::store) to_server: EdgeTraffic,
+    pub(in crate::store) to_client: EdgeTraffic,
+    pub(in crate::store) states: StateCounts,
+    pub(in crate::store) evidence: EvidenceCounts,
 }
 
 impl Totals {
@@ -157,9 +180,9 @@ impl Totals {
         }
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
-        self.connections += other.connections;
-        self.answered += other.answered;
+    pub(in crate::store) fn add(&mut self, other: &Self) {
+        self.connections = self.connections.saturating_add(other.connections);
+        self.answered = self.answered.saturating_add(other.answered);
         for (mine, theirs) in [(&mut self.to_server, other.to_server), (&mut self.to_client, other.to_client)]
         {
             mine.packets = mine.packets.saturating_add(theirs.packets);

@@ -80,6 +80,11 @@ impl KnownNames {
         pairs
     }
 
+    /// How many names of addresses there are.
+    pub(super) const fn len(&self) -> usize {
+        self.of_addresses.len()
+    }
+
     /// The name with this number.
     pub(super) fn text(&self, name: u32) -> &str {
         self.names.key(name)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use watershed_model::{AgentId, Counters, Timestamp};
 
-use crate::BatchToken;
+use crate::{BatchToken, Block, StoreError};
 
 /// Gaps remembered in the sequence of one run: as many batches as a transport could still be holding back.
 /// Beyond it the oldest gap closes, and a batch that comes that late is not taken; the ledger has it as missing.
@@ -14,22 +14,24 @@ const MAX_GAPS: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Runs(BTreeMap<(AgentId, Timestamp), Run>);
 
-/// Sequence numbers that were kept, as ranges from first to last, and the latest counters.
-#[derive(Debug, Default)]
-struct Run {
-    kept: BTreeMap<u64, u64>,
-    counters: Counters,
+/// One run: the sequence numbers that were kept, as ranges from first to last, and the latest counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) kept: BTreeMap<u64, u64>,
+    pub(super) counters: Counters,
+    /// Time of its latest packet or answer.
+    pub(super) last_seen: Option<Timestamp>,
 }
 
 impl Runs {
-    /// Whether the batch has not been kept yet; from now on it has.
-    pub(super) fn is_new(&mut self, token: &BatchToken, counters: &Counters) -> bool {
-        let run = self.0.entry((token.agent.clone(), token.started)).or_default();
-        let latest = run.kept.last_key_value().is_none_or(|(_, &last)| last < token.sequence);
-        if latest {
-            run.counters.clone_from(counters);
-        }
-        run.keep(token.sequence)
+    /// Whether the block has not been kept yet; from now on it has.
+    pub(super) fn is_new(&mut self, token: &BatchToken, block: &Block<'_>) -> Result<bool, StoreError> {
+        self.0.entry((token.agent.clone(), token.started)).or_default().take(token, block)
+    }
+
+    /// Every run.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&AgentId, &Run)> {
+        self.0.iter().map(|((agent, _), run)| (agent, run))
     }
 
     /// The counters of all runs together.
@@ -41,6 +43,34 @@ impl Runs {
 }
 
 impl Run {
+    /// Whether the block has not been kept yet; from now on it has.
+    pub(super) fn take(&mut self, token: &BatchToken, block: &Block<'_>) -> Result<bool, StoreError> {
+        let latest = self.kept.last_key_value().map(|(_, &last)| last);
+        if latest == Some(token.sequence) && self.counters != block.counters {
+            let (agent, started) = (token.agent.clone(), token.started);
+            return Err(StoreError::OtherContent { agent, started, sequence: token.sequence });
+        }
+        if latest.is_none_or(|last| last < token.sequence) {
+            self.counters.clone_from(&block.counters);
+        }
+        let records = block.rows().map(|row| row.record.last_seen.max(row.record.first_seen));
+        self.last_seen =
+            records.chain(block.names.iter().map(|answer| answer.seen)).chain(self.last_seen).max();
+        Ok(self.keep(token.sequence))
+    }
+
+    /// How many batches were kept.
+    pub(super) fn batches(&self) -> u64 {
+        let lengths = self.kept.iter().map(|(first, last)| (last - first).saturating_add(1));
+        lengths.fold(0, u64::saturating_add)
+    }
+
+    /// How many batches before the latest were not kept.
+    pub(super) fn missing(&self) -> u64 {
+        let all = self.kept.last_key_value().map_or(0, |(_, last)| last.saturating_add(1));
+        all.saturating_sub(self.batches())
+    }
+
     fn keep(&mut self, number: u64) -> bool {
         let before = self.kept.range(..=number).next_back().map(|(&first, &last)| (first, last));
         if before.is_some_and(|(_, last)| number <= last) {

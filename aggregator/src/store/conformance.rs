@@ -1,0 +1,304 @@
+//! What every store must do, as functions of a way to make an empty store.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use watershed_model::{
+    Batch, ConnState, Edge, EndReason, Evidence, FlowRecord, Hour, Loss, NameHints, NameObservation, Party,
+    SkipReason, Snapshot, TimeRange, Timestamp,
+};
+
+use crate::testing::{address, answer, batch, probe, record};
+use crate::{
+    Aggregator, AggregatorConfig, AggregatorError, FileInventory, FlowStore, OpenInventory, StoreError,
+};
+
+/// Makes a test of each of these functions for the stores that `$new` makes.
+macro_rules! every_store_must {
+    ($new:expr; $($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            crate::store::conformance::$name($new);
+        })*
+    };
+    ($new:expr) => {
+        crate::store::conformance::every_store_must! { $new;
+            an_edge_says_all_that_was_seen
+            a_batch_that_comes_again_counts_once
+            a_batch_that_comes_again_with_other_content_is_refused
+            parts_of_a_connection_are_one_connection
+            workloads_gather_their_addresses
+            one_flow_seen_by_two_agents_counts_once
+            a_period_has_its_own_edges_and_hours
+            counters_are_the_sum_of_each_run_of_each_agent
+            notes_reach_the_ledger
+            an_empty_store_tells_nothing
+            how_records_are_cut_into_batches_changes_nothing
+            which_agent_is_heard_first_changes_nothing
+            edges_come_in_order_and_lose_no_packet
+        }
+    };
+}
+pub(super) use every_store_must;
+
+/// Cases of each property: enough to meet what may go wrong, few enough for a store on a disk.
+const CASES: u32 = 60;
+
+/// What a fresh store tells after these batches.
+pub(super) fn told(store: impl FlowStore, batches: impl IntoIterator<Item = Batch>) -> Snapshot {
+    kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap()
+}
+
+pub(super) fn kept<S: FlowStore>(
+    store: S,
+    inventory: OpenInventory,
+    batches: impl IntoIterator<Item = Batch>,
+) -> S {
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), inventory, store);
+    batches.into_iter().for_each(|batch| aggregator.ingest(batch).unwrap());
+    aggregator.finish().unwrap()
+}
+
+pub(super) fn inventory(text: &str) -> OpenInventory {
+    OpenInventory::File(
+        FileInventory::parse("test", crate::inventory::FileFormat::Csv, text.as_bytes()).unwrap(),
+    )
+}
+
+pub(super) fn seconds(start: i64, end: i64) -> Option<TimeRange> {
+    Some(TimeRange { start: Timestamp::from_parts(start, 0), end: Timestamp::from_parts(end, 0) })
+}
+
+pub(super) fn losses(snapshot: &Snapshot) -> Vec<(Loss, u64)> {
+    snapshot.loss.iter().map(|entry| (entry.loss, entry.count)).collect()
+}
+
+pub(super) fn an_edge_says_all_that_was_seen<S: FlowStore>(new: impl Fn() -> S) {
+    let mut refused = record("10.0.0.1", "10.0.0.9", 443, 7_300);
+    (refused.state, refused.evidence) = (ConnState::Rej, Evidence::SYN | Evidence::FIRST_PACKET);
+    let mut named = record("10.0.0.1", "10.0.0.9", 443, 10);
+    let hints = NameHints {
+        tls_server_name: Some("shop.example".into()),
+        dns_query: Some("q".into()),
+        ..NameHints::default()
+    };
+    named.names = Some(Box::new(hints));
+    let mut first = batch("a", 0, vec![named, refused, probe("10.0.0.1", "10.0.0.8", 443, 20)]);
+    first.names = vec![answer("10.0.0.1", "www.example", "10.0.0.9", 9, 60)];
+
+    let snapshot = told(new(), [first]);
+    assert_eq!(snapshot.period.start, Timestamp::from_parts(10, 0));
+    assert_eq!(snapshot.period.end, Timestamp::from_parts(7_300, 500_000_000));
+    assert_eq!(snapshot.names.len(), 1);
+    let [scan, edge] = snapshot.edges.as_slice() else { panic!("{:?}", snapshot.edges) };
+    assert_eq!((scan.connections, scan.answered, scan.states.of(ConnState::S0)), (1, 0, 1));
+    assert_eq!(edge.key.to_string(), "10.0.0.1 -> 10.0.0.9 tcp/443");
+    assert_eq!((edge.connections, edge.answered), (2, 1));
+    assert_eq!((edge.to_server.packets, edge.to_client.ip_bytes), (12, 800));
+    assert_eq!((edge.states.of(ConnState::Sf), edge.states.of(ConnState::Rej)), (1, 1));
+    assert_eq!((edge.evidence.of(Evidence::SYN), edge.evidence.of(Evidence::HANDSHAKE)), (2, 1));
+    assert_eq!(edge.hours, BTreeSet::from([Hour(0), Hour(2)]));
+    assert_eq!(edge.names, BTreeSet::from(["shop.example".into(), "www.example".into()]));
+    assert_eq!(edge.client_addresses, BTreeSet::from([address("10.0.0.1")]));
+    assert_eq!(edge.observers, BTreeSet::from(["a".into()]));
+}
+
+pub(super) fn a_batch_that_comes_again_counts_once<S: FlowStore>(new: impl Fn() -> S) {
+    let mut batches: Vec<Batch> =
+        (0..4).map(|n| batch("a", n, vec![record("10.0.0.1", "10.0.0.9", 443, n)])).collect();
+    for batch in &mut batches {
+        batch.counters.kernel_dropped = batch.sequence;
+    }
+    let once = told(new(), batches.clone());
+    let twice = told(new(), batches.iter().flat_map(|batch| [batch.clone(), batch.clone()]));
+    let again = told(new(), batches.iter().chain(&batches).cloned());
+    assert_eq!(once.edges[0].connections, 4);
+    assert_eq!((&once, &once), (&twice, &again));
+}
+
+pub(super) fn a_batch_that_comes_again_with_other_content_is_refused<S: FlowStore>(new: impl Fn() -> S) {
+    let first = batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 443, 1)]);
+    let mut other = first.clone();
+    other.counters.records = 2;
+    let store = kept(new(), OpenInventory::Empty, [first]);
+    // As after a restart: nothing is remembered but what the store has.
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let refused = aggregator.ingest(other).unwrap_err();
+    assert!(
+        matches!(refused, AggregatorError::Store(StoreError::OtherContent { sequence: 0, .. })),
+        "{refused}"
+    );
+    assert_eq!(aggregator.finish().unwrap().snapshot(None).unwrap().edges[0].connections, 1);
+}
+
+pub(super) fn parts_of_a_connection_are_one_connection<S: FlowStore>(new: impl Fn() -> S) {
+    let mut parts: Vec<FlowRecord> = (0..3).map(|n| record("10.0.0.1", "10.0.0.9", 22, n * 4_000)).collect();
+    for (number, part) in parts.iter_mut().enumerate() {
+        part.part = number as u32;
+        part.end = if number == 2 { EndReason::Closed } else { EndReason::Active };
+    }
+    let snapshot = told(new(), [batch("a", 0, parts)]);
+    let edge = &snapshot.edges[0];
+    assert_eq!((edge.connections, edge.answered, edge.to_server.packets), (1, 1, 18));
+    assert_eq!(edge.states.iter().collect::<Vec<_>>(), [(ConnState::Sf, 1)]);
+    assert_eq!(edge.hours.len(), 3);
+}
+
+pub(super) fn workloads_gather_their_addresses<S: FlowStore>(new: impl Fn() -> S) {
+    let inventory = inventory("address,name\n10.0.0.1,web\n10.0.0.2,web\n10.0.0.9,db\n");
+    let records = vec![
+        record("10.0.0.2", "10.0.0.9", 5432, 1),
+        record("10.0.0.7", "10.0.0.9", 5432, 2),
+        record("10.0.0.1", "10.0.0.9", 5432, 3),
+    ];
+    let snapshot = kept(new(), inventory, [batch("a", 0, records)]).snapshot(None).unwrap();
+    let keys: Vec<String> = snapshot.edges.iter().map(|edge| edge.key.to_string()).collect();
+    assert_eq!(keys, ["web -> db tcp/5432", "10.0.0.7 -> db tcp/5432"]);
+    assert_eq!(snapshot.edges[0].connections, 2);
+    assert_eq!(
+        snapshot.edges[0].client_addresses,
+        BTreeSet::from([address("10.0.0.1"), address("10.0.0.2")])
+    );
+}
+
+pub(super) fn one_flow_seen_by_two_agents_counts_once<S: FlowStore>(new: impl Fn() -> S) {
+    let whole = vec![record("10.0.0.1", "10.0.0.9", 443, 1), record("10.0.0.1", "10.0.0.9", 443, 2)];
+    let half = vec![record("10.0.0.1", "10.0.0.9", 443, 1), record("10.0.0.2", "10.0.0.9", 443, 9)];
+    let inventory = inventory("address,name\n10.0.0.1,web\n10.0.0.2,web\n");
+    let store = kept(new(), inventory, [batch("b", 0, whole), batch("a", 0, half)]);
+    let edges = store.snapshot(None).unwrap().edges;
+    assert_eq!((edges.len(), edges[0].connections), (1, 3));
+    assert_eq!(edges[0].observers, BTreeSet::from(["a".into(), "b".into()]));
+}
+
+pub(super) fn a_period_has_its_own_edges_and_hours<S: FlowStore>(new: impl Fn() -> S) {
+    let mut long = record("10.0.0.1", "10.0.0.9", 22, 3_000);
+    long.last_seen = Timestamp::from_parts(8_000, 0);
+    let records =
+        vec![record("10.0.0.1", "10.0.0.9", 443, 10), record("10.0.0.1", "10.0.0.9", 443, 9_000), long];
+    let mut lossy = batch("a", 0, records);
+    lossy.counters.kernel_dropped = 3;
+    let store = kept(new(), OpenInventory::Empty, [lossy]);
+
+    let early = store.snapshot(seconds(0, 3_599)).unwrap();
+    assert_eq!(early.edges.iter().map(|edge| edge.connections).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(losses(&early), []);
+    let late = store.snapshot(seconds(7_200, 9_999)).unwrap();
+    assert_eq!(
+        late.edges.iter().map(|edge| (edge.key.port, edge.connections)).collect::<Vec<_>>(),
+        [(22, 0), (443, 1)]
+    );
+    assert_eq!(losses(&late), [(Loss::KernelDropped, 3)]);
+    assert!(store.snapshot(seconds(20_000, 30_000)).unwrap().edges.is_empty());
+    let backwards = store.snapshot(seconds(2, 1)).unwrap_err().to_string();
+    assert!(
+        backwards.contains("1970-01-01T00:00:01Z, before it starts at 1970-01-01T00:00:02Z"),
+        "{backwards}"
+    );
+}
+
+pub(super) fn counters_are_the_sum_of_each_run_of_each_agent<S: FlowStore>(new: impl Fn() -> S) {
+    let shipped = |agent: &str, started, sequence, packets| {
+        let mut batch = batch(agent, sequence, Vec::new());
+        batch.started = Timestamp::from_parts(started, 0);
+        batch.counters.packets = packets;
+        batch.counters.skipped[SkipReason::TooDeep as usize] = packets / 10;
+        batch
+    };
+    let batches =
+        [shipped("a", 0, 0, 10), shipped("b", 0, 0, 5), shipped("a", 0, 1, 30), shipped("a", 9, 0, 7)];
+    let snapshot = told(new(), batches);
+    assert_eq!(snapshot.counters.packets, 42);
+    assert_eq!(losses(&snapshot), [(Loss::NotDecoded, 3)]);
+}
+
+pub(super) fn notes_reach_the_ledger<S: FlowStore>(new: impl Fn() -> S) {
+    let noted = |store: S, batches: &[Batch]| {
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+        batches.iter().for_each(|batch| aggregator.ingest(batch.clone()).unwrap());
+        aggregator.note(&"a".into(), Timestamp::from_parts(1, 0), Loss::CaptureCut, 1);
+        aggregator.note(&"a".into(), Timestamp::from_parts(2, 0), Loss::CaptureCut, 1);
+        aggregator.finish().unwrap()
+    };
+    assert_eq!(losses(&noted(new(), &[]).snapshot(None).unwrap()), [(Loss::CaptureCut, 2)]);
+    let cut = [batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 443, 1)])];
+    let once = noted(new(), &cut).snapshot(None).unwrap();
+    assert_eq!((losses(&once), once.counters.records), (vec![(Loss::CaptureCut, 2)], 1));
+    assert_eq!(noted(noted(new(), &cut), &cut).snapshot(None).unwrap(), once);
+}
+
+pub(super) fn an_empty_store_tells_nothing<S: FlowStore>(new: impl Fn() -> S) {
+    let snapshot = new().snapshot(None).unwrap();
+    assert!(snapshot.edges.is_empty() && snapshot.loss.is_empty() && snapshot.names.is_empty());
+    assert_eq!(snapshot.period.start, snapshot.period.end);
+}
+
+/// Records in the order in which they end, and answers before them.
+pub(super) fn traffic() -> impl Strategy<Value = Vec<(NameObservation, FlowRecord)>> {
+    let one = (0_u8..4, 0_u8..4, 0_u16..3, 0_u64..90, 0_u64..12_000, any::<bool>(), 0_u8..3);
+    prop::collection::vec(one, 1..40).prop_map(|rows| {
+        let mut now = 0;
+        let row = |(client, server, port, step, length, answered, name)| {
+            now += step;
+            let (client, server) = (format!("10.0.0.{client}"), format!("10.0.1.{server}"));
+            let name = format!("{name}.example");
+            let observed = answer(&client, &name, &server, now as i64, 30);
+            let make = if answered { record } else { probe };
+            let mut record = make(&client, &server, port, now);
+            record.first_seen = record.first_seen.minus(Duration::from_secs(length));
+            (observed, record)
+        };
+        rows.into_iter().map(row).collect()
+    })
+}
+
+/// Batches of one agent, cut after every `size` records.
+pub(super) fn batches(agent: &str, traffic: &[(NameObservation, FlowRecord)], size: usize) -> Vec<Batch> {
+    let chunks = traffic.chunks(size).enumerate();
+    chunks
+        .map(|(sequence, chunk)| {
+            let mut batch =
+                batch(agent, sequence as u64, chunk.iter().map(|(_, record)| record.clone()).collect());
+            batch.names = chunk.iter().map(|(name, _)| name.clone()).collect();
+            batch.counters = Default::default();
+            batch
+        })
+        .collect()
+}
+
+pub(super) fn how_records_are_cut_into_batches_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
+    proptest!(crate::testing::seeded(CASES), |(traffic in traffic(), size in 1_usize..10)| {
+        let whole = told(new(), batches("a", &traffic, usize::MAX));
+        prop_assert_eq!(told(new(), batches("a", &traffic, size)), whole);
+    });
+}
+
+pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
+    let inventory = || inventory("address,name,role\n10.0.0.0/31,web,web\n10.0.1.1,db,db\n10.0.1.2,db,db\n");
+    let tell = |batches: Vec<Batch>| kept(new(), inventory(), batches).snapshot(None).unwrap();
+    let config = crate::testing::seeded(CASES);
+    proptest!(config, |(ours in traffic(), theirs in traffic(), size in 1_usize..10)| {
+        let (a, b) = (batches("a", &ours, size), batches("b", &theirs, size));
+        let one_after_the_other = tell(a.iter().chain(&b).cloned().collect());
+        prop_assert_eq!(&tell(b.iter().chain(&a).cloned().collect()), &one_after_the_other);
+        let mut mixed = Vec::new();
+        for index in 0..a.len().max(b.len()) {
+            mixed.extend(b.get(index).into_iter().chain(a.get(index)).cloned());
+        }
+        prop_assert_eq!(&tell(mixed), &one_after_the_other);
+    });
+}
+
+pub(super) fn edges_come_in_order_and_lose_no_packet<S: FlowStore>(new: impl Fn() -> S) {
+    proptest!(crate::testing::seeded(CASES), |(traffic in traffic())| {
+        let snapshot = told(new(), batches("a", &traffic, 7));
+        prop_assert!(snapshot.edges.is_sorted_by(|a, b| a.key < b.key));
+        let sum = |edges: &[Edge]| {
+            edges.iter().map(|edge| edge.to_server.packets + edge.to_client.packets).sum::<u64>()
+        };
+        let sent = traffic.iter().map(|(_, record)| record.to_server.packets + record.to_client.packets);
+        prop_assert_eq!(sum(&snapshot.edges), sent.sum::<u64>());
+        prop_assert!(snapshot.edges.iter().all(|edge| matches!(edge.key.client, Party::Address(_))));
+    });
+}

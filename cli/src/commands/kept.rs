@@ -1,0 +1,85 @@
+//! A store on disk beside the one in memory: what `discover --store` adds to.
+
+use std::io::Write;
+
+use watershed_aggregator::{
+    Block, FlowStore, MemoryStore, OpenStore, StoreConfig, StoreError, StoreLocation, store,
+};
+use watershed_model::{AgentId, Snapshot, TimeRange};
+
+use crate::args::DiscoverArguments;
+use crate::clock;
+use crate::failure::Failure;
+use crate::fingerprint;
+use crate::output::text::{count, plain};
+use crate::pipeline::Origin;
+use crate::settings::Settings;
+
+/// Every block goes to memory, from which the summary is made, and to the disk where there is one.
+pub(super) struct Kept {
+    pub(super) memory: MemoryStore,
+    pub(super) disk: Option<OpenStore>,
+}
+
+/// Opens the store that the arguments name, and says by what the captures are known in it.
+pub(super) fn open(
+    arguments: &DiscoverArguments,
+    settings: &Settings,
+) -> Result<(Origin, Option<OpenStore>), Failure> {
+    let mut origin = Origin::default();
+    let Some(location) = arguments.store.clone().filter(|location| *location != StoreLocation::Memory) else {
+        return Ok((origin, None));
+    };
+    if let Some(agent) = &arguments.agent {
+        origin.agent = AgentId::from(agent.as_str());
+    }
+    origin.started = fingerprint::start_of(&arguments.capture.captures)?;
+    let store = store::open(&StoreConfig { location, ..settings.store.clone() })?;
+    Ok((origin, Some(store)))
+}
+
+impl FlowStore for Kept {
+    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+        if let Some(disk) = &mut self.disk {
+            disk.append(block)?;
+        }
+        self.memory.append(block)
+    }
+
+    fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
+        self.memory.snapshot(period)
+    }
+}
+
+impl Kept {
+    /// Deletes from the disk what is too old, and says what became of it all.
+    pub(super) fn finish(
+        self,
+        arguments: &DiscoverArguments,
+        origin: &Origin,
+        settings: &Settings,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        let (Some(mut disk), Some(location)) = (self.disk, &arguments.store) else { return Ok(()) };
+        let place = plain(&location.to_string()).into_owned();
+        if disk.added() == 0 {
+            writeln!(out, "\n{place} has these captures already: nothing was added")?;
+        } else {
+            let agent = plain(&origin.agent.to_string()).into_owned();
+            writeln!(out, "\nAdded to {place} as seen by agent {agent}")?;
+        }
+        delete_old(&mut disk, settings, out)
+    }
+}
+
+/// Old is what lies so long before the newest packet; a packet with a time to come makes nothing old.
+fn delete_old(disk: &mut OpenStore, settings: &Settings, out: &mut impl Write) -> Result<(), Failure> {
+    let (Some(age), Some(extent)) = (settings.retention, disk.extent()?) else { return Ok(()) };
+    let newest = extent.end.min(clock::now());
+    let deleted = disk.delete_before(newest.minus(age))?;
+    if deleted.hours > 0 {
+        let (hours, edges) = (count(deleted.hours), count(deleted.edge_hours));
+        writeln!(out, "Deleted as older than store.retention: {hours} hours with {edges} edges")?;
+    }
+    Ok(())
+}
