@@ -129,6 +129,9 @@ struct KeptCounters {
     flows_evicted: u64,
     records: u64,
     names: u64,
+    /// Younger than the first databases.
+    #[serde(default)]
+    names_limited: u64,
 }
 
 /// Counters as JSON; reasons that never came up are left out.
@@ -146,6 +149,7 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
         flows_evicted,
         records,
         names,
+        names_limited,
     } = *counters;
     let skipped = SkipReason::ALL.iter().map(|reason| reason.as_str().to_owned()).zip(skipped);
     let refused = Refused::ALL.iter().map(|limit| limit.as_str().to_owned()).zip(refused);
@@ -162,6 +166,7 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
         flows_evicted,
         records,
         names,
+        names_limited,
     })
 }
 
@@ -182,6 +187,7 @@ pub(super) fn read_counters(json: &str) -> Option<Counters> {
         flows_evicted: kept.flows_evicted,
         records: kept.records,
         names: kept.names,
+        names_limited: kept.names_limited,
     })
 }
 
