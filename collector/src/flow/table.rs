@@ -1,7 +1,7 @@
 //! The table of open connections.
 
 use watershed_model::{
-    Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags,
+    Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags, Timestamp,
 };
 
 use super::FlowConfig;
@@ -89,6 +89,13 @@ impl FlowTable {
             for ((segment, hash), hint) in round.iter().zip(hashes).zip(numbers) {
                 self.follow(segment, hash, hint, segments);
             }
+        }
+    }
+
+    /// Lets time pass without a segment.
+    pub fn pass(&mut self, now: Timestamp) {
+        if self.wheel.is_behind(now.as_nanos()) {
+            self.expire(now.as_nanos());
         }
     }
 
