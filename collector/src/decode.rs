@@ -105,8 +105,12 @@ impl Wrapping {
     }
 }
 
+/// Frames that are read of those that 802.11 put into one. Each may have as many segments as a packet, and
+/// all must fit; capturing drivers hand out the frames one by one, so that real packets have one.
+const MAX_AGGREGATED: usize = 2;
+
 /// The most segments that one packet can have: its own flow and one for each tunnel around it.
-const SEGMENTS_PER_PACKET: usize = MAX_TUNNELS + 1;
+const SEGMENTS_PER_PACKET: usize = MAX_AGGREGATED * (MAX_TUNNELS + 1);
 const SEGMENTS: usize = 2 * BATCH + SEGMENTS_PER_PACKET;
 
 /// Segments that are handled together.
@@ -167,8 +171,14 @@ pub enum Decoded {
     Skipped(SkipReason),
     /// It is a fragment that waits for the others.
     Held,
-    /// It was the last fragment missing: decode the whole with [`Decoder::decode_datagram`].
-    Whole(Box<Datagram>),
+    /// It was the last fragment missing: decode the whole with [`Decoder::decode_datagram`]. Its frames are
+    /// counted there, but for this one where an outer flow has it already.
+    Whole {
+        /// The datagram that it completes.
+        datagram: Box<Datagram>,
+        /// Whether the packet has segments of its own, as inside a tunnel over UDP.
+        in_flow: bool,
+    },
 }
 
 /// Datagrams given up: at the end, after a timeout, or to make room.
@@ -278,15 +288,11 @@ type Step = Result<End, SkipReason>;
 impl<'a> Walk<'_, 'a> {
     #[inline]
     fn conclude(&mut self, step: Step) -> Decoded {
-        match step {
-            Ok(End::Flow) => Decoded::InFlow,
-            Ok(End::Fragment) => match self.whole.take() {
-                Some(datagram) => Decoded::Whole(datagram),
-                None if self.in_flow => Decoded::InFlow,
-                None => Decoded::Held,
-            },
-            Err(_) if self.in_flow => Decoded::InFlow,
-            Err(reason) => Decoded::Skipped(reason),
+        match (step, self.whole.take()) {
+            (_, Some(datagram)) => Decoded::Whole { datagram, in_flow: self.in_flow },
+            (Ok(End::Fragment), None) if !self.in_flow => Decoded::Held,
+            (Err(reason), None) if !self.in_flow => Decoded::Skipped(reason),
+            _ => Decoded::InFlow,
         }
     }
 

@@ -18,7 +18,7 @@ pub mod dns;
 
 mod assembly;
 
-pub use reader::{Findings, NameReader, Payload, Progress, Side};
+pub use reader::{Findings, Gathered, NameReader, Payload, Progress, Side};
 
 /// What the first bytes of a client's stream say about the server's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,18 +56,35 @@ impl Reading {
 /// The longest host name: RFC 1035 section 2.3.4 allows 255 octets.
 const MAX_HOST_NAME: usize = 255;
 
+/// What can be in a host name or an address literal. Underscores and other liberties of real names are
+/// let through; controls, spaces, quotes, bytes above ASCII are not.
+static IN_HOST_NAME: [u8; 256] =
+    lower_cases(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:%~");
+
 /// `bytes` in lower case, when they can be a host name or an address literal.
-///
-/// Underscores and other liberties of real names are let through; what could not be in any of them
-/// (controls, spaces, quotes, bytes above ASCII) is not a name.
 fn host_name(bytes: &[u8]) -> Option<Box<str>> {
-    let plausible =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'%' | b'~');
-    if bytes.is_empty() || bytes.len() > MAX_HOST_NAME || !bytes.iter().all(plausible) {
+    if bytes.is_empty() || bytes.len() > MAX_HOST_NAME {
         return None;
     }
-    let lower = bytes.iter().map(|&b| char::from(b.to_ascii_lowercase())).collect::<String>();
-    Some(lower.into_boxed_str())
+    let mut name = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        match IN_HOST_NAME[usize::from(byte)] {
+            0 => return None,
+            lower => name.push(char::from(lower)),
+        }
+    }
+    Some(name.into_boxed_str())
+}
+
+/// The lower case of each of these octets in its place, 0 in the places of the others.
+const fn lower_cases(octets: &[u8]) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut next = 0;
+    while next < octets.len() {
+        table[octets[next] as usize] = octets[next].to_ascii_lowercase();
+        next += 1;
+    }
+    table
 }
 
 /// So many cases of a property, the same ones every time.

@@ -57,8 +57,10 @@ pub fn run(
         observe(&collector.counters);
     }
     // End: what still waits for fragments or packets is all there will be.
-    collector.finish();
-    collector.ship(sink, 1)?;
+    collector.give_up_fragments(Timestamp::MAX, &mut Segments::default());
+    while collector.flows.finish(config.batch_records) {
+        collector.ship(sink, config.batch_records)?;
+    }
     // Even a run without a record tells its counters.
     collector.ship(sink, 0)?;
     Ok(Report { counters: collector.counters, problems })
@@ -103,9 +105,10 @@ impl<'c> Collector<'c> {
                 Decoded::InFlow => self.counters.in_flows += 1,
                 Decoded::Skipped(reason) => self.counters.skip(reason),
                 Decoded::Held => self.give_up_fragments(packet.time, &mut segments),
-                Decoded::Whole(datagram) => {
+                Decoded::Whole { datagram, in_flow } => {
+                    self.counters.in_flows += u64::from(in_flow);
                     self.follow(&mut segments);
-                    self.take_datagram(*datagram);
+                    self.take_datagram(datagram);
                 }
             }
         }
@@ -119,8 +122,8 @@ impl<'c> Collector<'c> {
 
     /// A datagram made of fragments counts as many packets as carried it, and follows on its own, since it
     /// owns its bytes. It may be the last fragment of another that it carries.
-    fn take_datagram(&mut self, datagram: Datagram) {
-        let mut next = Some(Box::new(datagram));
+    fn take_datagram(&mut self, datagram: Box<Datagram>) {
+        let mut next = Some(datagram);
         while let Some(datagram) = next.take() {
             self.counters.reassembled += 1;
             let mut segments = Segments::default();
@@ -128,7 +131,10 @@ impl<'c> Collector<'c> {
                 Decoded::InFlow => self.counters.in_flows += datagram.frames,
                 Decoded::Skipped(reason) => self.counters.skipped[reason as usize] += datagram.frames,
                 Decoded::Held => {}
-                Decoded::Whole(inner) => next = Some(inner),
+                Decoded::Whole { datagram: inner, in_flow } => {
+                    self.counters.in_flows += if in_flow { datagram.frames } else { 0 };
+                    next = Some(inner);
+                }
             }
             self.flows.observe(&segments);
         }
@@ -140,7 +146,7 @@ impl<'c> Collector<'c> {
             match (given_up.partial, given_up.refused) {
                 (Some(datagram), _) => {
                     self.follow(segments);
-                    self.take_datagram(*datagram);
+                    self.take_datagram(datagram);
                 }
                 (None, Some(limit)) => self.counters.refused[limit as usize] += given_up.frames,
                 (None, None) => {
@@ -154,14 +160,8 @@ impl<'c> Collector<'c> {
     /// There was no packet until `now`.
     fn pass(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        let mut segments = Segments::default();
-        self.give_up_fragments(now, &mut segments);
+        self.give_up_fragments(now, &mut Segments::default());
         self.flows.pass(now);
-    }
-
-    fn finish(&mut self) {
-        self.give_up_fragments(Timestamp::MAX, &mut Segments::default());
-        self.flows.finish();
     }
 
     /// Ships a batch that is full, or that has waited long enough.

@@ -194,18 +194,23 @@ impl Fragments {
 }
 
 impl Waiting {
-    /// Keeps what is new of `[start, end)`; the first copy of an octet wins, as in RFC 5722's spirit.
+    /// Keeps what is new of `[start, end)`: where fragments overlap, the octets that came first stay.
     fn insert(&mut self, start: u32, end: u32, captured: &[u8]) {
-        if self.pieces.len() >= MAX_PIECES || start >= end {
-            return;
+        let mut gaps = Vec::new();
+        let mut from = start;
+        for &(piece_start, piece_end, _) in self.pieces.iter().filter(|&&(_, e, _)| e > start) {
+            if from < piece_start.min(end) {
+                gaps.push((from, piece_start.min(end)));
+            }
+            from = from.max(piece_end);
         }
-        let place = self.pieces.partition_point(|&(s, ..)| s < start);
-        let floor = place.checked_sub(1).map_or(0, |before| self.pieces[before].1).max(start);
-        let ceiling = self.pieces.get(place).map_or(end, |&(s, ..)| s.min(end));
-        if floor < ceiling {
-            let from = captured.len().min((floor - start) as usize);
-            let to = captured.len().min((ceiling - start) as usize);
-            self.pieces.insert(place, (floor, ceiling, captured[from..to].to_vec()));
+        if from < end {
+            gaps.push((from, end));
+        }
+        let octets = |at: u32| captured.len().min((at - start) as usize);
+        for (from, to) in gaps.into_iter().take(MAX_PIECES.saturating_sub(self.pieces.len())) {
+            let place = self.pieces.partition_point(|&(s, ..)| s < from);
+            self.pieces.insert(place, (from, to, captured[octets(from)..octets(to)].to_vec()));
         }
     }
 

@@ -96,7 +96,7 @@ fn tell(decoder: &mut Decoder, packet: &Packet<'_>) -> Vec<String> {
             lines.push(format!("skipped: {}", reason.as_str()));
         }
         Decoded::Held => lines.push("held".to_owned()),
-        Decoded::Whole(datagram) => lines.extend(tell_datagram(decoder, *datagram)),
+        Decoded::Whole { datagram, .. } => lines.extend(tell_datagram(decoder, *datagram)),
     }
     lines
 }
@@ -114,7 +114,7 @@ fn tell_datagram(decoder: &mut Decoder, datagram: Datagram) -> Vec<String> {
             Decoded::InFlow => {}
             Decoded::Skipped(reason) => all.push(format!("skipped: {}", reason.as_str())),
             Decoded::Held => all.push("held".to_owned()),
-            Decoded::Whole(inner) => next = Some(*inner),
+            Decoded::Whole { datagram: inner, .. } => next = Some(*inner),
         }
     }
     all

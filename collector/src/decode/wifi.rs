@@ -3,7 +3,7 @@
 use watershed_model::SkipReason;
 
 use super::bytes::{after, be16};
-use super::{End, Step, Walk};
+use super::{End, MAX_AGGREGATED, Step, Walk};
 
 const CUT: SkipReason = SkipReason::BadLinkHeader;
 
@@ -39,8 +39,9 @@ impl<'a> Walk<'_, 'a> {
     /// An A-MSDU: several frames in one, each padded to four octets.
     fn aggregated(&mut self, mut data: &'a [u8]) -> Step {
         let mut step = Err(CUT);
-        // A frame's flows must fit beside the batch's others, so no more than two are read.
-        for _ in 0..2 {
+        let outside = self.wrapping.clone();
+        for _ in 0..MAX_AGGREGATED {
+            self.wrapping.clone_from(&outside);
             let Some(length) = be16(data, 12).map(usize::from) else { break };
             let Some(payload) = data.get(14..).map(|d| &d[..length.min(d.len())]) else { break };
             let this = self.llc(payload);

@@ -120,7 +120,7 @@ mod tests {
                     index.remove(hash, number);
                 }
             }
-            for number in 0..40 {
+            for number in 0_u32..40 {
                 let hash = (number % 7).wrapping_mul(1023);
                 let expected = model.contains_key(&number).then_some(number);
                 prop_assert_eq!(index.find(hash, |n| n == number), expected);

@@ -5,7 +5,7 @@ use watershed_model::{Evidence, NameHints, NameObservation};
 use super::entry::Entry;
 use super::slab::Slab;
 use crate::decode::Segment;
-use crate::names::{Findings, NameReader, Payload, Progress, Side};
+use crate::names::{Findings, Gathered, NameReader, Payload, Progress, Side};
 
 /// What the payload of one connection told.
 #[derive(Debug, Default)]
@@ -19,17 +19,14 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) struct Naming {
     connections: Slab<Connection>,
-    /// Lent to readers, and emptied after each packet.
-    findings: Findings,
-    observations: Vec<NameObservation>,
+    gathered: Gathered,
 }
 
 #[derive(Debug)]
 struct Connection {
     /// `None` once it is done.
     reader: Option<NameReader>,
-    hints: NameHints,
-    evidence: [Evidence; 2],
+    findings: Findings,
 }
 
 impl Naming {
@@ -41,11 +38,8 @@ impl Naming {
                 entry.names_done = true;
                 return;
             };
-            entry.names = self.connections.insert(Connection {
-                reader: Some(reader),
-                hints: NameHints::default(),
-                evidence: [Evidence::empty(); 2],
-            });
+            entry.names =
+                self.connections.insert(Connection { reader: Some(reader), findings: Findings::default() });
         }
         let Some(connection) = self.connections.get_mut(entry.names) else { return };
         let Some(reader) = &mut connection.reader else { return };
@@ -53,19 +47,15 @@ impl Naming {
             from: if segment.from_low { Side::A } else { Side::B },
             offset,
             bytes: segment.payload,
+            cut: segment.payload.len() < segment.payload_length as usize,
             time: segment.time,
             destination: entry.key.endpoint(!segment.from_low).address,
         };
-        let progress = reader.read(&payload, &mut self.findings);
-        if !self.findings.is_empty() {
-            connection.keep(&mut self.findings, &mut self.observations);
-        }
-        // Where the capture cut a segment short, what follows it cannot be joined to it.
-        let cut_stream = entry.is_tcp() && segment.payload.len() < segment.payload_length as usize;
-        if progress == Progress::Done || cut_stream {
+        let progress = reader.read(&payload, &mut connection.findings, &mut self.gathered);
+        if progress == Progress::Done {
             entry.names_done = true;
             connection.reader = None;
-            if connection.is_blank() {
+            if connection.findings.is_empty() {
                 self.connections.remove(std::mem::take(&mut entry.names));
             }
         }
@@ -74,10 +64,8 @@ impl Naming {
     /// What the connection told so far.
     pub(super) fn told(&self, entry: &Entry) -> Told {
         let Some(connection) = self.connections.get(entry.names) else { return Told::default() };
-        Told {
-            hints: (!connection.hints.is_empty()).then(|| Box::new(connection.hints.clone())),
-            evidence: connection.evidence,
-        }
+        let Findings { hints, evidence } = &connection.findings;
+        Told { hints: (!hints.is_empty()).then(|| Box::new(hints.clone())), evidence: *evidence }
     }
 
     pub(super) fn release(&mut self, entry: &mut Entry) {
@@ -85,24 +73,11 @@ impl Naming {
     }
 
     pub(super) fn take_observations(&mut self) -> Vec<NameObservation> {
-        std::mem::take(&mut self.observations)
-    }
-}
-
-impl Connection {
-    fn keep(&mut self, findings: &mut Findings, observations: &mut Vec<NameObservation>) {
-        let Findings { hints, evidence, observations: found, .. } = findings;
-        let NameHints { tls_server_name, http_host, dns_query } = std::mem::take(hints);
-        self.hints.tls_server_name = self.hints.tls_server_name.take().or(tls_server_name);
-        self.hints.http_host = self.hints.http_host.take().or(http_host);
-        self.hints.dns_query = self.hints.dns_query.take().or(dns_query);
-        for (mine, theirs) in self.evidence.iter_mut().zip(std::mem::take(evidence)) {
-            *mine |= theirs;
-        }
-        observations.append(found);
+        std::mem::take(&mut self.gathered.observations)
     }
 
-    fn is_blank(&self) -> bool {
-        self.hints.is_empty() && self.evidence == [Evidence::empty(); 2]
+    /// How often a limit kept something in a payload from being read.
+    pub(super) const fn names_limited(&self) -> u64 {
+        self.gathered.limited
     }
 }

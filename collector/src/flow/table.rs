@@ -1,5 +1,7 @@
 //! The table of open connections.
 
+use std::cmp::Reverse;
+
 use watershed_model::{
     Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags, Timestamp,
 };
@@ -42,6 +44,8 @@ pub struct FlowTable {
     encapsulations: Slab<Box<Encapsulation>>,
     naming: Naming,
     records: Vec<FlowRecord>,
+    /// The connections that [`FlowTable::finish`] has yet to end.
+    closing: Option<Vec<u32>>,
     started: u64,
     evicted: u64,
 }
@@ -60,6 +64,7 @@ impl FlowTable {
             encapsulations: Slab::default(),
             naming: Naming::default(),
             records: Vec::new(),
+            closing: None,
             started: 0,
             evicted: 0,
             config,
@@ -111,16 +116,25 @@ impl FlowTable {
         }
     }
 
-    /// Ends every connection, in the order in which they began.
-    pub fn finish(&mut self) {
-        let all = self.entries.iter().zip(0_u32..);
-        let mut open: Vec<_> =
-            all.filter(|(entry, _)| entry.key != FlowKey::NONE).map(|(entry, n)| (entry.first, n)).collect();
-        open.sort_unstable();
-        for (_, number) in open {
+    /// Ends up to `at_most` of the connections that are open when it is first called, those that began first
+    /// first; tells whether some are left. No packet may come in between.
+    pub fn finish(&mut self, at_most: usize) -> bool {
+        let closing = self.closing.take().unwrap_or_else(|| self.open_latest_first());
+        let closing = self.closing.insert(closing);
+        let ending = closing.split_off(closing.len().saturating_sub(at_most));
+        let left = !closing.is_empty();
+        for number in ending.into_iter().rev() {
             self.wheel.unfile(number);
             self.end(number, EndReason::EndOfCapture);
         }
+        left
+    }
+
+    fn open_latest_first(&self) -> Vec<u32> {
+        let all = self.entries.iter().zip(0_u32..).filter(|(entry, _)| entry.key != FlowKey::NONE);
+        let mut open: Vec<_> = all.map(|(entry, number)| (Reverse(entry.first), Reverse(number))).collect();
+        open.sort_unstable();
+        open.into_iter().map(|(_, Reverse(number))| number).collect()
     }
 
     /// Records of connections that ended or were due for a report, in that order; they are handed over.

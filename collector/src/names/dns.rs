@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::MAX_HOST_NAME;
+use arrayvec::ArrayVec;
+
+use super::{MAX_HOST_NAME, lower_cases};
 
 const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
@@ -77,12 +79,10 @@ impl<'a> Message<'a> {
 
     /// The addresses that the answers give to the first question's name, through aliases.
     pub fn answers(&self) -> impl Iterator<Item = Answer> {
-        let mut aliases = [(0, 0); MAX_ALIASES + 1];
-        let known = self.aliases(&mut aliases);
+        let aliases = self.aliases();
         self.records(self.counts[1]).filter_map(move |record| {
             let address = record.address()?;
-            let mut names = aliases[..known].iter();
-            let &(_, ttl) = names.find(|&&(name, _)| same_name(self.bytes, name, record.owner))?;
+            let &(_, ttl) = aliases.iter().find(|&&(name, _)| same_name(self.bytes, name, record.owner))?;
             Some(Answer { address, ttl: ttl.min(record.ttl) })
         })
     }
@@ -106,24 +106,18 @@ impl<'a> Message<'a> {
         self.is_response() && self.counts[1] as usize > MAX_RECORDS
     }
 
-    /// Fills in the question's name and the names it is an alias of, each with the smallest time to live
-    /// on the way there, and tells how many these are.
-    fn aliases(&self, aliases: &mut [(usize, u32); MAX_ALIASES + 1]) -> usize {
-        let Some(mut name) = self.question.filter(|_| self.no_error()) else {
-            return 0;
-        };
-        let mut ttl = u32::MAX;
-        for (known, slot) in aliases.iter_mut().enumerate() {
-            *slot = (name, ttl);
+    /// The question's name and the names it is an alias of, each with the smallest time to live on the
+    /// way there.
+    fn aliases(&self) -> ArrayVec<(usize, u32), { MAX_ALIASES + 1 }> {
+        let mut aliases = ArrayVec::new();
+        let mut next = self.question.filter(|_| self.no_error()).map(|name| (name, u32::MAX));
+        while let Some((name, ttl)) = next.filter(|_| !aliases.is_full()) {
+            aliases.push((name, ttl));
             let mut records = self.records(self.counts[1]);
             let alias = records.find(|r| r.kind == TYPE_CNAME && same_name(self.bytes, name, r.owner));
-            let Some(alias) = alias else {
-                return known + 1;
-            };
-            name = alias.data_at;
-            ttl = ttl.min(alias.ttl);
+            next = alias.map(|alias| (alias.data_at, ttl.min(alias.ttl)));
         }
-        aliases.len()
+        aliases
     }
 
     const fn no_error(&self) -> bool {
@@ -204,20 +198,26 @@ impl<'a> Labels<'a> {
     }
 
     fn next_label(&mut self) -> Result<Option<&'a [u8]>, BadName> {
+        let at = self.follow_pointers()?;
+        let length = usize::from(self.bytes[at]);
+        if length == 0 {
+            return Ok(None);
+        }
+        let (start, end) = (at + 1, at + 1 + length);
+        let label = self.bytes.get(start..end).ok_or(BadName)?;
+        self.at = end;
+        self.length += 1 + length;
+        if self.length > MAX_HOST_NAME { Err(BadName) } else { Ok(Some(label)) }
+    }
+
+    /// Where the next label is, behind the pointers that lead there.
+    fn follow_pointers(&mut self) -> Result<usize, BadName> {
         loop {
-            let &first = self.bytes.get(self.at).ok_or(BadName)?;
-            match first {
-                0 => return Ok(None),
-                1..=63 => {
-                    let (start, length) = (self.at + 1, usize::from(first));
-                    let label = self.bytes.get(start..start + length).ok_or(BadName)?;
-                    self.at = start + length;
-                    self.length += 1 + length;
-                    return if self.length > MAX_HOST_NAME { Err(BadName) } else { Ok(Some(label)) };
-                }
-                0xC0..=0xFF => {
+            match *self.bytes.get(self.at).ok_or(BadName)? {
+                0..=63 => return Ok(self.at),
+                high @ 0xC0..=0xFF => {
                     let &low = self.bytes.get(self.at + 1).ok_or(BadName)?;
-                    let target = usize::from(u16::from_be_bytes([first & 0x3F, low]));
+                    let target = usize::from(u16::from_be_bytes([high & 0x3F, low]));
                     if target >= self.floor {
                         return Err(BadName);
                     }
@@ -256,11 +256,17 @@ fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
 
 /// Whether two names are the same without regard to ASCII case (RFC 4343).
 fn same_name(bytes: &[u8], a: usize, b: usize) -> bool {
-    if a == b {
+    // Most are: written the same, or one points to the other.
+    if let Some(written) = skip_name(bytes, a).and_then(|end| bytes.get(a..end))
+        && bytes.get(b..).is_some_and(|at_b| at_b.starts_with(written))
+    {
         return true;
     }
     let (mut a, mut b) = (Labels::new(bytes, a), Labels::new(bytes, b));
     loop {
+        if a.follow_pointers().is_ok_and(|at| b.follow_pointers() == Ok(at)) {
+            return true;
+        }
         match (a.next(), b.next()) {
             (None, None) => return true,
             (Some(Ok(one)), Some(Ok(other))) if one.eq_ignore_ascii_case(other) => {}
@@ -271,19 +277,17 @@ fn same_name(bytes: &[u8], a: usize, b: usize) -> bool {
 
 /// The name at `at` as text.
 fn text(bytes: &[u8], at: usize) -> Option<Box<str>> {
-    let mut text = String::new();
-    for label in Labels::new(bytes, at) {
+    // So long is the text of a name without pointers and escapes: a dot for each length but the first.
+    let mut text = String::with_capacity(skip_name(bytes, at)?.saturating_sub(at + 2));
+    let mut labels = Labels::new(bytes, at);
+    while let Some(label) = labels.next_label().ok()? {
         if !text.is_empty() {
             text.push('.');
         }
-        for &byte in label.ok()? {
-            match byte {
-                b'.' | b'\\' => text.extend(['\\', char::from(byte)]),
-                0x21..=0x7E => text.push(char::from(byte.to_ascii_lowercase())),
-                _ => {
-                    let digit = |n: u8| char::from(b'0' + n % 10);
-                    text.extend(['\\', digit(byte / 100), digit(byte / 10), digit(byte)]);
-                }
+        for &byte in label {
+            match PLAIN[usize::from(byte)] {
+                0 => push_escaped(&mut text, byte),
+                lower => text.push(char::from(lower)),
             }
         }
     }
@@ -292,6 +296,19 @@ fn text(bytes: &[u8], at: usize) -> Option<Box<str>> {
     }
     Some(text.into_boxed_str())
 }
+
+fn push_escaped(text: &mut String, byte: u8) {
+    let digit = |n: u8| char::from(b'0' + n % 10);
+    match byte {
+        b'.' | b'\\' => text.extend(['\\', char::from(byte)]),
+        _ => text.extend(['\\', digit(byte / 100), digit(byte / 10), digit(byte)]),
+    }
+}
+
+/// Octets that stand for themselves in a name's text.
+static PLAIN: [u8; 256] = lower_cases(
+    b"!\"#$%&'()*+,-/0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~",
+);
 
 #[cfg(test)]
 pub(super) mod tests;

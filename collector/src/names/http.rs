@@ -1,5 +1,7 @@
 //! The host in an HTTP/1.x request (RFC 9112).
 
+use memchr::{memchr, memrchr};
+
 use super::{Reading, host_name};
 
 /// Longest method: the longest registered one, UPDATEREDIRECTREF, has 17 octets.
@@ -15,27 +17,26 @@ const COMMON_METHODS: [&[u8]; 9] =
 /// Host field (RFC 9112 section 3.2).
 #[must_use]
 pub fn host(stream: &[u8]) -> Reading {
-    // Most streams are something else, and long: one look at their first byte does.
-    if stream.first().is_some_and(|&b| !is_token_byte(b)) {
-        return Reading::Other;
-    }
-    let Some((line, mut rest)) = split_line(stream) else {
-        return unfinished_request_line(stream);
+    let Some((method, rest)) = split_method(stream) else {
+        return without_method(stream);
     };
-    let Some(request) = RequestLine::parse(line) else {
+    let Some((line, mut fields)) = split_line(rest) else {
+        return unfinished_request_line(method, rest);
+    };
+    let Some(target) = target(line) else {
         return Reading::Other;
     };
-    if let Some(authority) = request.authority() {
+    if let Some(authority) = authority(method, target) {
         return Reading::from_name(host_of(authority));
     }
-    while let Some((line, next)) = split_line(rest) {
+    while let Some((line, next)) = split_line(fields) {
         if line.is_empty() {
             return Reading::NoName;
         }
-        if let Some(value) = field(line, b"host") {
+        if let Some(value) = host_field(line) {
             return Reading::from_name(host_of(value));
         }
-        rest = next;
+        fields = next;
     }
     Reading::Partial
 }
@@ -59,69 +60,69 @@ pub fn head_length(stream: &[u8]) -> Option<usize> {
     None
 }
 
-struct RequestLine<'a> {
-    method: &'a [u8],
-    target: &'a [u8],
+/// The method and what follows the space behind it.
+///
+/// Most streams are something else: they are told from it by their first bytes.
+fn split_method(stream: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = stream.iter().take(MAX_METHOD + 1).position(|&b| !is_method_byte(b))?;
+    (length > 0 && stream[length] == b' ').then(|| (&stream[..length], &stream[length + 1..]))
 }
 
-impl<'a> RequestLine<'a> {
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let (method, rest) = split_at_byte(line, b' ')?;
-        let (target, version) = split_at_byte(rest, b' ')?;
-        let version = version.strip_prefix(b"HTTP/1.")?;
-        let valid = is_method(method)
-            && !target.is_empty()
-            && target.iter().all(|&b| b > b' ' && b != 0x7F)
-            && matches!(version, [digit] if digit.is_ascii_digit());
-        valid.then_some(Self { method, target })
-    }
+/// What a stream is that begins with no whole method.
+fn without_method(stream: &[u8]) -> Reading {
+    let cut = stream.len() <= MAX_METHOD && stream.iter().all(|&b| is_method_byte(b));
+    if cut { Reading::NeedMore } else { Reading::Other }
+}
 
-    /// The authority in the target, where the target has one.
-    fn authority(&self) -> Option<&'a [u8]> {
-        if self.method == b"CONNECT" {
-            return Some(self.target);
-        }
-        let (scheme, rest) = split_at_byte(self.target, b':')?;
-        let after = rest.strip_prefix(b"//")?;
-        if scheme.is_empty() || !scheme.iter().all(u8::is_ascii_alphanumeric) {
-            return None;
-        }
-        after.split(|b| matches!(b, b'/' | b'?' | b'#')).next()
+/// What can be said before the first line, here without its method, has ended.
+fn unfinished_request_line(method: &[u8], rest: &[u8]) -> Reading {
+    match rest.first() {
+        Some(b) if !b.is_ascii_graphic() => Reading::Other,
+        Some(_) if COMMON_METHODS.contains(&method) => Reading::Partial,
+        _ => Reading::NeedMore,
     }
 }
 
-/// What can be said before the first line has ended.
-fn unfinished_request_line(stream: &[u8]) -> Reading {
-    match split_at_byte(stream, b' ') {
-        Some((method, target)) if COMMON_METHODS.contains(&method) => match target.first() {
-            Some(b) if b.is_ascii_graphic() => Reading::Partial,
-            Some(_) => Reading::Other,
-            None => Reading::NeedMore,
-        },
-        Some((method, _)) if is_method(method) => Reading::NeedMore,
-        None if stream.is_empty() || is_method(stream) => Reading::NeedMore,
-        _ => Reading::Other,
+/// RFC 9110 section 5.6.2 allows any token; whatever is in use keeps to these.
+const fn is_method_byte(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_')
+}
+
+/// The target in a request line without its method.
+fn target(line: &[u8]) -> Option<&[u8]> {
+    let (target, version) = line.split_last_chunk::<9>()?;
+    let digit = version.strip_prefix(b" HTTP/1.")?;
+    let valid = digit.iter().all(u8::is_ascii_digit)
+        && !target.is_empty()
+        && target.iter().all(|&b| b > b' ' && b != 0x7F);
+    valid.then_some(target)
+}
+
+/// The authority in a target, where it has one.
+fn authority<'a>(method: &[u8], target: &'a [u8]) -> Option<&'a [u8]> {
+    if method == b"CONNECT" {
+        return Some(target);
     }
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let (scheme, rest) = split_at_byte(target, b':')?;
+    let after = rest.strip_prefix(b"//")?;
+    if scheme.is_empty() || !scheme.iter().all(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    after.split(|b| matches!(b, b'/' | b'?' | b'#')).next()
 }
 
-fn is_method(bytes: &[u8]) -> bool {
-    (1..=MAX_METHOD).contains(&bytes.len()) && bytes.iter().all(|&b| is_token_byte(b))
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// The value of a field line with this name, compared without case.
-fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (field, value) = split_at_byte(line, b':')?;
-    field.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+/// The value of a Host field line.
+fn host_field(line: &[u8]) -> Option<&[u8]> {
+    let (name, value) = line.split_first_chunk::<5>()?;
+    name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii())
 }
 
 /// The host in `user@host:port`, where user and port may be missing and host may be `[an IPv6 address]`.
 fn host_of(authority: &[u8]) -> Option<Box<str>> {
-    let after_user = authority.rsplit(|&b| b == b'@').next()?;
+    let after_user = memrchr(b'@', authority).map_or(authority, |at| &authority[at + 1..]);
     if let Some(literal) = after_user.strip_prefix(b"[") {
         let (address, _port) = split_at_byte(literal, b']')?;
         return host_name(address);
@@ -141,7 +142,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn split_at_byte(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
-    let at = bytes.iter().position(|&b| b == byte)?;
+    let at = memchr(byte, bytes)?;
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
@@ -212,6 +213,8 @@ mod tests {
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             b"OPTIONS sip:a@b SIP/2.0\r\n",
             b"GET \x01",
+            b"get / HTTP/1.1\r\n",
+            b" / HTTP/1.1\r\n",
             b"ThisIsNoMethodOfAnyProtocol",
         ] {
             assert_eq!(host(other), Reading::Other, "{other:?}");

@@ -53,23 +53,30 @@ pub struct Payload<'a> {
     pub offset: u32,
     /// The captured octets. Not empty.
     pub bytes: &'a [u8],
+    /// Whether the packet had more octets than were captured: what follows in a stream cannot be joined.
+    pub cut: bool,
     /// When it was captured.
     pub time: Timestamp,
     /// The address it was sent to.
     pub destination: IpAddr,
 }
 
-/// What was found, in one or several packets: a reader adds to it.
+/// What one connection's payload told so far: its reader adds to it.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The connection's names; the first of each kind stays.
     pub hints: NameHints,
     /// What was seen that speaks for the first and for the second endpoint as client.
     pub evidence: [Evidence; 2],
+}
+
+/// What the payloads of all connections told beyond themselves: readers add to it.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
     /// Addresses that DNS responses gave to names.
     pub observations: Vec<NameObservation>,
     /// How often a limit kept something from being read.
-    pub limited: u32,
+    pub limited: u64,
 }
 
 impl Findings {
@@ -82,18 +89,11 @@ impl Findings {
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.evidence == [Evidence::empty(); 2]
-            && self.observations.is_empty()
-            && self.limited == 0
-            && self.hints.is_empty()
+        self.evidence == [Evidence::empty(); 2] && self.hints.is_empty()
     }
 
     fn client(&mut self, client: Side, evidence: Evidence) {
         self.evidence[client as usize] |= evidence;
-    }
-
-    fn limit(&mut self) {
-        self.limited = self.limited.saturating_add(1);
     }
 }
 
@@ -144,30 +144,35 @@ impl NameReader {
         Some(Self(kind))
     }
 
-    /// Reads one packet's payload and adds what it says to `findings`.
-    pub fn read(&mut self, payload: &Payload<'_>, findings: &mut Findings) -> Progress {
+    /// Reads one packet's payload and adds what it says to the connection's `findings` and to `gathered`.
+    pub fn read(
+        &mut self,
+        payload: &Payload<'_>,
+        findings: &mut Findings,
+        gathered: &mut Gathered,
+    ) -> Progress {
         match &mut self.0 {
             Kind::Openings(sides) => {
-                let found = sides[payload.from as usize].read(payload, findings);
+                let found = sides[payload.from as usize].read(payload, findings, gathered);
                 Progress::done_if(found || sides.iter().all(Opening::is_closed))
             }
             Kind::DnsStreams(sides) => {
-                sides[payload.from as usize].read(payload, findings);
+                sides[payload.from as usize].read(payload, findings, gathered);
                 Progress::done_if(sides.iter().all(|side| side.lost))
             }
             Kind::DnsDatagrams { multicast } => {
-                if let Some(message) = dns::read_message(payload.bytes, payload, findings)
+                if let Some(message) = dns::read_message(payload.bytes, payload, findings, gathered)
                     && *multicast
                 {
-                    dns::read_announcements(&message, payload, findings);
+                    dns::read_announcements(&message, payload, gathered);
                 }
                 Progress::More
             }
             Kind::Initials { seen, sides } => {
                 *seen = seen.saturating_add(1);
-                let open = read_initial(sides, payload, findings);
+                let open = read_initial(sides, payload, findings, gathered);
                 if open && *seen == MAX_DATAGRAMS && sides.iter().flatten().any(|side| side.opened()) {
-                    findings.limit();
+                    gathered.limited += 1;
                 }
                 Progress::done_if(!open || *seen >= MAX_DATAGRAMS)
             }
@@ -188,6 +193,7 @@ fn read_initial(
     sides: &mut [Option<Box<quic::ClientInitials>>; 2],
     payload: &Payload<'_>,
     findings: &mut Findings,
+    gathered: &mut Gathered,
 ) -> bool {
     let other_is_client = sides[payload.from.other() as usize].as_ref().is_some_and(|side| side.opened());
     let reading = if other_is_client {
@@ -197,7 +203,7 @@ fn read_initial(
         let limited_before = initials.limited();
         let reading = initials.read(payload.bytes);
         if initials.limited() && !limited_before {
-            findings.limit();
+            gathered.limited += 1;
         }
         reading
     } else if gquic::is_versioned(payload.bytes) {

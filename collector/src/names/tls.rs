@@ -16,13 +16,17 @@ const SERVER_NAME: u16 = 0;
 /// An SSLv2-compatible ClientHello is [`Reading::Other`]: it has no extensions.
 #[must_use]
 pub fn server_name(stream: &[u8]) -> Reading {
-    read(Handshake { rest: stream, record_left: 0, message_left: usize::MAX, records: true })
+    match stream.first() {
+        Some(&HANDSHAKE) => read(Handshake { piece: &[], rest: stream, message_left: usize::MAX }),
+        Some(_) => Reading::Other,
+        None => Reading::NeedMore,
+    }
 }
 
 /// The server name in the first bytes of a stream of handshake messages without records, as QUIC has it.
 #[must_use]
 pub fn server_name_in_handshake(stream: &[u8]) -> Reading {
-    read(Handshake { rest: stream, record_left: usize::MAX, message_left: usize::MAX, records: false })
+    read(Handshake { piece: stream, rest: &[], message_left: usize::MAX })
 }
 
 fn read(mut hello: Handshake<'_>) -> Reading {
@@ -48,33 +52,38 @@ enum Stop {
 
 /// A cursor over the bytes of the first handshake message, wherever record headers cut it.
 struct Handshake<'a> {
+    /// The message's next bytes, up to the end of the record.
+    piece: &'a [u8],
+    /// The records behind it.
     rest: &'a [u8],
-    record_left: usize,
+    /// Octets of the message behind the piece, here or still to come.
     message_left: usize,
-    records: bool,
 }
 
 impl<'a> Handshake<'a> {
     /// Reads up to and including the message header.
     fn open(&mut self) -> Result<(), Stop> {
-        if self.byte()? != CLIENT_HELLO {
+        let [kind] = self.array()?;
+        if kind != CLIENT_HELLO {
             return Err(Stop::Wrong);
         }
-        let length = usize::from(self.byte()?) << 16 | usize::from(self.u16()?);
-        self.message_left = length;
+        let [high, middle, low] = self.array()?;
+        let length = usize::from(high) << 16 | usize::from(u16::from_be_bytes([middle, low]));
+        self.piece = &self.piece[..self.piece.len().min(length)];
+        self.message_left = length - self.piece.len();
         Ok(())
     }
 
     fn body(&mut self) -> Result<Option<Box<str>>, Stop> {
         // Version and random, then three vectors: session id, cipher suites, compression methods.
         self.skip(2 + 32)?;
-        let session_id = self.byte()?;
+        let [session_id] = self.array()?;
         self.skip(session_id.into())?;
         let cipher_suites = self.u16()?;
         self.skip(cipher_suites.into())?;
-        let compression_methods = self.byte()?;
+        let [compression_methods] = self.array()?;
         self.skip(compression_methods.into())?;
-        if self.message_left == 0 {
+        if self.piece.is_empty() && self.message_left == 0 {
             return Ok(None);
         }
         let mut left = usize::from(self.u16()?);
@@ -94,27 +103,45 @@ impl<'a> Handshake<'a> {
         if length < 5 {
             return Ok(None);
         }
-        let (_list, kind, name) = (self.u16()?, self.byte()?, usize::from(self.u16()?));
+        let ([_, _, kind], name) = (self.array()?, usize::from(self.u16()?));
         if kind != 0 || name > length - 5 || name > MAX_HOST_NAME {
             return Ok(None);
         }
         let mut buffer = [0; MAX_HOST_NAME];
-        for byte in &mut buffer[..name] {
-            *byte = self.byte()?;
-        }
-        Ok(host_name(&buffer[..name]))
+        let buffer = &mut buffer[..name];
+        self.fill(buffer)?;
+        Ok(host_name(buffer))
     }
 
     fn u16(&mut self) -> Result<u16, Stop> {
-        Ok(u16::from_be_bytes([self.byte()?, self.byte()?]))
+        self.array().map(u16::from_be_bytes)
     }
 
-    fn byte(&mut self) -> Result<u8, Stop> {
-        let byte = self.run(1)?[0];
-        Ok(byte)
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        if let Some((&array, piece)) = self.piece.split_first_chunk() {
+            self.piece = piece;
+            return Ok(array);
+        }
+        let mut array = [0; N];
+        self.fill(&mut array)?;
+        Ok(array)
+    }
+
+    fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), Stop> {
+        while !buffer.is_empty() {
+            let run = self.run(buffer.len())?;
+            let (filled, left) = buffer.split_at_mut(run.len());
+            filled.copy_from_slice(run);
+            buffer = left;
+        }
+        Ok(())
     }
 
     fn skip(&mut self, mut count: usize) -> Result<(), Stop> {
+        if let Some(piece) = self.piece.get(count..) {
+            self.piece = piece;
+            return Ok(());
+        }
         while count > 0 {
             count -= self.run(count)?.len();
         }
@@ -123,43 +150,32 @@ impl<'a> Handshake<'a> {
 
     /// The next bytes of the message, at least one and at most `most`, from within one record.
     fn run(&mut self, most: usize) -> Result<&'a [u8], Stop> {
-        if self.message_left == 0 {
-            return Err(Stop::Wrong);
-        }
-        if self.record_left == 0 {
+        if self.piece.is_empty() {
             self.next_record()?;
         }
-        let count = most.min(self.message_left).min(self.record_left).min(self.rest.len());
-        if count == 0 {
-            return Err(Stop::More);
-        }
-        let (run, rest) = self.rest.split_at(count);
-        self.rest = rest;
-        self.message_left -= count;
-        self.record_left -= count;
+        let (run, piece) = self.piece.split_at(most.min(self.piece.len()));
+        self.piece = piece;
         Ok(run)
     }
 
     /// Steps over a record header: type, version 3.x, length.
     fn next_record(&mut self) -> Result<(), Stop> {
-        debug_assert!(self.records, "a stream without records has one endless record");
-        let plausible = |(at, &byte): (usize, &u8)| match at {
-            0 => byte == HANDSHAKE,
-            1 => byte == 3,
-            2 => byte <= 4,
-            _ => true,
-        };
-        if !self.rest.iter().take(5).enumerate().all(plausible) {
+        if self.message_left == 0 {
             return Err(Stop::Wrong);
         }
-        let (header, rest) = self.rest.split_first_chunk::<5>().ok_or(Stop::More)?;
+        if !matches!(self.rest, [] | [HANDSHAKE] | [HANDSHAKE, 3] | [HANDSHAKE, 3, ..=4, ..]) {
+            return Err(Stop::Wrong);
+        }
+        let (header, behind) = self.rest.split_first_chunk::<5>().ok_or(Stop::More)?;
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
         if length == 0 || length > MAX_RECORD {
             return Err(Stop::Wrong);
         }
+        let (record, rest) = behind.split_at(length.min(behind.len()));
         self.rest = rest;
-        self.record_left = length;
-        Ok(())
+        self.piece = &record[..record.len().min(self.message_left)];
+        self.message_left -= self.piece.len();
+        if self.piece.is_empty() { Err(Stop::More) } else { Ok(()) }
     }
 }
 

@@ -4,6 +4,12 @@ use super::*;
 
 const IPV4: u16 = 0x0800;
 
+const TAGGED: &str = r#"vlan 5, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 "payload!""#;
+const TWICE: &str = r#"vlan 5, vlan 6, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 "payload!""#;
+const LABELLED: &str = r#"mpls 17, mpls 1048575, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 "payload!""#;
+const LABELLED_V6: &str = r#"mpls 17, udp [2001:db8::1]:1111 > [2001:db8::2]:2222 56 ip 8 "payload!""#;
+const WIRE: &str = r#"vlan 5, mpls 17, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 "payload!""#;
+
 /// IEEE 802.2 with a SNAP header.
 fn snap(kind: u16, payload: &[u8]) -> Vec<u8> {
     [&[0xaa, 0xaa, 3, 0, 0, 0][..], &kind.to_be_bytes(), payload].concat()
@@ -50,12 +56,6 @@ type Case = (&'static str, LinkType, Vec<u8>, &'static [&'static str]);
 fn ethernets() -> Vec<Case> {
     const L: LinkType = LinkType::ETHERNET;
     let (p, p6) = (plain(), plain_v6());
-    let tagged = "vlan 5, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 \"payload!\"";
-    let twice = "vlan 5, vlan 6, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 \"payload!\"";
-    let labelled = "mpls 17, mpls 1048575, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 \"payload!\"";
-    let leak = |line: &'static str| -> &'static [&'static str] { Box::leak(Box::new([line])) };
-    let wire = "mpls 17, vlan 5, udp";
-    let _ = wire;
     vec![
         ("IPv4", L, ethernet(IPV4, &p), &[PLAIN]),
         ("IPv6", L, ethernet(0x86dd, &p6), &[PLAIN_V6]),
@@ -71,16 +71,49 @@ fn ethernets() -> Vec<Case> {
         ("MACsec", L, ethernet(0x88e5, &p), &["skipped: link_encrypted"]),
         ("PPPoE discovery", L, ethernet(0x8863, &[0x11, 9, 0, 0, 0, 0]), &["skipped: link_control"]),
         ("PPPoE", L, ethernet(0x8864, &after(&[0x11, 0, 0, 1, 0, 38, 0, 0x21], &p)), &[PLAIN]),
-        ("PPPoE with compressed protocol", L, ethernet(0x8864, &after(&[0x11, 0, 0, 1, 0, 37, 0x21], &p)), &[PLAIN]),
-        ("VLAN", L, ethernet(0x8100, &after(&tag(5, IPV4), &p)), leak(tagged)),
-        ("VLAN around 802.3", L, ethernet(0x8100, &after(&tag(5, 44), &snap(IPV4, &p))), leak(tagged)),
-        ("QinQ", L, ethernet(0x88a8, &[tag(5, 0x8100), tag(6, IPV4), p.clone()].concat()), leak(twice)),
-        ("QinQ as it was", L, ethernet(0x9100, &[tag(5, 0x9200), tag(6, IPV4), p.clone()].concat()), leak(twice)),
-        ("five tags", L, ethernet(0x8100, &[tag(1, 0x8100).repeat(4), tag(2, IPV4), p.clone()].concat()), &["skipped: too_deep"]),
-        ("MPLS", L, ethernet(0x8847, &[label(17, false), label(0xf_ffff, true), p.clone()].concat()), leak(labelled)),
-        ("MPLS with IPv6", L, ethernet(0x8848, &after(&label(17, true), &p6)), &["mpls 17, udp [2001:db8::1]:1111 > [2001:db8::2]:2222 56 ip 8 \"payload!\""]),
-        ("pseudowire", L, ethernet(0x8847, &[label(17, true), vec![0; 4], ethernet(0x8100, &after(&tag(5, IPV4), &p))].concat()), &["vlan 5, mpls 17, udp 192.0.2.1:1111 > 192.0.2.2:2222 36 ip 8 \"payload!\""]),
-        ("five labels", L, ethernet(0x8847, &[label(17, false).repeat(4), label(1, true), p.clone()].concat()), &["skipped: too_deep"]),
+        (
+            "PPPoE with compressed protocol",
+            L,
+            ethernet(0x8864, &after(&[0x11, 0, 0, 1, 0, 37, 0x21], &p)),
+            &[PLAIN],
+        ),
+        ("VLAN", L, ethernet(0x8100, &after(&tag(5, IPV4), &p)), &[TAGGED]),
+        ("VLAN around 802.3", L, ethernet(0x8100, &after(&tag(5, 44), &snap(IPV4, &p))), &[TAGGED]),
+        ("QinQ", L, ethernet(0x88a8, &[tag(5, 0x8100), tag(6, IPV4), p.clone()].concat()), &[TWICE]),
+        (
+            "QinQ as it was",
+            L,
+            ethernet(0x9100, &[tag(5, 0x9200), tag(6, IPV4), p.clone()].concat()),
+            &[TWICE],
+        ),
+        (
+            "five tags",
+            L,
+            ethernet(0x8100, &[tag(1, 0x8100).repeat(4), tag(2, IPV4), p.clone()].concat()),
+            &["skipped: too_deep"],
+        ),
+        (
+            "MPLS",
+            L,
+            ethernet(0x8847, &[label(17, false), label(0xf_ffff, true), p.clone()].concat()),
+            &[LABELLED],
+        ),
+        ("MPLS with IPv6", L, ethernet(0x8848, &after(&label(17, true), &p6)), &[LABELLED_V6]),
+        (
+            "pseudowire",
+            L,
+            ethernet(
+                0x8847,
+                &[label(17, true), vec![0; 4], ethernet(0x8100, &after(&tag(5, IPV4), &p))].concat(),
+            ),
+            &[WIRE],
+        ),
+        (
+            "five labels",
+            L,
+            ethernet(0x8847, &[label(17, false).repeat(4), label(1, true), p.clone()].concat()),
+            &["skipped: too_deep"],
+        ),
         ("labels without an end", L, ethernet(0x8847, &label(17, false)), &["skipped: bad_link_header"]),
         ("cut in the header", L, vec![0; 13], &["skipped: bad_link_header"]),
         ("nothing", L, Vec::new(), &["skipped: bad_link_header"]),
@@ -124,7 +157,12 @@ fn others() -> Vec<Case> {
         ("PPP cut", L::PPP, vec![0], &["skipped: bad_link_header"]),
         ("PPPoE", L::PPPOE, after(&[0x11, 0, 0, 1, 0, 38, 0, 0x21], &p), &[PLAIN]),
         ("PPPoE discovery", L::PPPOE, vec![0x11, 9, 0, 0, 0, 0], &["skipped: link_control"]),
-        ("PPPoE of another version", L::PPPOE, after(&[0x21, 0, 0, 1, 0, 38, 0, 0x21], &p), &["skipped: bad_link_header"]),
+        (
+            "PPPoE of another version",
+            L::PPPOE,
+            after(&[0x21, 0, 0, 1, 0, 38, 0, 0x21], &p),
+            &["skipped: bad_link_header"],
+        ),
         ("USB", LinkType(189), p, &["skipped: unknown_link_type"]),
     ]
 }
@@ -135,6 +173,8 @@ fn wifis() -> Vec<Case> {
     let p = snap(IPV4, &plain());
     let p6 = snap(0x86dd, &plain_v6());
     let aggregate = [subframe(&p, false), subframe(&p6, true)].concat();
+    let tagged = snap(0x8100, &after(&tag(5, IPV4), &plain()));
+    let tagged_first = [subframe(&tagged, false), subframe(&p, true)].concat();
     let radiotap = [0, 0, 12, 0, 0, 0, 0, 0, 1, 2, 3, 4];
     vec![
         ("802.11", W, wifi(0x08, 1, &p), &[PLAIN]),
@@ -142,8 +182,24 @@ fn wifis() -> Vec<Case> {
         ("802.11 with QoS and HT control", W, wifi(0x88, 0x82, &after(&[0, 0, 1, 2, 3, 4], &p)), &[PLAIN]),
         ("802.11 with four addresses", W, wifi(0x08, 3, &after(&[9; 6], &p)), &[PLAIN]),
         ("802.11, both", W, wifi(0x88, 3, &after(&[9, 9, 9, 9, 9, 9, 0, 0], &p)), &[PLAIN]),
-        ("802.11, several frames in one", W, wifi(0x88, 1, &after(&[0x80, 0], &aggregate)), &[PLAIN, PLAIN_V6]),
-        ("802.11, aggregate without a frame", W, wifi(0x88, 1, &[0x80, 0, 1, 2]), &["skipped: bad_link_header"]),
+        (
+            "802.11, several frames in one",
+            W,
+            wifi(0x88, 1, &after(&[0x80, 0], &aggregate)),
+            &[PLAIN, PLAIN_V6],
+        ),
+        (
+            "802.11, one of two frames tagged",
+            W,
+            wifi(0x88, 1, &after(&[0x80, 0], &tagged_first)),
+            &[TAGGED, PLAIN],
+        ),
+        (
+            "802.11, aggregate without a frame",
+            W,
+            wifi(0x88, 1, &[0x80, 0, 1, 2]),
+            &["skipped: bad_link_header"],
+        ),
         ("802.11, encrypted", W, wifi(0x08, 0x41, &p), &["skipped: link_encrypted"]),
         ("802.11 without data", W, wifi(0x48, 1, &[]), &["skipped: link_control"]),
         ("802.11 with QoS without data", W, wifi(0xc8, 1, &[0, 0]), &["skipped: link_control"]),
@@ -152,7 +208,12 @@ fn wifis() -> Vec<Case> {
         ("802.11 of another version", W, wifi(0x09, 1, &p), &["skipped: bad_link_header"]),
         ("802.11 cut", W, vec![0x88, 3, 0], &["skipped: bad_link_header"]),
         ("radiotap", L::IEEE802_11_RADIOTAP, after(&radiotap, &wifi(0x08, 1, &p)), &[PLAIN]),
-        ("radiotap longer than the frame", L::IEEE802_11_RADIOTAP, vec![0, 0, 99, 0], &["skipped: bad_link_header"]),
+        (
+            "radiotap longer than the frame",
+            L::IEEE802_11_RADIOTAP,
+            vec![0, 0, 99, 0],
+            &["skipped: bad_link_header"],
+        ),
     ]
 }
 
@@ -175,8 +236,34 @@ fn a_snapped_frame_is_in_its_own_flow_or_in_none() {
             for cut in told(link, &frame[..length]) {
                 let (flow, _) = cut.split_once('"').unwrap_or((&cut, ""));
                 let known = whole.iter().any(|line| line.starts_with(flow));
-                assert!(known || cut.starts_with("skipped: bad_") || cut == "skipped: not_ip", "{name} cut at {length}: {cut}");
+                assert!(
+                    known || cut.starts_with("skipped: bad_") || cut == "skipped: not_ip",
+                    "{name} cut at {length}: {cut}"
+                );
             }
         }
     }
+}
+
+/// A frame is counted once, whatever its parts are: one that holds a fragment ends there.
+#[test]
+fn an_aggregate_with_a_fragment_is_counted_once() {
+    let fragment = |offset: u8, more: u8| {
+        let mut packet = v4(17, A, B, &udp(1111, 2222, b"payload!")[usize::from(offset) * 8..][..8]);
+        packet[6..8].copy_from_slice(&[more << 5, offset]);
+        snap(IPV4, &packet)
+    };
+    let aggregate = |first: &[u8], second: &[u8]| {
+        wifi(0x88, 1, &[&[0x80, 0], &subframe(first, false)[..], &subframe(second, true)].concat())
+    };
+    let (arp, whole) = (snap(0x0806, &[0; 28]), snap(IPV4, &plain()));
+    let tell_two = |first: &[u8], second: &[u8]| {
+        let mut decoder = Decoder::new(&DecodeConfig::default());
+        let mut tell = |frame: &[u8]| tell(&mut decoder, &packet(LinkType::IEEE802_11, 0, frame));
+        [tell(first), tell(second)].concat()
+    };
+    let last = wifi(0x08, 1, &fragment(1, 0));
+    assert_eq!(tell_two(&aggregate(&fragment(0, 1), &arp), &last), ["held", "2 frames", PLAIN]);
+    assert_eq!(tell_two(&aggregate(&arp, &fragment(0, 1)), &last), ["held", "2 frames", PLAIN]);
+    assert_eq!(tell_two(&aggregate(&whole, &fragment(0, 1)), &last), [PLAIN, "1 frames", PLAIN]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use watershed_model::{Evidence, NameObservation};
 
-use super::{Findings, MAX_SEGMENTS_AHEAD, Payload, behind};
+use super::{Findings, Gathered, MAX_SEGMENTS_AHEAD, Payload, behind};
 use crate::names::assembly::Assembly;
 use crate::names::dns;
 
@@ -20,33 +20,29 @@ pub(super) struct DnsStream {
 
 impl DnsStream {
     /// Reads the messages that a segment completes.
-    pub(super) fn read(&mut self, payload: &Payload<'_>, findings: &mut Findings) {
+    pub(super) fn read(&mut self, payload: &Payload<'_>, findings: &mut Findings, gathered: &mut Gathered) {
         let Some((offset, bytes)) = behind(self.next, payload).filter(|_| !self.lost) else {
             return;
         };
-        let mut waiting = match self.waiting.take() {
-            None if offset == 0 => {
-                let consumed = self.messages(bytes, payload, findings);
-                let Some(rest) = bytes.get(consumed..).filter(|rest| !rest.is_empty() && !self.lost) else {
-                    return;
-                };
-                let mut waiting = Box::new(Assembly::new(MAX_SEGMENTS_AHEAD));
-                self.lost = waiting.insert(0, rest).is_err();
-                waiting
-            }
-            kept => {
-                let mut waiting = kept.unwrap_or_else(|| Box::new(Assembly::new(MAX_SEGMENTS_AHEAD)));
-                self.lost = waiting.insert(offset, bytes).is_err();
-                waiting
-            }
+        let (offset, bytes) = if offset == 0 && self.waiting.is_none() {
+            let consumed = self.messages(bytes, payload, findings, gathered);
+            self.lost |= payload.cut;
+            (0, &bytes[consumed..])
+        } else {
+            (offset, bytes)
         };
-        let consumed = self.messages(waiting.prefix(), payload, findings);
+        if self.lost || bytes.is_empty() {
+            return;
+        }
+        let mut waiting = self.waiting.take().unwrap_or_else(|| Box::new(Assembly::new(MAX_SEGMENTS_AHEAD)));
+        let full = waiting.insert(offset, bytes).is_err();
+        gathered.limited += u64::from(full);
+        let consumed = self.messages(waiting.prefix(), payload, findings, gathered);
         if consumed > 0 {
             waiting.advance(consumed);
         }
-        if self.lost {
-            findings.limit();
-        } else if !waiting.is_empty() {
+        self.lost |= full || payload.cut;
+        if !self.lost && !waiting.is_empty() {
             self.waiting = Some(waiting);
         }
     }
@@ -54,14 +50,20 @@ impl DnsStream {
     /// Reads the whole messages at the start of `stream`; how many octets they take.
     ///
     /// Behind something that is no DNS message no further one can be found.
-    fn messages(&mut self, stream: &[u8], payload: &Payload<'_>, findings: &mut Findings) -> usize {
+    fn messages(
+        &mut self,
+        stream: &[u8],
+        payload: &Payload<'_>,
+        findings: &mut Findings,
+        gathered: &mut Gathered,
+    ) -> usize {
         let mut rest = stream;
         while let Some((&[high, low], behind_length)) = rest.split_first_chunk::<2>() {
             let length = usize::from(u16::from_be_bytes([high, low]));
             let Some((message, next)) = behind_length.split_at_checked(length) else {
                 break;
             };
-            if read_message(message, payload, findings).is_none() {
+            if read_message(message, payload, findings, gathered).is_none() {
                 self.lost = true;
                 break;
             }
@@ -78,6 +80,7 @@ pub(super) fn read_message<'a>(
     bytes: &'a [u8],
     payload: &Payload<'_>,
     findings: &mut Findings,
+    gathered: &mut Gathered,
 ) -> Option<dns::Message<'a>> {
     let message = dns::Message::parse(bytes)?;
     if findings.hints.dns_query.is_none() {
@@ -91,20 +94,25 @@ pub(super) fn read_message<'a>(
     if !payload.destination.is_multicast() {
         findings.client(payload.from.other(), Evidence::DNS_RESPONSE);
     }
-    if message.limited() {
-        findings.limit();
-    }
-    let mut answers = message.answers().peekable();
-    if let Some(name) = answers.peek().and_then(|_| message.question()) {
-        findings.observations.extend(answers.map(|answer| observation(payload, name.clone(), answer)));
+    gathered.limited += u64::from(message.limited());
+    let mut answers = message.answers();
+    if let Some(first) = answers.next()
+        && let Some(name) = message.question()
+    {
+        let place = gathered.observations.len();
+        gathered.observations.push(observation(payload, name, first));
+        for answer in answers {
+            let name = gathered.observations[place].name.clone();
+            gathered.observations.push(observation(payload, name, answer));
+        }
     }
     Some(message)
 }
 
 /// Reads what a multicast DNS message announces without being asked.
-pub(super) fn read_announcements(message: &dns::Message<'_>, payload: &Payload<'_>, findings: &mut Findings) {
+pub(super) fn read_announcements(message: &dns::Message<'_>, payload: &Payload<'_>, gathered: &mut Gathered) {
     let announcements = message.announcements();
-    findings.observations.extend(announcements.map(|(name, answer)| observation(payload, name, answer)));
+    gathered.observations.extend(announcements.map(|(name, answer)| observation(payload, name, answer)));
 }
 
 fn observation(payload: &Payload<'_>, name: Box<str>, answer: dns::Answer) -> NameObservation {

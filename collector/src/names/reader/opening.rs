@@ -2,7 +2,7 @@
 
 use watershed_model::Evidence;
 
-use super::{Findings, MAX_SEGMENTS_AHEAD, Payload, Side, behind};
+use super::{Findings, Gathered, MAX_SEGMENTS_AHEAD, Payload, Side, behind};
 use crate::names::assembly::Assembly;
 use crate::names::{Reading, http, tls};
 
@@ -36,7 +36,12 @@ impl Opening {
     }
 
     /// Whether the client's opening has been read to its end.
-    pub(super) fn read(&mut self, payload: &Payload<'_>, findings: &mut Findings) -> bool {
+    pub(super) fn read(
+        &mut self,
+        payload: &Payload<'_>,
+        findings: &mut Findings,
+        gathered: &mut Gathered,
+    ) -> bool {
         let Some((offset, bytes)) = behind(self.start, payload) else {
             return false;
         };
@@ -54,11 +59,12 @@ impl Opening {
         let skip = match self.look(stream, payload.from, findings) {
             Look::End => return true,
             Look::Other => return false,
+            Look::Wait(_) if payload.cut && !stream.is_empty() => return true,
             Look::Wait(skip) => skip,
         };
         self.start = self.start.wrapping_add(u32::try_from(skip).unwrap_or(u32::MAX));
         if full || !self.wait(waiting, skip, bytes) {
-            findings.limit();
+            gathered.limited += 1;
         }
         false
     }

@@ -12,12 +12,13 @@ use crate::names::tls::tests::{hello, records};
 struct Connection {
     reader: NameReader,
     findings: Findings,
+    gathered: Gathered,
 }
 
 impl Connection {
     fn new(protocol: Protocol, port_b: u16) -> Self {
         let reader = NameReader::for_flow(protocol, 40_000, port_b).expect("a reader");
-        Self { reader, findings: Findings::default() }
+        Self { reader, findings: Findings::default(), gathered: Gathered::default() }
     }
 
     fn tcp() -> Self {
@@ -33,8 +34,17 @@ impl Connection {
     }
 
     fn read_to(&mut self, from: Side, offset: u32, bytes: &[u8], destination: IpAddr) -> Progress {
-        let payload = Payload { from, offset, bytes, time: Timestamp::from_parts(1, 0), destination };
-        self.reader.read(&payload, &mut self.findings)
+        let time = Timestamp::from_parts(1, 0);
+        self.read_payload(&Payload { from, offset, bytes, cut: false, time, destination })
+    }
+
+    fn read_cut(&mut self, from: Side, offset: u32, bytes: &[u8]) -> Progress {
+        let (time, destination) = (Timestamp::from_parts(1, 0), IpAddr::from([192, 0, 2, 2]));
+        self.read_payload(&Payload { from, offset, bytes, cut: true, time, destination })
+    }
+
+    fn read_payload(&mut self, payload: &Payload<'_>) -> Progress {
+        self.reader.read(payload, &mut self.findings, &mut self.gathered)
     }
 
     fn tls_name(&self) -> Option<&str> {
@@ -62,9 +72,26 @@ fn a_hello_in_one_segment_is_done_at_once() {
 #[test]
 fn a_hello_cut_by_the_snap_length_is_still_evidence() {
     let mut connection = Connection::tcp();
-    assert_eq!(connection.read(Side::A, 0, &tls_stream()[..30]), Progress::More);
+    assert_eq!(connection.read_cut(Side::A, 0, &tls_stream()[..30]), Progress::Done);
     assert_eq!(connection.findings.evidence_for(Side::A), Evidence::TLS_CLIENT_HELLO);
     assert_eq!(connection.tls_name(), None);
+}
+
+#[test]
+fn a_cut_segment_of_one_side_leaves_the_other_to_be_read() {
+    let mut connection = Connection::tcp();
+    assert_eq!(connection.read_cut(Side::B, 0, b"HTTP/1.1 200 OK\r\n"), Progress::More);
+    assert_eq!(connection.read_cut(Side::A, 1000, b"what a cut request has behind it"), Progress::More);
+    assert_eq!(connection.read(Side::A, 0, b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"), Progress::Done);
+    assert_eq!(connection.http_host(), Some("shop.example"));
+
+    let message = response("shop.example", [192, 0, 2, 9], 60);
+    let stream = [&u16::try_from(message.len()).unwrap().to_be_bytes()[..], &message].concat();
+    let mut connection = Connection::new(Protocol::TCP, 53);
+    assert_eq!(connection.read_cut(Side::A, 0, &stream[..20]), Progress::More);
+    assert_eq!(connection.read_cut(Side::B, 0, &[&stream[..], &stream[..20]].concat()), Progress::Done);
+    assert_eq!(connection.gathered.observations.len(), 1, "what is whole before the cut is read");
+    assert_eq!(connection.gathered.limited, 0);
 }
 
 #[test]
@@ -121,7 +148,7 @@ fn an_endless_request_head_ends_at_the_limit_and_is_counted() {
         pieces += 1;
         assert!(pieces < 100, "the reader gives up");
     }
-    assert_eq!(connection.findings.limited, 1);
+    assert_eq!(connection.gathered.limited, 1);
     assert_eq!(connection.findings.evidence_for(Side::A), Evidence::HTTP_REQUEST);
 }
 
@@ -139,7 +166,7 @@ fn dns_questions_and_answers_speak_for_the_asker() {
         address: IpAddr::from([192, 0, 2, 9]),
         ttl: Duration::from_secs(60),
     };
-    assert_eq!(connection.findings.observations, [observation]);
+    assert_eq!(connection.gathered.observations, [observation]);
 }
 
 #[test]
@@ -148,11 +175,11 @@ fn an_announcement_to_a_group_names_an_address_but_no_client() {
     let group = IpAddr::from([224, 0, 0, 251]);
     connection.read_to(Side::B, 0, &announcement("printer.local", [192, 0, 2, 9]), group);
     assert_eq!(connection.findings.evidence, [Evidence::empty(); 2]);
-    assert_eq!(&*connection.findings.observations[0].name, "printer.local");
+    assert_eq!(&*connection.gathered.observations[0].name, "printer.local");
 
     let mut connection = Connection::new(Protocol::UDP, 53);
     connection.read(Side::B, 0, &announcement("printer.local", [192, 0, 2, 9]));
-    assert!(connection.findings.observations.is_empty(), "a resolver answers questions only");
+    assert!(connection.gathered.observations.is_empty(), "a resolver answers questions only");
 }
 
 #[test]
@@ -168,9 +195,9 @@ fn dns_over_tcp_is_read_message_by_message() {
             connection.read(Side::B, u32::try_from(number * size).unwrap(), piece);
             connection.read(Side::B, u32::try_from(number * size).unwrap(), piece);
         }
-        assert_eq!(connection.findings.observations.len(), 5, "pieces of {size}");
+        assert_eq!(connection.gathered.observations.len(), 5, "pieces of {size}");
         assert_eq!(connection.findings.evidence_for(Side::A), Evidence::DNS_RESPONSE);
-        assert_eq!(connection.findings.limited, 0);
+        assert_eq!(connection.gathered.limited, 0);
     }
 }
 
