@@ -1,11 +1,19 @@
 //! The clock: the only file that reads it.
 //!
-//! What Watershed says about traffic takes its time from the packets; the clock only tells a person how
-//! long the work took.
+//! What Watershed says about traffic takes its time from the packets; the clock tells a person how long the
+//! work took, and a live capture that time passes when no packets come.
 
 #![allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use watershed_model::Timestamp;
+
+/// The time by which the kernel stamps packets.
+pub(crate) fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(since_epoch)
+}
 
 /// How long something takes.
 #[derive(Clone, Copy, Debug)]

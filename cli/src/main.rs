@@ -5,11 +5,13 @@ mod clock;
 mod commands;
 mod directory;
 mod failure;
+mod input;
 mod output;
 mod pipeline;
 mod progress;
 mod settings;
 mod terminal;
+mod view;
 
 use std::process::ExitCode;
 

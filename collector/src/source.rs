@@ -20,7 +20,7 @@ use arrayvec::ArrayVec;
 use watershed_model::{InterfaceId, Timestamp};
 
 pub use self::file::FileSource;
-use self::live::{LiveConfig, LiveSource};
+use self::live::{InterfaceStatus, LiveConfig, LiveSource};
 pub use self::memory::{MemoryPacket, MemorySource};
 use crate::error::SourceError;
 
@@ -129,7 +129,7 @@ pub enum Source {
     /// Capture files.
     Files(FileSource),
     /// Network interfaces.
-    Live(LiveSource),
+    Live(Box<LiveSource>),
     /// Packets from memory.
     Memory(MemorySource),
 }
@@ -149,7 +149,7 @@ pub fn open(config: &SourceConfig) -> Result<Source, SourceError> {
 ///
 /// The first interface that cannot be opened, or this build cannot capture at all.
 pub fn open_live(config: &LiveConfig) -> Result<Source, SourceError> {
-    LiveSource::open(config).map(Source::Live)
+    LiveSource::open(config).map(Box::new).map(Source::Live)
 }
 
 impl Source {
@@ -160,6 +160,17 @@ impl Source {
             Self::Files(files) => files.progress(),
             Self::Live(_) => Progress::default(),
             Self::Memory(memory) => memory.progress(),
+        }
+    }
+}
+
+impl Source {
+    /// What became of the packets of each interface; empty unless it is live.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<&InterfaceStatus> {
+        match self {
+            Self::Live(live) => live.interfaces(),
+            Self::Files(_) | Self::Memory(_) => Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use watershed_aggregator::{FlowStore as _, OpenInventory, OpenStore};
 use watershed_collector::Report;
 use watershed_graph::{Format, Graph, Verdict};
-use watershed_model::Snapshot;
+use watershed_model::{Batch, Snapshot};
 use watershed_policy::export::{self, nftables};
 use watershed_policy::nft::Hook;
 use watershed_policy::proof::{self, Certificate};
@@ -14,11 +14,14 @@ use watershed_policy::{HeldBack, RuleSet};
 use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
 use crate::directory::Directory;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::flows::Writer;
 use crate::output::{edges, summary};
 use crate::pipeline;
+use crate::progress::Watched;
 use crate::settings::Settings;
 use crate::terminal::Style;
+use crate::view::View;
 
 /// What a capture gave.
 struct Discovery<'a> {
@@ -37,11 +40,12 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let inventory = super::inventory(settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
-    let (store, report) = read(arguments, inventory, settings, directory.as_mut())?;
+    let source = input::open(&arguments.capture)?;
+    let (store, report) = read(source, &inventory, settings, directory.as_mut())?;
     let snapshot = store.snapshot(None)?;
     let found = discover(&snapshot, settings)?;
     let summary = summary::Summary {
-        captures: &arguments.capture.captures,
+        source: &input::name(&arguments.capture),
         graph: &found.graph,
         rules: &found.rules,
         certificate: &found.certificate,
@@ -58,20 +62,28 @@ pub(crate) fn run(
     pipeline::complete(&report)
 }
 
-/// Reads the captures into edges; flows go to the directory as they end, so that they are never all in memory.
+/// Reads the source into edges; flows go to the directory as they end, so that they are never all in memory.
 fn read(
-    arguments: &DiscoverArguments,
-    inventory: OpenInventory,
+    source: Watched,
+    inventory: &OpenInventory,
     settings: &Settings,
     directory: Option<&mut Directory>,
 ) -> Result<(OpenStore, Report), Failure> {
-    let captures = &arguments.capture.captures;
+    let mut settings = settings.clone();
+    let mut view = source.screen().map(|screen| View::new(screen, inventory, &mut settings));
+    let mut show = |batch: &Batch| view.iter_mut().for_each(|view| view.show(batch));
     let Some(directory) = directory else {
-        return pipeline::aggregate(captures, inventory, settings, |_| Ok(()));
+        return pipeline::aggregate(source, inventory, &settings, |batch| {
+            show(batch);
+            Ok(())
+        });
     };
     let mut file = directory.start("flows.jsonl")?;
     let mut writer = Writer::new(&mut file, FlowFormat::Json, &settings.graph.internal);
-    let read = pipeline::aggregate(captures, inventory, settings, |batch| Ok(writer.write(batch)?))?;
+    let read = pipeline::aggregate(source, inventory, &settings, |batch| {
+        show(batch);
+        Ok(writer.write(batch)?)
+    })?;
     writer.finish()?;
     directory.finish(file)?;
     Ok(read)

@@ -6,6 +6,7 @@ use watershed_aggregator::OpenStore;
 
 use crate::args::EdgesArguments;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::edges;
 use crate::pipeline;
 use crate::settings::Settings;
@@ -16,9 +17,9 @@ pub(crate) fn run(
     settings: &Settings,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let captures = &arguments.capture.captures;
-    let (OpenStore::Memory(store), report) =
-        pipeline::aggregate(captures, super::inventory(settings)?, settings, |_| Ok(()))?;
+    let inventory = super::inventory(settings)?;
+    let source = input::open(&arguments.capture)?;
+    let (OpenStore::Memory(store), report) = pipeline::aggregate(source, &inventory, settings, |_| Ok(()))?;
     // One edge at a time: all of them in full would take many times the room that the store takes.
     edges::write(out, store.edges(None), arguments.format)?;
     out.flush()?;

@@ -22,7 +22,7 @@ pub(super) fn duration(duration: Duration) -> Value {
 }
 
 /// A duration above zero.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().filter(SignedDuration::is_positive);
     let duration = parsed.and_then(|signed| Duration::try_from(signed).ok());
     duration.ok_or_else(|| "write a duration with its unit, such as 90s, 5m or 1h".to_owned())
