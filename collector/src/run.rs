@@ -196,3 +196,6 @@ impl<'c> Collector<'c> {
         Ok(sink.send(batch)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

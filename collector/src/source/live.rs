@@ -70,6 +70,14 @@ impl LiveConfig {
     }
 }
 
+#[cfg(feature = "live")]
+impl LiveConfig {
+    /// How long after a packet's time it may still be in the kernel's hands.
+    fn settled(&self) -> Duration {
+        self.latency * 2
+    }
+}
+
 /// What became of the packets of one interface. Counters go on when it comes back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceStatus {
@@ -79,7 +87,7 @@ pub struct InterfaceStatus {
     pub present: bool,
     /// Packets read from it.
     pub packets: u64,
-    /// Packets that the kernel dropped because its buffer was full.
+    /// Packets that the kernel dropped because its buffer was full, or that went with the interface.
     pub dropped: u64,
     /// Packets that the interface itself dropped, whether the filter would have taken them or not; only known
     /// of interfaces in promiscuous mode.

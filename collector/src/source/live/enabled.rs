@@ -5,7 +5,6 @@ mod privileges;
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -94,11 +93,6 @@ impl LiveSource {
         self.interfaces.iter().map(|interface| &interface.status).collect()
     }
 
-    /// How long after a packet's time it may still be in the kernel's hands.
-    fn settled(&self) -> Duration {
-        self.config.latency * 2
-    }
-
     fn close_in_time(&mut self, now: Timestamp) {
         if let End::At(end) = self.end {
             if now >= end {
@@ -176,7 +170,7 @@ impl PacketSource for LiveSource {
             self.close_in_time(now);
             if !self.take(now) {
                 // Every buffer was empty at `now`: what comes later was captured not much earlier.
-                self.quiet = now.minus(self.settled());
+                self.quiet = now.minus(self.config.settled());
                 if matches!(self.end, End::Closing(end) if self.quiet >= end) {
                     self.end = End::Over;
                 }

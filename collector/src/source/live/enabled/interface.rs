@@ -19,6 +19,8 @@ pub(super) struct Interface {
 
 enum State {
     Open(Box<Open>),
+    /// The interface is gone; until the time, the kernel may still hand out what came before.
+    Leaving(Box<Open>, Timestamp),
     Away {
         /// When to look for it again, and how long after the last look that is.
         next: Timestamp,
@@ -31,6 +33,8 @@ struct Open {
     link: LinkType,
     /// The kernel's drop counters as last read: full buffer, interface.
     drops: [u32; 2],
+    /// Packets read since it was opened.
+    packets: u64,
     /// Whether a packet later than the end was seen: then none before it is to come.
     finished: bool,
 }
@@ -46,24 +50,34 @@ impl Interface {
     pub(super) fn capture(&self) -> Option<&Capture<Active>> {
         match &self.state {
             State::Open(open) if !open.finished => Some(&open.capture),
-            _ => None,
+            State::Open(_) | State::Leaving(..) | State::Away { .. } => None,
         }
     }
 
     /// Copies packets up to the time `until`, as many as are at hand and fit.
     pub(super) fn take(&mut self, until: Timestamp, now: Timestamp, config: &LiveConfig, taken: &mut Taken) {
-        let State::Open(open) = &mut self.state else { return };
+        let (State::Open(open) | State::Leaving(open, _)) = &mut self.state else { return };
         let before = taken.packets.len();
         let outcome = open.take(self.id, until, taken);
-        self.status.packets += (taken.packets.len() - before) as u64;
-        if let Err(error) = outcome {
-            open.count_drops(&mut self.status);
-            self.status.present = false;
-            self.status.went_away += 1;
-            self.status.reason = error.to_string();
-            let (first, _) = config.retry;
-            self.state = State::Away { next: now.plus(first), wait: first };
-        }
+        let count = (taken.packets.len() - before) as u64;
+        open.packets += count;
+        self.status.packets += count;
+        let state = std::mem::replace(&mut self.state, State::Away { next: now, wait: Duration::ZERO });
+        self.state = match (state, outcome) {
+            (State::Open(open), Err(error)) => {
+                self.status.reason = plain(&error);
+                State::Leaving(open, now.plus(config.settled()))
+            }
+            (State::Leaving(mut open, end), outcome) if now >= end && (count == 0 || outcome.is_err()) => {
+                open.count_drops(&mut self.status);
+                self.status.dropped += open.unread();
+                self.status.present = false;
+                self.status.went_away += 1;
+                let (first, _) = config.retry;
+                State::Away { next: now.plus(first), wait: first }
+            }
+            (state, _) => state,
+        };
     }
 
     /// Looks whether it is back, where that is due.
@@ -86,7 +100,7 @@ impl Interface {
     }
 
     pub(super) fn count_drops(&mut self) {
-        if let State::Open(open) = &mut self.state {
+        if let State::Open(open) | State::Leaving(open, _) = &mut self.state {
             open.count_drops(&mut self.status);
         }
     }
@@ -120,7 +134,7 @@ impl Open {
             })?;
         }
         let link = LinkType::from_capture(capture.get_datalink().0.cast_unsigned());
-        Ok(Self { capture, link, drops: [0; 2], finished: false })
+        Ok(Self { capture, link, drops: [0; 2], packets: 0, finished: false })
     }
 
     fn take(&mut self, id: InterfaceId, until: Timestamp, taken: &mut Taken) -> Result<(), pcap::Error> {
@@ -149,6 +163,14 @@ impl Open {
         }
     }
 
+    /// Packets that the kernel took and that can be read no more: not those that it dropped. Unknown, and 0,
+    /// where more packets were read than its counter can hold.
+    fn unread(&mut self) -> u64 {
+        let Ok(stats) = self.capture.stats() else { return 0 };
+        let taken = u64::from(stats.received.wrapping_sub(stats.dropped));
+        taken.saturating_sub(self.packets)
+    }
+
     /// The kernel's counters are 32 bits wide and go round, so what counts is the difference.
     fn count_drops(&mut self, status: &mut InterfaceStatus) {
         // Of an interface that has just gone, the counters may be gone too.
@@ -161,9 +183,13 @@ impl Open {
     }
 }
 
-/// By how much 32-bit counters that go round have grown.
+/// By how much 32-bit counters that go round have grown. One that seems to have grown by more than half its range
+/// has started again instead, as an interface's does when the interface is made anew.
 fn grown(before: [u32; 2], now: [u32; 2]) -> [u64; 2] {
-    [0, 1].map(|n: usize| u64::from(now[n].wrapping_sub(before[n])))
+    [0, 1].map(|n: usize| {
+        let grown = now[n].wrapping_sub(before[n]);
+        if grown > u32::MAX / 2 { 0 } else { u64::from(grown) }
+    })
 }
 
 /// The fraction of a second is in nanoseconds, as asked for on opening.
@@ -204,5 +230,10 @@ mod tests {
     #[test]
     fn counters_that_went_round_have_grown() {
         assert_eq!(grown([u32::MAX - 1, 5], [3, 5]), [5, 0]);
+    }
+
+    #[test]
+    fn counters_that_started_again_have_not() {
+        assert_eq!(grown([7, 900], [7, 0]), [0, 0]);
     }
 }
