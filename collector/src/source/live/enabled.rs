@@ -173,6 +173,7 @@ impl PacketSource for LiveSource {
                 self.quiet = now.minus(self.config.settled());
                 if matches!(self.end, End::Closing(end) if self.quiet >= end) {
                     self.end = End::Over;
+                    self.interfaces.iter_mut().for_each(|interface| interface.finish(now));
                 }
             }
         }

@@ -69,10 +69,7 @@ impl Interface {
                 State::Leaving(open, now.plus(config.settled()))
             }
             (State::Leaving(mut open, end), outcome) if now >= end && (count == 0 || outcome.is_err()) => {
-                open.count_drops(&mut self.status);
-                self.status.dropped += open.unread();
-                self.status.present = false;
-                self.status.went_away += 1;
+                self.account(&mut open);
                 let (first, _) = config.retry;
                 State::Away { next: now.plus(first), wait: first }
             }
@@ -97,6 +94,23 @@ impl Interface {
                 *next = now.plus(*wait);
             }
         }
+    }
+
+    /// Nothing is read any more; an interface that is about to be away is away.
+    pub(super) fn finish(&mut self, now: Timestamp) {
+        self.count_drops();
+        match std::mem::replace(&mut self.state, State::Away { next: now, wait: Duration::ZERO }) {
+            State::Leaving(mut open, _) => self.account(&mut open),
+            state => self.state = state,
+        }
+    }
+
+    /// Closes the books of an interface that went away.
+    fn account(&mut self, open: &mut Open) {
+        open.count_drops(&mut self.status);
+        self.status.dropped += open.unread();
+        self.status.present = false;
+        self.status.went_away += 1;
     }
 
     pub(super) fn count_drops(&mut self) {
@@ -163,9 +177,12 @@ impl Open {
         }
     }
 
-    /// Packets that the kernel took and that can be read no more: not those that it dropped. Unknown, and 0,
-    /// where more packets were read than its counter can hold.
+    /// Packets that the kernel took and that can be read no more: not those that it dropped, nor those after the
+    /// end. Unknown, and 0, where more packets were read than its counter can hold.
     fn unread(&mut self) -> u64 {
+        if self.finished {
+            return 0;
+        }
         let Ok(stats) = self.capture.stats() else { return 0 };
         let taken = u64::from(stats.received.wrapping_sub(stats.dropped));
         taken.saturating_sub(self.packets)
