@@ -44,8 +44,8 @@ fn edges_of_an_interface_are_those_of_a_capture_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("same.pcap");
     let path = file.to_str().unwrap();
-    let tcpdump = ["tcpdump", "-i", "eth0", "-U", "-Z", "root", "--time-stamp-precision=nano", "-w", path];
-    let tcpdump = Program::start(hosts.in_b(&tcpdump), "listening on");
+    let tcpdump = hosts.in_b(&["tcpdump", "-i", "eth0", "-U", "--immediate-mode", "-w", "-"]);
+    let mut tcpdump = Program::start(tcpdump, "listening on");
     let live = hosts.watershed(&["edges", "--interface", "eth0", "--format", "json"]);
 
     let server = hosts.in_b(&["python3", "-u", "-c", namespaces::SERVER]);
@@ -54,9 +54,12 @@ fn edges_of_an_interface_are_those_of_a_capture_of_it() {
     assert!(hosts.in_a(&["python3", "-c", namespaces::CLIENT, "10.77.0.2"]).status().unwrap().success());
     assert!(hosts.in_a(&["ping", "-q", "-c2", "-i0.2", "10.77.0.2"]).output().unwrap().status.success());
 
-    let (edges, errors) = live.end("TERM");
     drop(server);
-    tcpdump.end("INT");
+
+    // tcpdump drops what it has not read when it ends, so the last packet is waited for.
+    assert!(hosts.in_a(&["python3", "-c", namespaces::LAST]).status().unwrap().success());
+    fs::write(path, tcpdump.read_until(b"the last packet")).unwrap();
+    let (edges, errors) = live.end("TERM");
     let of_file = hosts.watershed_run(&["edges", path, "--format", "json"]);
     assert_eq!(edges_of(&edges), edges_of(&of_file), "{errors}");
     assert!(edges.contains("\"port\":8000") && edges.contains("\"SF\":3"), "{edges}");

@@ -14,6 +14,14 @@ for n in range(int(sys.argv[2])):
     s.sendto(b'x' * int(sys.argv[3]), (sys.argv[1], 9000 + n % 10))
 ";
 
+/// Sends a datagram that nobody answers.
+pub(crate) const LAST: &str = "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.sendto(b'the last packet', ('10.77.0.255', 9000))
+";
+
 /// Answers three connections with what they sent.
 pub(crate) const SERVER: &str = "
 import socket

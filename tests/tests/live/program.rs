@@ -45,6 +45,18 @@ impl Program {
         }
     }
 
+    /// Reads standard output up to `last`.
+    pub(crate) fn read_until(&mut self, last: &[u8]) -> Vec<u8> {
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let (mut all, mut some) = (Vec::new(), [0; 65_536]);
+        while !all.windows(last.len()).any(|window| window == last) {
+            let read = stdout.read(&mut some).unwrap();
+            assert!(read > 0, "it ended without the last packet:\n{}", self.errors);
+            all.extend_from_slice(&some[..read]);
+        }
+        all
+    }
+
     /// The process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
