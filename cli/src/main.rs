@@ -11,7 +11,6 @@ mod pipeline;
 mod progress;
 mod settings;
 mod terminal;
-mod view;
 
 use std::process::ExitCode;
 

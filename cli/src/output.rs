@@ -9,4 +9,5 @@ pub(crate) mod json;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod view;
 pub(crate) mod zeek;

@@ -69,16 +69,22 @@ impl Watched {
 
     /// Tells which interfaces went away or came back since the last call.
     fn tell_changes(&mut self) {
-        for (index, interface) in self.source.interfaces().into_iter().enumerate() {
-            if self.present[index] != interface.present {
-                let InterfaceStatus { name, reason, .. } = interface;
-                self.say(&match interface.present {
-                    true => format!("watershed: {name} is back"),
-                    false => format!("watershed: {name} went away ({reason}); looking for it again"),
-                });
+        let interfaces = self.source.interfaces();
+        let changed = |(interface, present): (&&InterfaceStatus, &bool)| interface.present != *present;
+        if !interfaces.iter().zip(&self.present).any(changed) {
+            return;
+        }
+        for (interface, present) in interfaces.iter().zip(&self.present) {
+            let InterfaceStatus { name, reason, .. } = interface;
+            match (*present, interface.present) {
+                (false, true) => self.say(&format!("watershed: {name} is back")),
+                (true, false) => {
+                    self.say(&format!("watershed: {name} went away ({reason}); looking for it again"));
+                }
+                _ => {}
             }
         }
-        self.present = self.source.interfaces().iter().map(|interface| interface.present).collect();
+        self.present = interfaces.iter().map(|interface| interface.present).collect();
     }
 
     fn say(&self, line: &str) {

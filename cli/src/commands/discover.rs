@@ -16,12 +16,12 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::flows::Writer;
+use crate::output::view::View;
 use crate::output::{edges, summary};
 use crate::pipeline;
 use crate::progress::Watched;
 use crate::settings::Settings;
 use crate::terminal::Style;
-use crate::view::View;
 
 /// What a capture gave.
 struct Discovery<'a> {

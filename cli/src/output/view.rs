@@ -1,4 +1,4 @@
-//! The view of a live capture: the edges as they appear, redrawn with every batch, about once a second.
+//! The view of a live capture: the edges as they appear, redrawn about once a second.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use watershed_aggregator::{Inventory as _, OpenInventory};
 use watershed_graph::Service;
-use watershed_model::{Batch, EdgeKey, Endpoint, FlowRecord, Party, Timestamp};
+use watershed_model::{Batch, Counters, EdgeKey, Endpoint, FlowRecord, Party, Timestamp};
 
 use crate::output::table::{Table, number, text};
 use crate::output::text::{bytes, count};
@@ -15,6 +15,9 @@ use crate::settings::Settings;
 /// How often connections that go on are reported, so that they are in the view before they end. Most are over
 /// sooner and stay in one piece.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is drawn, by the time of the packets: as often as a person can follow.
+const DRAW_EVERY: Duration = Duration::from_secs(1);
 
 /// For how long an edge is marked as new.
 const NEW_FOR: Duration = Duration::from_secs(10);
@@ -36,6 +39,8 @@ pub(crate) struct View<'a> {
     rows: usize,
     edges: BTreeMap<EdgeKey, Seen>,
     started: Option<Timestamp>,
+    /// When it was drawn last, and how many packets there were then.
+    drawn: Option<(Timestamp, u64)>,
 }
 
 /// What the view knows of an edge.
@@ -54,17 +59,21 @@ impl<'a> View<'a> {
     /// set already.
     pub(crate) fn new(screen: ProgressBar, inventory: &'a OpenInventory, settings: &mut Settings) -> Self {
         settings.flow.active_report.get_or_insert(REPORT_EVERY);
-        Self { screen, inventory, rows: settings.rows, edges: BTreeMap::new(), started: None }
+        Self { screen, inventory, rows: settings.rows, edges: BTreeMap::new(), started: None, drawn: None }
     }
 
-    /// Adds a batch and draws.
+    /// Adds a batch, and draws where that is due.
     pub(crate) fn show(&mut self, batch: &Batch) {
         for record in &batch.records {
             self.add(record, batch.now);
         }
-        self.forget();
-        let text = self.draw(batch);
-        self.screen.set_message(text);
+        let since = self.drawn.map(|(time, _)| batch.now.since(time));
+        if since.is_none_or(|since| since >= DRAW_EVERY) {
+            self.forget();
+            let text = self.draw(batch);
+            self.drawn = Some((batch.now, batch.counters.packets));
+            self.screen.set_message(text);
+        }
     }
 
     fn add(&mut self, record: &FlowRecord, now: Timestamp) {
@@ -104,20 +113,28 @@ impl<'a> View<'a> {
 
     fn draw(&mut self, batch: &Batch) -> String {
         let now = batch.now;
-        let started = *self.started.get_or_insert(now);
-        let counters = &batch.counters;
-        let mut head = format!(
-            "{} s   {} packets   {} edges",
-            now.since(started).as_secs(),
-            count(counters.packets),
-            count(self.edges.len() as u64)
-        );
-        let lost = counters.kernel_dropped;
-        head.push_str(&match lost {
-            0 => "   nothing lost".to_owned(),
-            _ => format!("   LOST {} dropped by the kernel", count(lost)),
-        });
+        let mut drawn = Vec::new();
+        // Writing to memory does not fail.
+        let _ = self.table(now).write(&mut drawn, "", WIDTH, str::to_owned);
+        format!("{}\n{}", self.head(now, &batch.counters), String::from_utf8_lossy(&drawn).trim_end())
+    }
 
+    /// `12 s   3456 packets (120/s)   edges: 7   nothing lost`.
+    fn head(&mut self, now: Timestamp, counters: &Counters) -> String {
+        let seconds = now.since(*self.started.get_or_insert(now)).as_secs();
+        let rate = self.drawn.map_or(0.0, |(time, packets)| {
+            (counters.packets - packets) as f64 / now.since(time).as_secs_f64()
+        });
+        let lost = match counters.kernel_dropped {
+            0 => "nothing lost".to_owned(),
+            lost => format!("LOST: {} packets dropped by the kernel", count(lost)),
+        };
+        let (packets, edges) = (count(counters.packets), count(self.edges.len() as u64));
+        format!("{seconds} s   {packets} packets ({}/s)   edges: {edges}   {lost}", count(rate as u64))
+    }
+
+    /// New edges first, then the busiest.
+    fn table(&self, now: Timestamp) -> Table {
         let mut busiest: Vec<_> = self.edges.iter().collect();
         let rank = |seen: &Seen| (seen.is_new_at(now), seen.rate_at(now));
         busiest.sort_by(|(a_key, a), (b_key, b)| {
@@ -144,10 +161,7 @@ impl<'a> View<'a> {
                 bytes(seen.rate_at(now) as u64),
             ]);
         }
-        let mut drawn = Vec::new();
-        // Writing to memory does not fail.
-        let _ = table.write(&mut drawn, "", WIDTH, str::to_owned);
-        format!("{head}\n{}", String::from_utf8_lossy(&drawn).trim_end())
+        table
     }
 }
 
@@ -167,4 +181,50 @@ impl Seen {
 fn service(key: &EdgeKey) -> String {
     let service = Service { protocol: key.protocol, port: key.port };
     service.name().map_or_else(|| service.to_string(), |name| format!("{service} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use watershed_model::AgentId;
+
+    use super::*;
+    use crate::output::zeek::tests::record;
+
+    /// What is on the screen after a batch in each of these seconds, with so many records and packets lost.
+    fn screen(batches: &[(i64, usize, u64)]) -> String {
+        let mut settings = Settings::default();
+        let mut view = View::new(ProgressBar::hidden(), &OpenInventory::Empty, &mut settings);
+        assert_eq!(settings.flow.active_report, Some(REPORT_EVERY));
+        for &(second, records, lost) in batches {
+            view.show(&Batch {
+                agent: AgentId::from("local"),
+                started: Timestamp::default(),
+                sequence: 0,
+                now: Timestamp::from_parts(second, 0),
+                records: vec![record(); records],
+                names: Vec::new(),
+                counters: Counters {
+                    packets: second.unsigned_abs() * 10,
+                    kernel_dropped: lost,
+                    ..Counters::default()
+                },
+            });
+        }
+        view.screen.message()
+    }
+
+    #[test]
+    fn it_shows_new_edges_rates_and_loss() {
+        let text = screen(&[(1, 0, 0), (3, 2, 0)]);
+        assert!(text.starts_with("2 s   30 packets (10/s)   edges: 1   nothing lost\n"), "{text}");
+        assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("new ")), "{text}");
+        let text = screen(&[(1, 2, 0), (20, 0, 7)]);
+        assert!(text.contains("LOST: 7 packets dropped by the kernel") && !text.contains("new "), "{text}");
+    }
+
+    #[test]
+    fn it_is_drawn_no_more_often_than_a_person_can_follow() {
+        assert!(screen(&[(1, 1, 0), (1, 1, 0)]).contains("edges: 1 "));
+        assert!(screen(&[(1, 0, 0), (1, 1, 0)]).contains("edges: 0 "));
+    }
 }
