@@ -30,7 +30,7 @@ deps: ## Install what the tests need beside Rust (Debian, as root), or say what 
 	@scripts/install-test-packages
 
 build: ## Build the release binary; needs a C compiler and nothing else
-	$(CARGO) build --release --locked --bin watershed
+	$(CARGO) build --release --locked --workspace --bin watershed
 
 build-live: ## The same with capturing on interfaces; needs libpcap's headers too (Debian: libpcap-dev)
 	$(CARGO) build --release --locked --bin watershed --features watershed/live
@@ -66,14 +66,16 @@ demo: build ## Show the map of the committed recording
 lab: ## Record the lab anew (as root)
 	tests/lab/lab.py record --out $(RECORDING)
 
-bench: ## Speed and memory on 10 million packets, against tcpdump copying the file
+bench: ## Speed and memory on 10 million packets, beside tcpdump copying the file
 	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture
 	tests/bench/edges.py --rounds $(BENCH_ROUNDS)
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
-	for target in $$($(CARGO) +nightly fuzz list); do \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	@# The stable toolchain takes the flags of cargo-fuzz with this variable set.
+	export RUSTC_BOOTSTRAP=1; \
+	for target in $$($(CARGO) fuzz list); do \
+		$(CARGO) fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
 clean: ## Remove everything that was built

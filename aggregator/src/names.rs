@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
-use watershed_model::{NameObservation, Timestamp};
+use watershed_model::{NameObservation, Party, Timestamp, Workload, WorkloadKind};
 
 use crate::AggregatorConfig;
 
@@ -20,7 +20,7 @@ const MAX_SPANS: usize = 64;
 /// runtimes keep addresses longer than they may.
 #[derive(Debug, Default)]
 pub(crate) struct NamesInForce {
-    pairs: HashMap<(IpAddr, IpAddr), Vec<Span>>,
+    pairs: HashMap<(Party, IpAddr), Vec<Span>>,
     names: HashSet<Arc<str>>,
     spans: usize,
     refused: u64,
@@ -35,11 +35,20 @@ struct Span {
     last_answer: Timestamp,
 }
 
+/// Who asks for names at `address`: the host, which may ask over one address and connect from another, as
+/// hosts with both IP versions do. In a network everyone asks for themselves.
+pub(crate) fn asker(address: IpAddr, workload: Option<&Arc<Workload>>) -> Party {
+    match workload {
+        Some(host) if host.kind == WorkloadKind::Host => Party::Workload(Arc::clone(host)),
+        _ => Party::Address(address),
+    }
+}
+
 impl NamesInForce {
-    /// Takes note of an answer.
-    pub(crate) fn learn(&mut self, answer: &NameObservation, config: &AggregatorConfig) {
+    /// Takes note of an answer to `client`.
+    pub(crate) fn learn(&mut self, client: Party, answer: &NameObservation, config: &AggregatorConfig) {
         let until = answer.seen.plus(answer.ttl.max(config.name_floor));
-        let spans = match self.pairs.entry((answer.client, answer.address)) {
+        let spans = match self.pairs.entry((client, answer.address)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if self.spans >= config.max_names => {
                 self.refused += 1;
@@ -66,17 +75,19 @@ impl NamesInForce {
         spans.push(Span { name, from: answer.seen, until, last_answer: answer.seen });
     }
 
+    /// Whether no answer was seen yet, so that nothing can be found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// Adds the names that `client` had for `address` at `at` to `names`.
     pub(crate) fn find(
         &self,
-        (client, address): (IpAddr, IpAddr),
+        (client, address): (Party, IpAddr),
         at: Timestamp,
         config: &AggregatorConfig,
         names: &mut Vec<Arc<str>>,
     ) {
-        if self.pairs.is_empty() {
-            return;
-        }
         let Some(spans) = self.pairs.get(&(client, address)) else { return };
         let answered_by = at.plus(config.name_slack);
         let known = || spans.iter().filter(|span| span.from <= answered_by);
@@ -117,14 +128,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::testing::answer;
+    use crate::testing::{address, answer};
+
+    fn client() -> Party {
+        asker(address("10.0.0.1"), None)
+    }
 
     fn joined(answers: &[NameObservation], client: &str, at: i64) -> Vec<String> {
         let config = AggregatorConfig::default();
         let mut names = NamesInForce::default();
-        answers.iter().for_each(|answer| names.learn(answer, &config));
+        answers.iter().for_each(|answer| names.learn(asker(answer.client, None), answer, &config));
         let mut found = Vec::new();
-        let pair = (client.parse().unwrap(), "192.0.2.9".parse().unwrap());
+        let pair = (asker(address(client), None), address("192.0.2.9"));
         names.find(pair, Timestamp::from_parts(at, 0), &config, &mut found);
         let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
         found.sort();
@@ -169,11 +184,11 @@ mod tests {
         let config = AggregatorConfig { max_names: 1, ..AggregatorConfig::default() };
         let mut names = NamesInForce::default();
         for seen in 0..50 {
-            names.learn(&answer("10.0.0.1", "a.example", "192.0.2.9", seen * 400, 30), &config);
+            names.learn(client(), &answer("10.0.0.1", "a.example", "192.0.2.9", seen * 400, 30), &config);
         }
         assert_eq!((names.spans, names.take_refused()), (1, 0));
-        names.learn(&answer("10.0.0.1", "b.example", "192.0.2.9", 0, 30), &config);
-        names.learn(&answer("10.0.0.1", "b.example", "192.0.2.10", 0, 30), &config);
+        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.9", 0, 30), &config);
+        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.10", 0, 30), &config);
         assert_eq!((names.spans, names.take_refused()), (1, 2));
     }
 
@@ -183,12 +198,29 @@ mod tests {
         let mut names = NamesInForce::default();
         for number in 0..MAX_SPANS as i64 + 5 {
             let name = format!("{number}.example");
-            names.learn(&answer("10.0.0.1", &name, "192.0.2.9", number, 600), &config);
+            names.learn(client(), &answer("10.0.0.1", &name, "192.0.2.9", number, 600), &config);
         }
         let mut found = Vec::new();
-        let pair = ("10.0.0.1".parse().unwrap(), "192.0.2.9".parse().unwrap());
+        let pair = (client(), address("192.0.2.9"));
         names.find(pair, Timestamp::from_parts(100, 0).plus(Duration::from_secs(1)), &config, &mut found);
         assert_eq!((found.len(), names.take_refused()), (MAX_SPANS, 5));
         assert!(!found.iter().any(|name| **name == *"4.example"));
+    }
+
+    #[test]
+    fn a_host_that_asks_over_one_address_may_connect_from_another() {
+        let of = |kind| Arc::new(Workload { kind, name: "app".to_owned(), ..Workload::default() });
+        let found = |workload: &Arc<Workload>| {
+            let config = AggregatorConfig::default();
+            let mut names = NamesInForce::default();
+            let answer = answer("10.0.0.1", "db.example", "fd00::30", 100, 300);
+            names.learn(asker(answer.client, Some(workload)), &answer, &config);
+            let mut found = Vec::new();
+            let pair = (asker(address("fd00::1"), Some(workload)), address("fd00::30"));
+            names.find(pair, Timestamp::from_parts(101, 0), &config, &mut found);
+            found.len()
+        };
+        assert_eq!(found(&of(WorkloadKind::Host)), 1);
+        assert_eq!(found(&of(WorkloadKind::Network)), 0, "what one customer asks, no other did");
     }
 }

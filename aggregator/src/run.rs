@@ -7,7 +7,7 @@ use watershed_model::{AgentId, Batch, Hour, Loss, LossEntry, Timestamp};
 use crate::answers::Answers;
 use crate::block::{Block, Join};
 use crate::ledger::{self, Ledger};
-use crate::names::NamesInForce;
+use crate::names::{NamesInForce, asker};
 use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory};
 
 /// Joins batches and puts them into a store.
@@ -64,25 +64,26 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         let mut loss = agent.ledger.account(&batch);
 
         // Names: answers first, since they come before the flows that follow from them.
-        batch.names.iter().for_each(|answer| agent.names.learn(answer, config));
+        for answer in &batch.names {
+            let client = asker(answer.client, inventory.identify(answer.client, answer.seen));
+            agent.names.learn(client, answer, config);
+        }
 
         let mut names = Vec::new();
         let mut joins = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
+            // Identity: who both were at the time of the flow.
+            let (from, to, at) = (record.client.address, record.server.address, record.first_seen);
+            let (client, server) = (inventory.identify(from, at), inventory.identify(to, at));
+
             // Names: what the client called the server when it connected; later parts are the same connection.
             let start = names.len();
-            let (client, server, at) = (record.client.address, record.server.address, record.first_seen);
-            if record.part == 0 {
-                agent.names.find((client, server), at, config, &mut names);
+            if record.part == 0 && !agent.names.is_empty() {
+                agent.names.find((asker(from, client), to), at, config, &mut names);
             }
 
-            // Identity: who both were at the time of the flow.
-            joins.push(Join {
-                client: inventory.identify(client, at),
-                server: inventory.identify(server, at),
-                answered: agent.answers.is_first(record, config.max_unanswered),
-                names: start..names.len(),
-            });
+            let answered = agent.answers.is_first(record, config.max_unanswered);
+            joins.push(Join { client, server, answered, names: start..names.len() });
         }
 
         // Ledger: what the joins had no room for.

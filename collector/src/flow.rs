@@ -36,8 +36,8 @@ pub use table::FlowTable;
 /// How connections are followed. All times are event time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowConfig {
-    /// Connections that may be open at a time; the one that has been silent longest makes room. At
-    /// 256 octets each, the default is 256 MiB.
+    /// Connections that may be open at a time; the one whose timeout is nearest makes room. At 192 octets
+    /// each and 32 for index and timers, the default is 224 MiB.
     pub max_flows: usize,
     /// An established TCP connection without a packet for this long is over (Zeek: 5 min).
     pub tcp_idle: Duration,
@@ -63,3 +63,6 @@ impl Default for FlowConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

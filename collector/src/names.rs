@@ -66,14 +66,20 @@ fn host_name(bytes: &[u8]) -> Option<Box<str>> {
     if bytes.is_empty() || bytes.len() > MAX_HOST_NAME {
         return None;
     }
-    let mut name = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        match IN_HOST_NAME[usize::from(byte)] {
-            0 => return None,
-            lower => name.push(char::from(lower)),
-        }
-    }
-    Some(name.into_boxed_str())
+    let mut name = Vec::with_capacity(bytes.len());
+    let plausible = push_lower_case(&mut name, bytes, &IN_HOST_NAME);
+    String::from_utf8(name).ok().filter(|_| plausible).map(String::into_boxed_str)
+}
+
+/// Appends the lower case of `bytes`; whether all of them are in the table.
+fn push_lower_case(text: &mut Vec<u8>, bytes: &[u8], table: &[u8; 256]) -> bool {
+    let mut known = true;
+    text.extend(bytes.iter().map(|&byte| {
+        let lower = table[usize::from(byte)];
+        known &= lower != 0;
+        lower
+    }));
+    known
 }
 
 /// The lower case of each of these octets in its place, 0 in the places of the others.

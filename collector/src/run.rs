@@ -178,6 +178,7 @@ impl<'c> Collector<'c> {
         }
         self.counters.flows_started = self.flows.started();
         self.counters.flows_evicted = self.flows.evicted();
+        self.counters.names_limited = self.flows.names_limited();
         let records = self.flows.take_records();
         let names = self.flows.take_names();
         self.counters.records += records.len() as u64;

@@ -119,6 +119,8 @@ pub struct Counters {
     pub records: u64,
     /// Name observations written.
     pub names: u64,
+    /// How often a limit kept a name in a payload from being read.
+    pub names_limited: u64,
 }
 
 impl Counters {
@@ -170,6 +172,7 @@ impl Counters {
             flows_evicted,
             records,
             names,
+            names_limited,
         } = other;
         self.packets += packets;
         self.captured_bytes += captured_bytes;
@@ -183,6 +186,7 @@ impl Counters {
         self.flows_evicted += flows_evicted;
         self.records += records;
         self.names += names;
+        self.names_limited += names_limited;
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "flow.max_flows",
-        help: "Connections followed at a time; beyond, the one that has been silent longest is reported early.",
+        help: "Connections followed at a time; beyond, the one whose timeout is nearest is reported early.",
         read: |s| value::integer(s.flow.max_flows),
         write: |s, text, _| value::parse_integer(text, 1..=1 << 28).map(|n| s.flow.max_flows = n),
     },

@@ -44,9 +44,11 @@ impl<'a> Walk<'_, 'a> {
             self.wrapping.clone_from(&outside);
             let Some(length) = be16(data, 12).map(usize::from) else { break };
             let Some(payload) = data.get(14..).map(|d| &d[..length.min(d.len())]) else { break };
-            let this = self.llc(payload);
-            if step != Ok(End::Flow) {
-                step = this;
+            match self.llc(payload) {
+                // Whatever follows a fragment could not be counted apart from it.
+                Ok(End::Fragment) => return Ok(End::Fragment),
+                Ok(End::Flow) => step = Ok(End::Flow),
+                Err(reason) => step = step.or(Err(reason)),
             }
             let Some(rest) = data.get((14 + length).next_multiple_of(4)..) else { break };
             data = rest;

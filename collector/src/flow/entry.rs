@@ -99,6 +99,12 @@ impl Entry {
         self.last.saturating_add(timeout)
     }
 
+    /// Whether its next report is due.
+    pub(super) fn report_is_due(&self, timeouts: &Timeouts, now: i64) -> bool {
+        let due = timeouts.active_report.map(|report| self.first.saturating_add(report));
+        self.has_packets() && due.is_some_and(|due| now >= due)
+    }
+
     /// When something is due: its end, or its next report.
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> i64 {
         let idle = self.idle_deadline(timeouts);
@@ -124,15 +130,17 @@ impl Entry {
         self.last = self.last.max(time);
     }
 
-    /// Adds a letter to the history, once for each side.
+    /// Adds a letter to the history, once for each side; tells whether this was the first time.
     #[inline]
-    pub(super) fn note(&mut self, letter: Letter, from: usize) {
+    pub(super) fn note(&mut self, letter: Letter, from: usize) -> bool {
         let bit = 1 << letter as u8;
-        if self.letters[from] & bit == 0 {
+        let first = self.letters[from] & bit == 0;
+        if first {
             self.letters[from] |= bit;
             let byte = letter.as_byte();
             self.history.push(if from == 0 { byte } else { byte.to_ascii_lowercase() });
         }
+        first
     }
 
     /// Counts a retransmission.

@@ -68,8 +68,13 @@ impl Naming {
         Told { hints: (!hints.is_empty()).then(|| Box::new(hints.clone())), evidence: *evidence }
     }
 
-    pub(super) fn release(&mut self, entry: &mut Entry) {
-        self.connections.remove(std::mem::take(&mut entry.names));
+    /// What the connection told; it is over.
+    pub(super) fn take(&mut self, entry: &mut Entry) -> Told {
+        let Some(connection) = self.connections.remove(std::mem::take(&mut entry.names)) else {
+            return Told::default();
+        };
+        let Findings { hints, evidence } = connection.findings;
+        Told { hints: (!hints.is_empty()).then(|| Box::new(hints)), evidence }
     }
 
     pub(super) fn take_observations(&mut self) -> Vec<NameObservation> {
@@ -77,7 +82,7 @@ impl Naming {
     }
 
     /// How often a limit kept something in a payload from being read.
-    pub(super) const fn names_limited(&self) -> u64 {
+    pub(super) const fn limited(&self) -> u64 {
         self.gathered.limited
     }
 }

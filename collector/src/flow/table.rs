@@ -154,6 +154,12 @@ impl FlowTable {
         self.naming.take_observations()
     }
 
+    /// How often a limit kept a name in a payload from being read.
+    #[must_use]
+    pub const fn names_limited(&self) -> u64 {
+        self.naming.limited()
+    }
+
     /// Connections open now.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -211,7 +217,7 @@ impl FlowTable {
             self.replace(number, entry.silent_end(), segment, segments);
         } else if syn && tcp::is_reuse(&entry.sides, &entry.details, &tcp_segment(segment)) {
             self.replace(number, EndReason::Reused, segment, segments);
-        } else if full || (self.timeouts.active_report.is_some() && now >= entry.deadline(&self.timeouts)) {
+        } else if full || entry.report_is_due(&self.timeouts, now) {
             self.report(number);
         }
     }
@@ -240,7 +246,7 @@ impl FlowTable {
     fn replace(&mut self, number: u32, reason: EndReason, segment: &Segment<'_>, segments: &Segments<'_>) {
         self.wheel.unfile(number);
         self.write(number, reason);
-        self.release_parts(number);
+        self.release_encapsulation(number);
         self.entries[number as usize] = Entry::new(segment.key, segment.time, segment.interface);
         self.begin(number, segment, segments);
     }
@@ -302,7 +308,7 @@ impl FlowTable {
         if now > entry.idle_deadline(&self.timeouts) {
             return self.end(number, entry.silent_end());
         }
-        if now >= entry.deadline(&self.timeouts) {
+        if entry.report_is_due(&self.timeouts, now) {
             self.report(number);
         }
         self.wheel.file(number, self.entries[number as usize].deadline(&self.timeouts));
@@ -327,7 +333,7 @@ impl FlowTable {
     /// Ends a connection that is not in the wheel any more.
     fn end(&mut self, number: u32, reason: EndReason) {
         self.write(number, reason);
-        self.release_parts(number);
+        self.release_encapsulation(number);
         let key = std::mem::replace(&mut self.entries[number as usize].key, FlowKey::NONE);
         self.index.remove(key.hash(self.config.hash_key), number);
         self.free.push(number);
@@ -345,16 +351,15 @@ impl FlowTable {
 
     fn write(&mut self, number: u32, end: EndReason) {
         let entry = &mut self.entries[number as usize];
-        let told = self.naming.told(entry);
+        let told = if end == EndReason::Active { self.naming.told(entry) } else { self.naming.take(entry) };
         direction::settle(entry, told.evidence);
         let encapsulation = self.encapsulations.get(entry.encapsulation).cloned();
         self.records.push(record(entry, told.hints, encapsulation, end));
     }
 
-    fn release_parts(&mut self, number: u32) {
+    fn release_encapsulation(&mut self, number: u32) {
         let entry = &mut self.entries[number as usize];
         self.encapsulations.remove(std::mem::take(&mut entry.encapsulation));
-        self.naming.release(entry);
     }
 }
 
@@ -369,7 +374,10 @@ fn tcp_segment(segment: &Segment<'_>) -> TcpSegment {
 fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
     let tcp = tcp_segment(segment);
     if let Some(letter) = tcp::history_letter(&tcp) {
-        entry.note(letter, from);
+        let first = entry.note(letter, from);
+        if first && letter == Letter::Data {
+            entry.ends().first_data(from, &tcp);
+        }
     }
     let outcome = tcp::update(&mut entry.ends(), from, &tcp);
     entry.over |= outcome.over;
@@ -403,7 +411,7 @@ fn note_handshake(entry: &mut Entry, from: usize, tcp: &TcpSegment, now: i64) {
 fn update_plain(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
     entry.sides[from].add_plain_payload(segment.payload_length);
     if entry.key.protocol() == Protocol::UDP {
-        entry.note(Letter::Data, from);
+        let _ = entry.note(Letter::Data, from);
     }
     match (segment.transport, from) {
         (Transport::Sctp { first_chunk: chunk::INIT }, 0) => entry.evidence |= Evidence::SCTP_INIT,

@@ -128,8 +128,15 @@ impl Ends<'_> {
                 side.next = side.acknowledged;
             }
             side.sent = side.sent.saturating_sub(reported);
-            detail.start = detail.start.wrapping_add(reported as u32);
             (side.packets, side.ip_bytes, detail.retransmissions) = (0, 0, 0);
+        }
+    }
+
+    /// The first payload of a side begins its stream, unless a SYN did. What was sent before it without
+    /// payload tells nothing: keep-alive probes repeat the number before.
+    pub(super) fn first_data(&mut self, from: usize, segment: &TcpSegment) {
+        if !(self.sides[from].flags | segment.flags).contains(TcpFlags::SYN) {
+            self.details[from].start = segment.sequence.wrapping_sub(1);
         }
     }
 
@@ -215,9 +222,7 @@ pub(super) fn is_reuse(sides: &[Side; 2], details: &[SideDetail; 2], segment: &T
     }
     if segment.has(TcpFlags::ACK) {
         // Only a connection of which nothing but the responder was seen.
-        return originator.packets == 0
-            && originator.state == TcpState::Inactive
-            && segment.sequence != responder_start;
+        return originator.state == TcpState::Inactive && segment.sequence != responder_start;
     }
     let turned_round = originator.state == TcpState::SynAckSent && responder.state == TcpState::Inactive;
     segment.sequence != originator_start && !(turned_round && segment.sequence == responder_start)
@@ -260,7 +265,7 @@ fn begin_or_end(ends: &mut Ends<'_>, from: usize, segment: &TcpSegment) -> TcpOu
     ends.sides[from].flags |= segment.flags;
     if segment.has(TcpFlags::ACK) {
         let peer = &mut ends.sides[to];
-        if peer.state == TcpState::Inactive && peer.packets == 0 {
+        if peer.state == TcpState::Inactive {
             let start = segment.acknowledgement.wrapping_sub(1);
             ends.begin(to, start, start);
         } else if !segment.has(TcpFlags::RST) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 
-use super::{MAX_HOST_NAME, lower_cases};
+use super::{MAX_HOST_NAME, lower_cases, push_lower_case};
 
 const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
@@ -59,9 +59,8 @@ impl<'a> Message<'a> {
             at += 4;
         }
         let question = (counts[0] > 0).then_some(HEADER);
-        let message = Self { bytes, question, answers: at, counts };
-        let sound = question.is_none_or(|at| Labels::new(bytes, at).all(|label| label.is_ok()));
-        sound.then_some(message)
+        let sound = question.is_none_or(|at| is_name(bytes, at));
+        sound.then_some(Self { bytes, question, answers: at, counts })
     }
 
     /// Whether it is a response, as opposed to a query.
@@ -115,7 +114,9 @@ impl<'a> Message<'a> {
             aliases.push((name, ttl));
             let mut records = self.records(self.counts[1]);
             let alias = records.find(|r| r.kind == TYPE_CNAME && same_name(self.bytes, name, r.owner));
-            next = alias.map(|alias| (alias.data_at, ttl.min(alias.ttl)));
+            next = alias
+                .filter(|alias| is_name(self.bytes, alias.data_at))
+                .map(|alias| (alias.data_at, ttl.min(alias.ttl)));
         }
         aliases
     }
@@ -189,12 +190,11 @@ struct Labels<'a> {
     floor: usize,
     /// Octets that the name would take uncompressed.
     length: usize,
-    done: bool,
 }
 
 impl<'a> Labels<'a> {
     const fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, floor: at, length: 1, done: false }
+        Self { bytes, at, floor: at, length: 1 }
     }
 
     fn next_label(&mut self) -> Result<Option<&'a [u8]>, BadName> {
@@ -229,16 +229,14 @@ impl<'a> Labels<'a> {
     }
 }
 
-impl<'a> Iterator for Labels<'a> {
-    type Item = Result<&'a [u8], BadName>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
+/// Whether a sound name is at `at`.
+fn is_name(bytes: &[u8], at: usize) -> bool {
+    let mut labels = Labels::new(bytes, at);
+    loop {
+        match labels.next_label() {
+            Ok(Some(_)) => {}
+            end => return end.is_ok(),
         }
-        let label = self.next_label().transpose();
-        self.done = !matches!(label, Some(Ok(_)));
-        label
     }
 }
 
@@ -254,7 +252,7 @@ fn skip_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Whether two names are the same without regard to ASCII case (RFC 4343).
+/// Whether the name at `b` is the sound name at `a`, without regard to ASCII case (RFC 4343).
 fn same_name(bytes: &[u8], a: usize, b: usize) -> bool {
     // Most are: written the same, or one points to the other.
     if let Some(written) = skip_name(bytes, a).and_then(|end| bytes.get(a..end))
@@ -267,9 +265,9 @@ fn same_name(bytes: &[u8], a: usize, b: usize) -> bool {
         if a.follow_pointers().is_ok_and(|at| b.follow_pointers() == Ok(at)) {
             return true;
         }
-        match (a.next(), b.next()) {
-            (None, None) => return true,
-            (Some(Ok(one)), Some(Ok(other))) if one.eq_ignore_ascii_case(other) => {}
+        match (a.next_label(), b.next_label()) {
+            (Ok(None), Ok(None)) => return true,
+            (Ok(Some(one)), Ok(Some(other))) if one.eq_ignore_ascii_case(other) => {}
             _ => return false,
         }
     }
@@ -278,30 +276,31 @@ fn same_name(bytes: &[u8], a: usize, b: usize) -> bool {
 /// The name at `at` as text.
 fn text(bytes: &[u8], at: usize) -> Option<Box<str>> {
     // So long is the text of a name without pointers and escapes: a dot for each length but the first.
-    let mut text = String::with_capacity(skip_name(bytes, at)?.saturating_sub(at + 2));
+    let plain = skip_name(bytes, at)?.saturating_sub(at + 2);
+    let mut text = Vec::with_capacity(plain.min(MAX_HOST_NAME));
     let mut labels = Labels::new(bytes, at);
     while let Some(label) = labels.next_label().ok()? {
         if !text.is_empty() {
-            text.push('.');
+            text.push(b'.');
         }
-        for &byte in label {
-            match PLAIN[usize::from(byte)] {
-                0 => push_escaped(&mut text, byte),
-                lower => text.push(char::from(lower)),
-            }
+        let start = text.len();
+        if !push_lower_case(&mut text, label, &PLAIN) {
+            text.truncate(start);
+            label.iter().for_each(|&byte| push_escaped(&mut text, byte));
         }
     }
     if text.is_empty() {
-        text.push('.');
+        text.push(b'.');
     }
-    Some(text.into_boxed_str())
+    String::from_utf8(text).ok().map(String::into_boxed_str)
 }
 
-fn push_escaped(text: &mut String, byte: u8) {
-    let digit = |n: u8| char::from(b'0' + n % 10);
-    match byte {
-        b'.' | b'\\' => text.extend(['\\', char::from(byte)]),
-        _ => text.extend(['\\', digit(byte / 100), digit(byte / 10), digit(byte)]),
+fn push_escaped(text: &mut Vec<u8>, byte: u8) {
+    let digit = |n: u8| b'0' + n % 10;
+    match (PLAIN[usize::from(byte)], byte) {
+        (0, b'.' | b'\\') => text.extend([b'\\', byte]),
+        (0, _) => text.extend([b'\\', digit(byte / 100), digit(byte / 10), digit(byte)]),
+        (lower, _) => text.push(lower),
     }
 }
 

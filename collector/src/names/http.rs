@@ -41,6 +41,12 @@ pub fn host(stream: &[u8]) -> Reading {
     Reading::Partial
 }
 
+/// Whether a request may begin with this octet.
+#[must_use]
+pub const fn may_begin_with(first: u8) -> bool {
+    is_method_byte(first)
+}
+
 /// Whether the stream begins with a CONNECT request: behind it comes another protocol.
 #[must_use]
 pub fn is_connect(stream: &[u8]) -> bool {

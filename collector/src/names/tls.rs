@@ -11,16 +11,18 @@ const CLIENT_HELLO: u8 = 1;
 /// Extension type of server_name.
 const SERVER_NAME: u16 = 0;
 
+/// Whether a ClientHello's record may begin with this octet.
+#[must_use]
+pub const fn may_begin_with(first: u8) -> bool {
+    first == HANDSHAKE
+}
+
 /// The server name in the first bytes of a client's TCP stream, across TLS records.
 ///
 /// An SSLv2-compatible ClientHello is [`Reading::Other`]: it has no extensions.
 #[must_use]
 pub fn server_name(stream: &[u8]) -> Reading {
-    match stream.first() {
-        Some(&HANDSHAKE) => read(Handshake { piece: &[], rest: stream, message_left: usize::MAX }),
-        Some(_) => Reading::Other,
-        None => Reading::NeedMore,
-    }
+    read(Handshake { piece: &[], rest: stream, message_left: usize::MAX })
 }
 
 /// The server name in the first bytes of a stream of handshake messages without records, as QUIC has it.

@@ -102,6 +102,7 @@ struct CountersJson {
     flows_evicted: u64,
     records: u64,
     names: u64,
+    names_limited: u64,
 }
 
 impl From<&Counters> for CountersJson {
@@ -121,6 +122,7 @@ impl From<&Counters> for CountersJson {
             flows_evicted: c.flows_evicted,
             records: c.records,
             names: c.names,
+            names_limited: c.names_limited,
         }
     }
 }

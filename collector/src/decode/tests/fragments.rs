@@ -10,7 +10,7 @@ const TEXT: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
 /// What an IPv4 header says of a fragment: octets before it, and whether more follow.
 fn v4_fragment(identification: u16, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
     let mut packet = v4(17, A, B, payload);
-    let word = offset / 8 | u16::from(more) << 13;
+    let word = (offset / 8) | (u16::from(more) << 13);
     packet[4..8].copy_from_slice(&words(&[identification, word]));
     packet
 }

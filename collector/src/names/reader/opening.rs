@@ -35,6 +35,10 @@ impl Opening {
         matches!(self.state, OpeningState::Closed)
     }
 
+    const fn is_fresh(&self) -> bool {
+        matches!(self.state, OpeningState::Fresh)
+    }
+
     /// Whether the client's opening has been read to its end.
     pub(super) fn read(
         &mut self,
@@ -46,6 +50,12 @@ impl Opening {
             return false;
         };
         if offset == 0 && is_padding(bytes) {
+            return false;
+        }
+        // Most streams are something else, and their first octet tells.
+        let first = bytes[0];
+        if offset == 0 && self.is_fresh() && !tls::may_begin_with(first) && !http::may_begin_with(first) {
+            self.state = OpeningState::Closed;
             return false;
         }
         let mut waiting = match std::mem::replace(&mut self.state, OpeningState::Closed) {
