@@ -40,8 +40,8 @@ Examples:
   watershed discover node1.pcap.gz node2.pcap.gz --inventory hosts.yaml --out map/
   watershed discover --interface eth0 --interface eth1 --filter 'not port 22'
 
-Capturing needs root or CAP_NET_RAW, and a build with `--features live`. Once the interfaces are open,
-every other capability is given up: DIR has to belong to the user who runs this, or not exist yet.
+Capturing needs root or CAP_NET_RAW, and a build with `--features live`. Once the interfaces are
+open, every other capability is given up: DIR has to belong to whoever runs this, or not exist yet.
 It ends with --for, Ctrl-C or SIGTERM, each with the whole summary. On a terminal, connections that
 go on are reported every 5 s, so that the view can show them (setting flow.active_report).
 
