@@ -5,12 +5,14 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build fmt lint doc deny unit test demo lab bench fuzz clean
+.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 RECORDING := tests/lab/recording
 OUT := out
+# What is tested beside the default build: capturing on interfaces, which needs libpcap.
+FEATURES := --features watershed/live,watershed-tests/live
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60
 # How often each program of the benchmark runs.
@@ -22,7 +24,7 @@ export WATERSHED_ORACLES ?= $(abspath ../shared/oracles)
 endif
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
 deps: ## Install what the tests need beside Rust (Debian, as root), or say what to install
 	@scripts/install-test-packages
@@ -30,21 +32,25 @@ deps: ## Install what the tests need beside Rust (Debian, as root), or say what 
 build: ## Build the release binary; needs a C compiler and nothing else
 	$(CARGO) build --release --locked --workspace --bin watershed
 
+build-live: ## The same with capturing on interfaces; needs libpcap's headers too (Debian: libpcap-dev)
+	$(CARGO) build --release --locked --bin watershed --features watershed/live
+
 fmt: ## Is everything formatted?
 	$(CARGO) fmt --all --check
 
 lint: ## Clippy on everything, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --locked $(FEATURES) -- -D warnings
 
 doc: ## Build the documentation, warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked $(FEATURES)
 
 deny: ## Licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@$(CARGO_DENY_VERSION)
 	$(CARGO) deny --all-features --locked check --hide-inclusion-graph licenses bans sources
 
 unit: ## Every test: units, documentation, scenarios, oracles with their figures, the lab anew (as root)
-	$(CARGO) test --workspace --locked -- --show-output
+	$(CARGO) test --workspace --locked $(FEATURES) -- --show-output
 
 test: deps fmt lint doc deny unit ## What continuous integration runs
 

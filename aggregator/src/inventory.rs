@@ -22,6 +22,12 @@ pub trait Inventory {
     fn identify(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>>;
 }
 
+impl<I: Inventory> Inventory for &I {
+    fn identify(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
+        (**self).identify(address, at)
+    }
+}
+
 /// An inventory as the settings choose it.
 #[derive(Debug)]
 pub enum OpenInventory {

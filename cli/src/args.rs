@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use clap_complete::Shell;
 use watershed_aggregator::StoreLocation;
 use watershed_model::Timestamp;
 
 use crate::period;
-use crate::settings::Given;
 use crate::settings::value::parse_duration;
+use crate::settings::{self, Given};
 
 /// Heading of the flags that set what a settings file can set too.
 const SETTINGS: &str = "Settings";
@@ -22,6 +22,8 @@ Examples:
       Who talks to whom in this capture, and the rules that would allow exactly that
   watershed discover *.pcapng --inventory hosts.yaml --out map/
       The same with names instead of addresses; the graph, the flows and the rules go to map/
+  watershed discover --interface eth0 --for 10m
+      The same for what passes an interface now, with a view of it while it runs
   tcpdump -i eth0 -w - | watershed edges - --format json
       One JSON object per dependency, read from another program
   watershed flows capture.pcap.gz --format zeek | zeek-cut id.orig_h id.resp_h service
@@ -41,12 +43,18 @@ const DISCOVER_EXAMPLES: &str = "\
 Examples:
   watershed discover capture.pcap
   watershed discover node1.pcap.gz node2.pcap.gz --inventory hosts.yaml --out map/
+  watershed discover --interface eth0 --interface eth1 --filter 'not port 22'
   watershed discover monday.pcap --store sqlite:edges.db
       Add to what earlier captures gave; `watershed map`, `rules` and `status` read it
 
 A store takes a capture once: what is added is known by the content of its files (those given
 together count as one capture), so adding it again changes nothing, and adding it after a crash adds
 what is missing.
+
+Capturing needs root or CAP_NET_RAW, and a build with `--features live`. Once the interfaces are
+open, every other capability is given up: DIR has to belong to whoever runs this, or not exist yet.
+It ends with --for, Ctrl-C or SIGTERM, each with the whole summary. On a terminal, connections that
+go on are reported every 5 s, so that the view can show them (setting flow.active_report).
 
 Files written with --out:
   summary.txt              what is printed
@@ -199,12 +207,43 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct CaptureArguments {
     /// Capture files: pcap or pcapng, plain, gzip or zstd; `-` is standard input. Several are merged by time
-    #[arg(value_name = "CAPTURE", required = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "CAPTURE", required_unless_present = "interface", value_hint = ValueHint::FilePath)]
     pub(crate) captures: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) live: LiveArguments,
 
     /// Threads that read: 1, or 2 to decode and to aggregate at the same time [setting: threads]
     #[arg(long, value_name = "N", help_heading = SETTINGS)]
     pub(crate) threads: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Live capture")]
+pub(crate) struct LiveArguments {
+    /// Capture on this network interface instead of reading files; may be repeated; `any` is all of them
+    #[arg(long, value_name = "IF", conflicts_with = "captures")]
+    pub(crate) interface: Vec<String>,
+
+    /// Capture for so long, such as 60s or 10m; without it, until Ctrl-C or SIGTERM
+    #[arg(long = "for", value_name = "DURATION", requires = "interface", value_parser = settings::parse_duration)]
+    pub(crate) lasting: Option<Duration>,
+
+    /// Capture only what matches, in tcpdump's language: `port 53 or host 10.0.0.1`
+    #[arg(long, value_name = "EXPR", requires = "interface", default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
+
+    /// Octets captured of each packet; names may need the first 3000
+    #[arg(long, value_name = "N", default_value_t = 65_535, value_parser = value_parser!(u32).range(64..=262_144))]
+    pub(crate) snap: u32,
+
+    /// MiB that the kernel may hold for each interface until they are read; beyond, it drops and counts
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = value_parser!(u32).range(1..=2_047))]
+    pub(crate) buffer: u32,
+
+    /// Leave out what is not addressed to this host
+    #[arg(long, requires = "interface")]
+    pub(crate) no_promiscuous: bool,
 }
 
 #[derive(Debug, Args)]

@@ -114,6 +114,6 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Says something on standard error; where that is closed, there is nobody to tell.
-fn complain(message: &str) {
+pub(crate) fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
 }

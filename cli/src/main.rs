@@ -6,6 +6,7 @@ mod commands;
 mod directory;
 mod failure;
 mod fingerprint;
+mod input;
 mod output;
 mod period;
 mod pipeline;

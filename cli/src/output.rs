@@ -10,4 +10,5 @@ pub(crate) mod status;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod view;
 pub(crate) mod zeek;

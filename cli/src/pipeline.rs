@@ -5,14 +5,13 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::panic;
-use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use watershed_aggregator::source::{FlowSource as _, channel};
 use watershed_aggregator::{Aggregator, FlowStore, OpenInventory};
 use watershed_collector::sink::{Channel, FlowSink};
-use watershed_collector::source::{self, SourceConfig};
 use watershed_collector::{CollectorConfig, Report, SinkError};
 use watershed_model::{AgentId, Batch, Loss, Timestamp};
 
@@ -20,23 +19,28 @@ use crate::failure::Failure;
 use crate::progress::Watched;
 use crate::settings::Settings;
 
-/// Reads `captures` and hands every batch to `take`.
+/// How often a live capture hands on what it has: often enough to watch it, seldom enough to cost nothing.
+const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads `source` to its end and hands every batch to `take`.
 ///
 /// # Errors
 ///
-/// A capture cannot be opened, or `take` fails. What cannot be read within a capture is in the report.
+/// `take` fails. What cannot be read is in the report.
 pub(crate) fn collect(
-    captures: &[PathBuf],
+    source: &mut Watched,
     settings: &Settings,
     take: impl FnMut(Batch) -> anyhow::Result<()>,
 ) -> Result<Report, Failure> {
-    let mut source = Watched::new(source::open(&SourceConfig { captures: captures.to_vec() })?);
-    let config = collector_config(settings);
-    Ok(if settings.threads < 2 {
-        on_one_thread(&mut source, &config, take)
+    let mut config = collector_config(settings);
+    config.ship_every = source.is_live().then_some(LIVE_SHIPS_EVERY);
+    let report = if settings.threads < 2 {
+        on_one_thread(source, &config, take)
     } else {
-        on_two_threads(&mut source, &config, take)
-    }?)
+        on_two_threads(source, &config, take)
+    }?;
+    source.tell_interfaces();
+    Ok(report)
 }
 
 /// Under which name and start batches are kept.
@@ -53,26 +57,28 @@ impl Default for Origin {
     }
 }
 
-/// Reads `captures` into `store`, with names from `inventory`; `tap` sees every batch first.
+/// Reads `source` into `store`, with names from `inventory`; `tap` sees every batch first.
 pub(crate) fn aggregate<S: FlowStore>(
-    captures: &[PathBuf],
+    mut source: Watched,
     origin: &Origin,
-    inventory: OpenInventory,
+    inventory: &OpenInventory,
     store: S,
     settings: &Settings,
     mut tap: impl FnMut(&Batch) -> anyhow::Result<()>,
 ) -> Result<(S, Report), Failure> {
     let mut aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
     let mut last = (origin.agent.clone(), Timestamp::default());
-    let report = collect(captures, settings, |batch| {
+    let report = collect(&mut source, settings, |batch| {
         let batch = Batch { agent: origin.agent.clone(), started: origin.started, ..batch };
         tap(&batch)?;
         last.1 = batch.now;
         Ok(aggregator.ingest(batch)?)
     })?;
-    if !report.problems.is_empty() {
-        let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
-        aggregator.note(&last.0, last.1, Loss::CaptureCut, cut);
+    let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
+    for (loss, times) in [(Loss::CaptureCut, cut), (Loss::InterfaceAway, source.went_away())] {
+        if times > 0 {
+            aggregator.note(&last.0, last.1, loss, times);
+        }
     }
     Ok((aggregator.finish()?, report))
 }

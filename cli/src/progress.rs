@@ -1,13 +1,18 @@
-//! A progress bar on standard error, where that is a terminal and reading takes a while.
+//! How reading goes, on standard error: where that is a terminal, a bar for files that take a while and room for
+//! the view of a live capture; which interfaces went away and came back.
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use watershed_collector::SourceError;
+use watershed_collector::source::live::InterfaceStatus;
 use watershed_collector::source::{PacketBatch, PacketSource, Source};
+use watershed_model::Timestamp;
 
 use crate::clock::Stopwatch;
+use crate::commands::complain;
+use crate::output::text::plain;
 
 /// Reading that ends sooner shows no bar: it would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -22,13 +27,72 @@ pub(crate) struct Watched {
     since: Option<Stopwatch>,
     bar: Option<ProgressBar>,
     batches: u32,
+    /// Which interfaces are there, as far as has been told.
+    present: Vec<bool>,
 }
 
 impl Watched {
     /// Watches `source` if standard error is a terminal.
     pub(crate) fn new(source: Source) -> Self {
-        let since = io::stderr().is_terminal().then(Stopwatch::start);
-        Self { source, since, bar: None, batches: 0 }
+        let watching = io::stderr().is_terminal();
+        let live = matches!(source, Source::Live(_));
+        Self {
+            since: (watching && !live).then(Stopwatch::start),
+            bar: (watching && live).then(screen),
+            batches: 0,
+            present: source.interfaces().iter().map(|interface| interface.present).collect(),
+            source,
+        }
+    }
+
+    /// Whether packets come from interfaces.
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(self.source, Source::Live(_))
+    }
+
+    /// Room for the view of a live capture, where somebody is watching.
+    pub(crate) fn screen(&self) -> Option<ProgressBar> {
+        self.bar.clone().filter(|_| self.is_live())
+    }
+
+    /// How often interfaces went away.
+    pub(crate) fn went_away(&self) -> u64 {
+        self.source.interfaces().iter().map(|interface| interface.went_away).sum()
+    }
+
+    /// Tells what became of the packets of each interface.
+    pub(crate) fn tell_interfaces(&self) {
+        for interface in self.source.interfaces() {
+            self.say(&format!("watershed: {interface}"));
+        }
+    }
+
+    /// Tells which interfaces went away or came back since the last call.
+    fn tell_changes(&mut self) {
+        let interfaces = self.source.interfaces();
+        let changed = |(interface, present): (&&InterfaceStatus, &bool)| interface.present != *present;
+        if !interfaces.iter().zip(&self.present).any(changed) {
+            return;
+        }
+        for (interface, present) in interfaces.iter().zip(&self.present) {
+            let InterfaceStatus { name, reason, .. } = interface;
+            match (*present, interface.present) {
+                (false, true) => self.say(&format!("watershed: {name} is back")),
+                (true, false) => {
+                    self.say(&format!("watershed: {name} went away ({reason}); looking for it again"));
+                }
+                _ => {}
+            }
+        }
+        self.present = interfaces.iter().map(|interface| interface.present).collect();
+    }
+
+    fn say(&self, line: &str) {
+        let line = plain(line);
+        match &self.bar {
+            Some(bar) => bar.suspend(|| complain(&line)),
+            None => complain(&line),
+        }
     }
 
     fn show(&mut self, since: Stopwatch) {
@@ -49,11 +113,18 @@ impl PacketSource for Watched {
                 self.show(since);
             }
         }
+        if self.is_live() {
+            self.tell_changes();
+        }
         self.source.fill(batch)
     }
 
     fn kernel_dropped(&self) -> u64 {
         self.source.kernel_dropped()
+    }
+
+    fn quiet_until(&self) -> Option<Timestamp> {
+        self.source.quiet_until()
     }
 }
 
@@ -63,6 +134,12 @@ impl Drop for Watched {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What is drawn here is a message of many lines.
+fn screen() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::no_length().with_style(style)
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {

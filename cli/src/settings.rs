@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use environment::Environment;
 pub(crate) use keys::{ColorChoice, KEYS, Key, Settings};
 pub(crate) use print::{example, print};
+pub(crate) use value::parse_duration;
 
 use crate::args::Arguments;
 

@@ -1,5 +1,7 @@
 //! How a collector works.
 
+use std::time::Duration;
+
 use watershed_model::{AgentId, Timestamp};
 
 use crate::decode::DecodeConfig;
@@ -19,6 +21,9 @@ pub struct CollectorConfig {
     /// Records in a batch: enough to spread the cost of shipping, few enough to be under way soon. A batch
     /// of plain records is about 300 KiB in memory.
     pub batch_records: usize,
+    /// A batch is shipped after so much event time even if it is not full, and empty if need be, since it
+    /// carries the counters; `None`: only when it is full, and at the end.
+    pub ship_every: Option<Duration>,
 }
 
 impl Default for CollectorConfig {
@@ -29,6 +34,7 @@ impl Default for CollectorConfig {
             decode: DecodeConfig::default(),
             flow: FlowConfig::default(),
             batch_records: 1024,
+            ship_every: None,
         }
     }
 }

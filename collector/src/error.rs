@@ -100,6 +100,57 @@ pub enum SourceError {
         /// What was found.
         found: String,
     },
+    /// This build cannot capture.
+    #[error(
+        "cannot capture on {interface}: this build reads files only; install libpcap's headers (Debian: apt \
+         install libpcap-dev; Fedora: dnf install libpcap-devel) and build with: cargo build --release \
+         --features live --bin watershed"
+    )]
+    LiveDisabled {
+        /// What was asked for.
+        interface: String,
+    },
+    /// There is no such interface.
+    #[error("cannot capture on {interface}: there is no such interface; up are: {known}")]
+    NoInterface {
+        /// What was asked for.
+        interface: String,
+        /// What there is.
+        known: String,
+    },
+    /// The interface cannot be opened.
+    #[error(
+        "cannot capture on {interface}: {reason}; capturing needs root, or the capability: setcap \
+         cap_net_raw+ep watershed; and the interface has to be up"
+    )]
+    Interface {
+        /// The interface.
+        interface: String,
+        /// libpcap's reason.
+        reason: String,
+    },
+    /// The filter is none.
+    #[error("cannot filter {interface} by `{filter}`: {reason}; the language is that of pcap-filter(7)")]
+    Filter {
+        /// The filter as given.
+        filter: String,
+        /// The interface, whose link type decides what can be filtered by.
+        interface: String,
+        /// libpcap's reason.
+        reason: String,
+    },
+    /// Waiting for packets failed.
+    #[error("cannot wait for packets: {error}; everything before is kept")]
+    Wait {
+        /// The operating system's reason.
+        error: io::Error,
+    },
+    /// The kernel keeps privileges from being dropped.
+    #[error("cannot drop privileges after opening the interfaces: {reason}; nothing was captured")]
+    Privileges {
+        /// The operating system's reason.
+        reason: String,
+    },
 }
 
 impl SourceError {

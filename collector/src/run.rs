@@ -32,20 +32,28 @@ pub fn run(
     let mut collector = Collector::new(config);
     let mut problems = Vec::new();
     loop {
-        {
+        let quiet = {
             // Read: as many packets as are at hand.
             let mut packets = PacketBatch::new();
-            match source.fill(&mut packets) {
-                Ok(()) if packets.is_empty() => break,
-                Ok(()) => {}
-                Err(problem) => problems.push(problem),
-            }
+            let quiet = match source.fill(&mut packets) {
+                Ok(()) => packets.is_empty(),
+                Err(problem) => {
+                    problems.push(problem);
+                    false
+                }
+            };
             // Decode and follow: into the flows that the packets belong to.
             collector.take(&packets);
+            quiet
+        };
+        collector.counters.kernel_dropped = source.kernel_dropped();
+        // Wait: time passes without packets, too, unless this is the end.
+        if quiet {
+            let Some(now) = source.quiet_until() else { break };
+            collector.pass(now);
         }
         // Ship: records of connections that ended.
-        collector.counters.kernel_dropped = source.kernel_dropped();
-        collector.ship(sink, config.batch_records)?;
+        collector.ship_in_time(sink)?;
         observe(&collector.counters);
     }
     // End: what still waits for fragments or packets is all there will be.
@@ -65,6 +73,8 @@ struct Collector<'c> {
     counters: Counters,
     sequence: u64,
     now: Timestamp,
+    /// What `now` was when a batch was last shipped.
+    shipped: Timestamp,
 }
 
 impl<'c> Collector<'c> {
@@ -76,6 +86,7 @@ impl<'c> Collector<'c> {
             counters: Counters::default(),
             sequence: 0,
             now: Timestamp::MIN,
+            shipped: Timestamp::MIN,
         }
     }
 
@@ -146,6 +157,20 @@ impl<'c> Collector<'c> {
         }
     }
 
+    /// There was no packet until `now`.
+    fn pass(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.give_up_fragments(now, &mut Segments::default());
+        self.flows.pass(now);
+    }
+
+    /// Ships a batch that is full, or that has waited long enough.
+    fn ship_in_time(&mut self, sink: &mut impl FlowSink) -> Result<(), CollectorError> {
+        let since = self.now.since(self.shipped);
+        let overdue = self.config.ship_every.is_some_and(|every| since >= every);
+        self.ship(sink, if overdue { 0 } else { self.config.batch_records })
+    }
+
     /// Ships a batch if there are at least `at_least` records.
     fn ship(&mut self, sink: &mut impl FlowSink, at_least: usize) -> Result<(), CollectorError> {
         if self.flows.records() < at_least {
@@ -168,6 +193,10 @@ impl<'c> Collector<'c> {
             counters: self.counters.clone(),
         };
         self.sequence += 1;
+        self.shipped = self.now;
         Ok(sink.send(batch)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

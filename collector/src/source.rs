@@ -1,6 +1,7 @@
 //! Where packets come from: the [`PacketSource`] seam.
 
 mod file;
+pub mod live;
 mod memory;
 
 mod capture;
@@ -19,6 +20,7 @@ use arrayvec::ArrayVec;
 use watershed_model::{InterfaceId, Timestamp};
 
 pub use self::file::FileSource;
+use self::live::{InterfaceStatus, LiveConfig, LiveSource};
 pub use self::memory::{MemoryPacket, MemorySource};
 use crate::error::SourceError;
 
@@ -94,7 +96,9 @@ impl LinkType {
 /// Conformance: packets come in the order of the source; a source that ended stays ended; an error
 /// does not end a source unless every later call finds it empty.
 pub trait PacketSource {
-    /// Appends the next packets to `batch`, as many as are at hand and fit; none at the end.
+    /// Appends the next packets to `batch`, as many as are at hand and fit; none at the end. A source that
+    /// waits for packets returns before long without any: then [`PacketSource::quiet_until`] tells that from
+    /// the end.
     ///
     /// # Errors
     ///
@@ -105,6 +109,11 @@ pub trait PacketSource {
     /// Packets that were dropped before the source could read them.
     fn kernel_dropped(&self) -> u64 {
         0
+    }
+
+    /// After an empty batch: up to when there was no packet, though some may follow. `None` is the end.
+    fn quiet_until(&self) -> Option<Timestamp> {
+        None
     }
 }
 
@@ -119,6 +128,8 @@ pub struct SourceConfig {
 pub enum Source {
     /// Capture files.
     Files(FileSource),
+    /// Network interfaces.
+    Live(Box<LiveSource>),
     /// Packets from memory.
     Memory(MemorySource),
 }
@@ -132,13 +143,34 @@ pub fn open(config: &SourceConfig) -> Result<Source, SourceError> {
     FileSource::open(&config.captures).map(Source::Files)
 }
 
+/// Starts to capture on the interfaces that `config` names.
+///
+/// # Errors
+///
+/// The first interface that cannot be opened, or this build cannot capture at all.
+pub fn open_live(config: &LiveConfig) -> Result<Source, SourceError> {
+    LiveSource::open(config).map(Box::new).map(Source::Live)
+}
+
 impl Source {
     /// How far reading has come.
     #[must_use]
     pub fn progress(&self) -> Progress {
         match self {
             Self::Files(files) => files.progress(),
+            Self::Live(_) => Progress::default(),
             Self::Memory(memory) => memory.progress(),
+        }
+    }
+}
+
+impl Source {
+    /// What became of the packets of each interface; empty unless it is live.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<&InterfaceStatus> {
+        match self {
+            Self::Live(live) => live.interfaces(),
+            Self::Files(_) | Self::Memory(_) => Vec::new(),
         }
     }
 }
@@ -147,6 +179,7 @@ impl PacketSource for Source {
     fn fill<'a>(&'a mut self, batch: &mut PacketBatch<'a>) -> Result<(), SourceError> {
         match self {
             Self::Files(files) => files.fill(batch),
+            Self::Live(live) => live.fill(batch),
             Self::Memory(memory) => memory.fill(batch),
         }
     }
@@ -154,7 +187,16 @@ impl PacketSource for Source {
     fn kernel_dropped(&self) -> u64 {
         match self {
             Self::Files(files) => files.kernel_dropped(),
+            Self::Live(live) => live.kernel_dropped(),
             Self::Memory(memory) => memory.kernel_dropped(),
+        }
+    }
+
+    fn quiet_until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Files(files) => files.quiet_until(),
+            Self::Live(live) => live.quiet_until(),
+            Self::Memory(memory) => memory.quiet_until(),
         }
     }
 }

@@ -76,6 +76,8 @@ pub enum Loss {
     BatchesMissing,
     /// Captures that ended in the middle of a packet.
     CaptureCut,
+    /// Times that an interface was away: nothing is known of what passed meanwhile.
+    InterfaceAway,
 }
 
 impl Loss {
@@ -91,6 +93,7 @@ impl Loss {
             Self::NamesRefused => "names refused by a full name store",
             Self::BatchesMissing => "batches missing",
             Self::CaptureCut => "captures cut in the middle of a packet",
+            Self::InterfaceAway => "times that an interface was away",
         }
     }
 }

@@ -25,6 +25,9 @@ fn build() -> Result<PathBuf, String> {
     // The whole workspace's features, as `cargo test` has just built them: next to nothing is left to do.
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--workspace", "--bin", "watershed", "--target-dir"]).arg(target);
+    if cfg!(feature = "live") {
+        cargo.args(["--features", "watershed/live"]);
+    }
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
         cargo.arg("--release");

@@ -15,9 +15,12 @@ use super::kept::{self, Kept};
 use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
 use crate::directory::Directory;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::flows::Writer;
+use crate::output::view::View;
 use crate::output::{edges, summary};
 use crate::pipeline::{self, Origin};
+use crate::progress::Watched;
 use crate::settings::Settings;
 use crate::terminal::Style;
 
@@ -40,11 +43,12 @@ pub(crate) fn run(
     let (origin, kept) = kept::open(arguments, settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
     let store = Kept { memory: MemoryStore::new(&settings.store), disk: kept };
-    let (store, report) = read(arguments, &origin, inventory, store, settings, directory.as_mut())?;
+    let source = input::open(&arguments.capture)?;
+    let (store, report) = read(source, &origin, &inventory, store, settings, directory.as_mut())?;
     let snapshot = store.memory.snapshot(None)?;
     let found = discover(&snapshot, settings)?;
     let summary = summary::Summary {
-        captures: &arguments.capture.captures,
+        source: &input::name(&arguments.capture),
         graph: &found.graph,
         rules: &found.rules,
         certificate: &found.certificate,
@@ -64,23 +68,30 @@ pub(crate) fn run(
     pipeline::complete(&report)
 }
 
-/// Reads the captures into edges; flows go to the directory as they end, so that they are never all in memory.
+/// Reads the source into edges; flows go to the directory as they end, so that they are never all in memory.
 fn read(
-    arguments: &DiscoverArguments,
+    source: Watched,
     origin: &Origin,
-    inventory: OpenInventory,
+    inventory: &OpenInventory,
     store: Kept,
     settings: &Settings,
     directory: Option<&mut Directory>,
 ) -> Result<(Kept, Report), Failure> {
-    let captures = &arguments.capture.captures;
+    let mut settings = settings.clone();
+    let mut view = source.screen().map(|screen| View::new(screen, inventory, &mut settings));
+    let mut show = |batch: &Batch| view.iter_mut().for_each(|view| view.show(batch));
     let Some(directory) = directory else {
-        return pipeline::aggregate(captures, origin, inventory, store, settings, |_| Ok(()));
+        return pipeline::aggregate(source, origin, inventory, store, &settings, |batch| {
+            show(batch);
+            Ok(())
+        });
     };
     let mut file = directory.start("flows.jsonl")?;
     let mut writer = Writer::new(&mut file, FlowFormat::Json, &settings.graph.internal);
-    let tap = |batch: &Batch| Ok(writer.write(batch)?);
-    let read = pipeline::aggregate(captures, origin, inventory, store, settings, tap)?;
+    let read = pipeline::aggregate(source, origin, inventory, store, &settings, |batch| {
+        show(batch);
+        Ok(writer.write(batch)?)
+    })?;
     writer.finish()?;
     directory.finish(file)?;
     Ok(read)

@@ -6,6 +6,7 @@ use watershed_aggregator::MemoryStore;
 
 use crate::args::EdgesArguments;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::edges;
 use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
@@ -16,10 +17,10 @@ pub(crate) fn run(
     settings: &Settings,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let captures = &arguments.capture.captures;
     let (inventory, store) = (super::inventory(settings)?, MemoryStore::new(&settings.store));
+    let source = input::open(&arguments.capture)?;
     let (store, report) =
-        pipeline::aggregate(captures, &Origin::default(), inventory, store, settings, |_| Ok(()))?;
+        pipeline::aggregate(source, &Origin::default(), &inventory, store, settings, |_| Ok(()))?;
     // One edge at a time: all of them in full would take many times the room that the store takes.
     edges::write(out, store.edges(None), arguments.format)?;
     out.flush()?;

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::args::FlowsArguments;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::flows::Writer;
 use crate::pipeline;
 use crate::settings::Settings;
@@ -15,7 +16,8 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let mut writer = Writer::new(out, arguments.format, &settings.graph.internal);
-    let report = pipeline::collect(&arguments.capture.captures, settings, |batch| Ok(writer.write(&batch)?))?;
+    let mut source = input::open(&arguments.capture)?;
+    let report = pipeline::collect(&mut source, settings, |batch| Ok(writer.write(&batch)?))?;
     writer.finish()?;
     pipeline::complete(&report)
 }

@@ -33,7 +33,11 @@ pub(super) fn open(
     if let Some(agent) = &arguments.agent {
         origin.agent = AgentId::from(agent.as_str());
     }
-    origin.started = fingerprint::start_of(&arguments.capture.captures)?;
+    // What is captured live is never read again: now is as good a name as any.
+    origin.started = match arguments.capture.captures.as_slice() {
+        [] => clock::now(),
+        captures => fingerprint::start_of(captures)?,
+    };
     let store = store::open(&StoreConfig { location, ..settings.store.clone() })?;
     Ok((origin, Some(store)))
 }

@@ -1,7 +1,6 @@
 //! `watershed map`: the dependencies that a store holds.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use watershed_aggregator::{FlowStore as _, OpenStore, StoreConfig, store};
 use watershed_model::{Snapshot, TimeRange};
@@ -11,6 +10,7 @@ use crate::args::StoredArguments;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output::summary::{self, Summary};
+use crate::output::text::plain;
 use crate::period;
 use crate::settings::Settings;
 use crate::terminal::Style;
@@ -42,7 +42,7 @@ pub(crate) fn run(
 
 /// What a store says of a period.
 pub(super) struct Stored {
-    place: [PathBuf; 1],
+    place: String,
     period: Option<TimeRange>,
     pub(super) snapshot: Snapshot,
 }
@@ -51,7 +51,7 @@ impl Stored {
     /// Asks the store that the arguments name.
     pub(super) fn read(arguments: &StoredArguments, settings: &Settings) -> Result<Self, Failure> {
         let (store, period) = open(arguments, settings)?;
-        let place = [PathBuf::from(arguments.store.to_string())];
+        let place = plain(&arguments.store.to_string()).into_owned();
         Ok(Self { place, period, snapshot: store.snapshot(period)? })
     }
 
@@ -63,7 +63,7 @@ impl Stored {
         settings: &Settings,
     ) -> Summary<'a> {
         Summary {
-            captures: &self.place,
+            source: &self.place,
             graph: &found.graph,
             rules: &found.rules,
             certificate: &found.certificate,

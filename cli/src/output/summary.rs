@@ -6,7 +6,6 @@ mod rules;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use watershed_collector::SourceError;
 use watershed_graph::{Graph, Service};
@@ -23,7 +22,8 @@ const WIDTH: usize = 100;
 
 /// Everything that the summary is made of.
 pub(crate) struct Summary<'a> {
-    pub(crate) captures: &'a [PathBuf],
+    /// What was read, for a person.
+    pub(crate) source: &'a str,
     pub(crate) graph: &'a Graph<'a>,
     pub(crate) rules: &'a RuleSet,
     pub(crate) certificate: &'a Certificate,

@@ -79,3 +79,13 @@ fn wrong_usage_is_told_from_failed_work() {
         "watershed: flag --threads: `threads` cannot be `3`: write a whole number from 1 to 2\n"
     );
 }
+
+#[test]
+fn a_build_without_live_capture_says_how_to_get_one() {
+    let run = watershed(&folder()).args(["discover", "--interface", "none0"]).assert().code(2).stdout("");
+    let message = stderr(&run);
+    let expected =
+        if cfg!(feature = "live") { "there is no such interface" } else { "--features live --bin watershed" };
+    assert!(message.starts_with("watershed: cannot capture on none0: "), "{message}");
+    assert!(message.contains(expected), "{message}");
+}

@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 
-use watershed_model::{Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags};
+use watershed_model::{
+    Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags, Timestamp,
+};
 
 use super::FlowConfig;
 use super::direction::{self, chunk};
@@ -92,6 +94,13 @@ impl FlowTable {
             for ((segment, hash), hint) in round.iter().zip(hashes).zip(numbers) {
                 self.follow(segment, hash, hint, segments);
             }
+        }
+    }
+
+    /// Lets time pass without a segment.
+    pub fn pass(&mut self, now: Timestamp) {
+        if self.wheel.is_behind(now.as_nanos()) {
+            self.expire(now.as_nanos());
         }
     }
 

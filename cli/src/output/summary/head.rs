@@ -13,20 +13,13 @@ use crate::output::text::{bytes, count, plain};
 
 pub(super) fn write<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
     let counters = summary.graph.counters();
-    let names: Vec<_> =
-        summary.captures.iter().map(|path| plain(&path.display().to_string()).into_owned()).collect();
-    let what = match names.as_slice() {
-        [one] if one == "-" => "standard input".to_owned(),
-        [one] => one.clone(),
-        [first, ..] => format!("{first} and {} more captures", names.len() - 1),
-        [] => String::new(),
-    };
+    let what = summary.source;
     // A long name has a line of its own.
     let gap = if what.width() > 36 { "\n" } else { "  " };
     writeln!(
         page.out,
         "{}{gap}{}, {}{}",
-        page.style.bold(&what),
+        page.style.bold(what),
         counted(counters.packets, "packet", "packets"),
         bytes(counters.captured_bytes),
         period(summary)

@@ -1,0 +1,86 @@
+//! What a command reads: capture files, or network interfaces until the time is over or a signal comes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use watershed_collector::SourceError;
+use watershed_collector::source::live::{self, LiveConfig};
+use watershed_collector::source::{self, Source, SourceConfig};
+
+use crate::args::{CaptureArguments, LiveArguments};
+use crate::clock;
+use crate::commands::complain;
+use crate::failure::Failure;
+use crate::output::text::plain;
+use crate::progress::Watched;
+
+/// Exit code after a second signal: what shells say of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Opens what the arguments name.
+///
+/// Before interfaces are read, privileges are dropped; so whatever else needs them comes first, and threads are
+/// started later.
+///
+/// # Errors
+///
+/// A capture or an interface cannot be opened.
+pub(crate) fn open(arguments: &CaptureArguments) -> Result<Watched, Failure> {
+    let source = if arguments.live.interface.is_empty() {
+        source::open(&SourceConfig { captures: arguments.captures.clone() })?
+    } else {
+        open_live(&arguments.live)?
+    };
+    Ok(Watched::new(source))
+}
+
+/// What the arguments name, for a person: `a.pcap and 2 more captures`, `interface eth0`.
+pub(crate) fn name(arguments: &CaptureArguments) -> String {
+    let interfaces = &arguments.live.interface;
+    let captures: Vec<_> = arguments.captures.iter().map(|path| path.display().to_string()).collect();
+    let name = match (interfaces.as_slice(), captures.as_slice()) {
+        ([one], _) => format!("interface {one}"),
+        ([_, ..], _) => format!("interfaces {}", interfaces.join(", ")),
+        ([], [one]) if one == "-" => "standard input".to_owned(),
+        ([], [one]) => one.clone(),
+        ([], [first, rest @ ..]) => format!("{first} and {} more captures", rest.len()),
+        ([], []) => String::new(),
+    };
+    plain(&name).into_owned()
+}
+
+fn open_live(arguments: &LiveArguments) -> Result<Source, Failure> {
+    let stop = stop_on_signals().context("cannot listen for signals")?;
+    let config = LiveConfig {
+        filter: arguments.filter.clone(),
+        snap_length: arguments.snap,
+        buffer: arguments.buffer << 20,
+        promiscuous: !arguments.no_promiscuous,
+        lasting: arguments.lasting,
+        ..LiveConfig::new(arguments.interface.clone(), stop, clock::now)
+    };
+    let source = source::open_live(&config).map_err(|error| match error {
+        SourceError::LiveDisabled { .. } | SourceError::NoInterface { .. } | SourceError::Filter { .. } => {
+            Failure::usage(error)
+        }
+        other => Failure::from(other),
+    })?;
+    live::drop_privileges()?;
+    complain(&plain(&format!("watershed: capturing on {}", arguments.interface.join(", "))));
+    Ok(source)
+}
+
+/// A flag that Ctrl-C and SIGTERM set. A second one ends the program at once: a person who asks twice does not
+/// want to wait.
+fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

@@ -1,0 +1,230 @@
+//! The view of a live capture: the edges as they appear, redrawn about once a second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use watershed_aggregator::{Inventory as _, OpenInventory};
+use watershed_graph::Service;
+use watershed_model::{Batch, Counters, EdgeKey, Endpoint, FlowRecord, Party, Timestamp};
+
+use crate::output::table::{Table, number, text};
+use crate::output::text::{bytes, count};
+use crate::settings::Settings;
+
+/// How often connections that go on are reported, so that they are in the view before they end. Most are over
+/// sooner and stay in one piece.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is drawn, by the time of the packets: as often as a person can follow.
+const DRAW_EVERY: Duration = Duration::from_secs(1);
+
+/// For how long an edge is marked as new.
+const NEW_FOR: Duration = Duration::from_secs(10);
+
+/// How much of the past a rate is about: what is reported now happened since the last report.
+const RATE_OVER: Duration = Duration::from_secs(5);
+
+/// Edges that the view remembers; beyond, those silent longest are forgotten, and come back as new. The map
+/// keeps them all.
+const REMEMBERED: usize = 10_000;
+
+/// Columns: any terminal has as many.
+const WIDTH: usize = 79;
+
+/// The edges as they appear.
+pub(crate) struct View<'a> {
+    screen: ProgressBar,
+    inventory: &'a OpenInventory,
+    rows: usize,
+    edges: BTreeMap<EdgeKey, Seen>,
+    started: Option<Timestamp>,
+    /// When it was drawn last, and how many packets there were then.
+    drawn: Option<(Timestamp, u64)>,
+}
+
+/// What the view knows of an edge.
+#[derive(Debug)]
+struct Seen {
+    first_shown: Timestamp,
+    last_shown: Timestamp,
+    connections: u64,
+    bytes: u64,
+    /// Octets per second, as of `last_shown`.
+    rate: f64,
+}
+
+impl<'a> View<'a> {
+    /// A view on `screen` with names from `inventory`. Sets how often connections are reported, unless that is
+    /// set already.
+    pub(crate) fn new(screen: ProgressBar, inventory: &'a OpenInventory, settings: &mut Settings) -> Self {
+        settings.flow.active_report.get_or_insert(REPORT_EVERY);
+        Self { screen, inventory, rows: settings.rows, edges: BTreeMap::new(), started: None, drawn: None }
+    }
+
+    /// Adds a batch, and draws where that is due.
+    pub(crate) fn show(&mut self, batch: &Batch) {
+        for record in &batch.records {
+            self.add(record, batch.now);
+        }
+        let since = self.drawn.map(|(time, _)| batch.now.since(time));
+        if since.is_none_or(|since| since >= DRAW_EVERY) {
+            self.forget();
+            let text = self.draw(batch);
+            self.drawn = Some((batch.now, batch.counters.packets));
+            self.screen.set_message(text);
+        }
+    }
+
+    fn add(&mut self, record: &FlowRecord, now: Timestamp) {
+        let key = EdgeKey {
+            client: self.party(record.client, record.first_seen),
+            server: self.party(record.server, record.first_seen),
+            protocol: record.protocol,
+            port: record.service_port(),
+        };
+        let seen = self.edges.entry(key).or_insert(Seen {
+            first_shown: now,
+            last_shown: now,
+            connections: 0,
+            bytes: 0,
+            rate: 0.0,
+        });
+        let octets = record.to_server.ip_bytes + record.to_client.ip_bytes;
+        seen.rate = seen.rate_at(now) + octets as f64 / RATE_OVER.as_secs_f64();
+        seen.last_shown = now;
+        seen.bytes += octets;
+        seen.connections += u64::from(record.part == 0);
+    }
+
+    fn party(&self, end: Endpoint, at: Timestamp) -> Party {
+        let known = self.inventory.identify(end.address, at);
+        known.map_or(Party::Address(end.address), |workload| Party::Workload(workload.clone()))
+    }
+
+    fn forget(&mut self) {
+        if self.edges.len() > REMEMBERED {
+            let mut times: Vec<_> = self.edges.values().map(|seen| seen.last_shown).collect();
+            times.sort_unstable();
+            let oldest = times[times.len() / 2];
+            self.edges.retain(|_, seen| seen.last_shown > oldest);
+        }
+    }
+
+    fn draw(&mut self, batch: &Batch) -> String {
+        let now = batch.now;
+        let mut drawn = Vec::new();
+        // Writing to memory does not fail.
+        let _ = self.table(now).write(&mut drawn, "", WIDTH, str::to_owned);
+        format!("{}\n{}", self.head(now, &batch.counters), String::from_utf8_lossy(&drawn).trim_end())
+    }
+
+    /// `12 s   3456 packets (120/s)   edges: 7   nothing lost`.
+    fn head(&mut self, now: Timestamp, counters: &Counters) -> String {
+        let seconds = now.since(*self.started.get_or_insert(now)).as_secs();
+        let rate = self.drawn.map_or(0.0, |(time, packets)| {
+            (counters.packets - packets) as f64 / now.since(time).as_secs_f64()
+        });
+        let lost = match counters.kernel_dropped {
+            0 => "nothing lost".to_owned(),
+            lost => format!("LOST: {} packets dropped by the kernel", count(lost)),
+        };
+        let (packets, edges) = (count(counters.packets), count(self.edges.len() as u64));
+        format!("{seconds} s   {packets} packets ({}/s)   edges: {edges}   {lost}", count(rate as u64))
+    }
+
+    /// New edges first, then the busiest.
+    fn table(&self, now: Timestamp) -> Table {
+        let mut busiest: Vec<_> = self.edges.iter().collect();
+        let rank = |seen: &Seen| (seen.is_new_at(now), seen.rate_at(now));
+        busiest.sort_by(|(a_key, a), (b_key, b)| {
+            let ((a_new, a_rate), (b_new, b_rate)) = (rank(a), rank(b));
+            b_new.cmp(&a_new).then(b_rate.total_cmp(&a_rate)).then(a_key.cmp(b_key))
+        });
+        let mut table = Table::new(&[
+            text("", 3),
+            text("client", usize::MAX),
+            text("server", usize::MAX),
+            text("service", 20),
+            number("conns"),
+            number("bytes"),
+            number("per s"),
+        ]);
+        for (key, seen) in busiest.into_iter().take(self.rows) {
+            table.row([
+                if seen.is_new_at(now) { "new".to_owned() } else { String::new() },
+                key.client.to_string(),
+                key.server.to_string(),
+                service(key),
+                count(seen.connections),
+                bytes(seen.bytes),
+                bytes(seen.rate_at(now) as u64),
+            ]);
+        }
+        table
+    }
+}
+
+impl Seen {
+    /// The rate fades while nothing is reported.
+    fn rate_at(&self, now: Timestamp) -> f64 {
+        let silent = now.since(self.last_shown).as_secs_f64() / RATE_OVER.as_secs_f64();
+        self.rate * (-silent).exp()
+    }
+
+    fn is_new_at(&self, now: Timestamp) -> bool {
+        now.since(self.first_shown) < NEW_FOR
+    }
+}
+
+/// `tcp/5432 postgresql`.
+fn service(key: &EdgeKey) -> String {
+    let service = Service { protocol: key.protocol, port: key.port };
+    service.name().map_or_else(|| service.to_string(), |name| format!("{service} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use watershed_model::AgentId;
+
+    use super::*;
+    use crate::output::zeek::tests::record;
+
+    /// What is on the screen after a batch in each of these seconds, with so many records and packets lost.
+    fn screen(batches: &[(i64, usize, u64)]) -> String {
+        let mut settings = Settings::default();
+        let mut view = View::new(ProgressBar::hidden(), &OpenInventory::Empty, &mut settings);
+        assert_eq!(settings.flow.active_report, Some(REPORT_EVERY));
+        for &(second, records, lost) in batches {
+            view.show(&Batch {
+                agent: AgentId::from("local"),
+                started: Timestamp::default(),
+                sequence: 0,
+                now: Timestamp::from_parts(second, 0),
+                records: vec![record(); records],
+                names: Vec::new(),
+                counters: Counters {
+                    packets: second.unsigned_abs() * 10,
+                    kernel_dropped: lost,
+                    ..Counters::default()
+                },
+            });
+        }
+        view.screen.message()
+    }
+
+    #[test]
+    fn it_shows_new_edges_rates_and_loss() {
+        let text = screen(&[(1, 0, 0), (3, 2, 0)]);
+        assert!(text.starts_with("2 s   30 packets (10/s)   edges: 1   nothing lost\n"), "{text}");
+        assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("new ")), "{text}");
+        let text = screen(&[(1, 2, 0), (20, 0, 7)]);
+        assert!(text.contains("LOST: 7 packets dropped by the kernel") && !text.contains("new "), "{text}");
+    }
+
+    #[test]
+    fn it_is_drawn_no_more_often_than_a_person_can_follow() {
+        assert!(screen(&[(1, 1, 0), (1, 1, 0)]).contains("edges: 1 "));
+        assert!(screen(&[(1, 0, 0), (1, 1, 0)]).contains("edges: 0 "));
+    }
+}
