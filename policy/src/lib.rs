@@ -16,6 +16,8 @@ pub mod export;
 
 pub mod nft;
 
+pub mod k8s;
+
 pub mod proof;
 
 mod error;
