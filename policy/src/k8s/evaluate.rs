@@ -156,13 +156,15 @@ impl<'a> Evaluator<'a> {
             }
             (PeerKind::Pods { .. }, End::Outside(_)) => false,
             (PeerKind::Block { cidr, except }, end) => {
-                let within =
-                    |address: &IpAddr| cidr.contains(address) && !except.iter().any(|not| not.contains(address));
+                let within = |address: &IpAddr| {
+                    cidr.contains(address) && !except.iter().any(|not| not.contains(address))
+                };
                 match end {
                     End::Outside(address) => within(&address),
                     End::Pod(index) => {
                         let pod = &self.world.pods()[index];
-                        (pod.host_network || self.blocks == Blocks::PodsToo) && pod.addresses.iter().any(within)
+                        (pod.host_network || self.blocks == Blocks::PodsToo)
+                            && pod.addresses.iter().any(within)
                     }
                 }
             }

@@ -100,7 +100,10 @@ pub(super) struct Piece<'a> {
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let (mut pieces, mut start, mut above, mut offset) = (Vec::new(), 0, 0, 0);
     for (number, line) in (0..).zip(text.split_inclusive('\n')) {
-        if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
+        if line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        {
             pieces.push(Piece { text: &text[start..offset], above });
             (start, above) = (offset, number);
         }
@@ -146,7 +149,8 @@ impl<'a> Reader<'a> {
             None => Ok(None),
             Some(Ok((event, span))) => Ok(Some((event, self.spot(span.start)))),
             Some(Err(error)) => {
-                let why = format!("this is no YAML: {}; check indentation and quotes here and above", error.info());
+                let why =
+                    format!("this is no YAML: {}; check indentation and quotes here and above", error.info());
                 Err((self.spot(*error.marker()), why))
             }
         }
@@ -214,16 +218,18 @@ fn resolve(text: &str) -> Value {
     let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
         && (text.parse::<f64>().is_ok() || is_radix(text));
     let boolean = BOOLEANS.iter().any(|word| {
-        text == *word || text == word.to_uppercase() || text == format!("{}{}", word[..1].to_uppercase(), &word[1..])
+        text == *word
+            || text == word.to_uppercase()
+            || text == format!("{}{}", word[..1].to_uppercase(), &word[1..])
     });
     if number || boolean { Value::Word(text.to_owned()) } else { Value::Text(text.to_owned()) }
 }
 
 /// Whether it is a number such as `0x1F`, `0o17` or `0b101`.
 fn is_radix(text: &str) -> bool {
-    [("0x", 16), ("0o", 8), ("0b", 2)]
-        .iter()
-        .any(|&(prefix, radix)| text.strip_prefix(prefix).is_some_and(|d| u64::from_str_radix(d, radix).is_ok()))
+    [("0x", 16), ("0o", 8), ("0b", 2)].iter().any(|&(prefix, radix)| {
+        text.strip_prefix(prefix).is_some_and(|d| u64::from_str_radix(d, radix).is_ok())
+    })
 }
 
 #[cfg(test)]

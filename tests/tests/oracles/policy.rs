@@ -10,13 +10,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use watershed_model::Protocol;
-use watershed_policy::k8s::{Blocks, Connections, End, Evaluator, Manifests, NetworkPolicy, PeerKind, Pod, World};
+use watershed_policy::k8s::{
+    Blocks, Connections, End, Evaluator, Manifests, NetworkPolicy, PeerKind, Pod, World,
+};
 
 use crate::support::{file_name, oracle};
 
 /// Kinds whose presence means that np-guard's answer is not that of NetworkPolicy alone.
 const OTHER_DIALECTS: [(&str, &str); 2] = [
-    ("AdminNetworkPolicy", "np-guard evaluates policy.networking.k8s.io/v1alpha1 too, which `k8s` does not read"),
+    (
+        "AdminNetworkPolicy",
+        "np-guard evaluates policy.networking.k8s.io/v1alpha1 too, which `k8s` does not read",
+    ),
     ("BaselineAdminNetworkPolicy", "the same"),
 ];
 
@@ -33,7 +38,7 @@ fn allowed_connections_are_those_of_np_guard() {
     for case in &cases {
         let name = file_name(case);
         let texts = manifests(&case.join("case"));
-        let read = Manifests::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        let read = read(&texts, "default");
         let manifests = read.unwrap_or_else(|problems| panic!("{name}: {problems}"));
         if let Some((kind, _)) = OTHER_DIALECTS.iter().find(|(kind, _)| notes(&manifests, kind)) {
             *other.entry(*kind).or_insert(0) += 1;
@@ -42,9 +47,14 @@ fn allowed_connections_are_those_of_np_guard() {
         let expected = Expected::read(&case.join("expected"));
         let compared = compare(&manifests, &expected);
         match DIFFERENT.iter().find(|(known, _)| *known == name) {
-            Some((_, reason)) => println!("{name}: {} of {} pairs differ: {reason}", compared.different.len(), compared.pairs),
+            Some((_, reason)) => {
+                println!("{name}: {} of {} pairs differ: {reason}", compared.different.len(), compared.pairs)
+            }
             None if compared.different.is_empty() => equal += 1,
-            None => different.push(format!("{name}:\n  {}", compared.different.iter().take(12).cloned().collect::<Vec<_>>().join("\n  "))),
+            None => different.push(format!(
+                "{name}:\n  {}",
+                compared.different.iter().take(12).cloned().collect::<Vec<_>>().join("\n  ")
+            )),
         }
         total.add(&compared);
     }
@@ -54,7 +64,10 @@ fn allowed_connections_are_those_of_np_guard() {
         total.pairs,
         total.connected
     );
-    println!("  {} lines about ingress controllers and {} about secondary networks are not about NetworkPolicy", total.controllers, total.secondary);
+    println!(
+        "  {} lines about ingress controllers and {} about secondary networks are not about NetworkPolicy",
+        total.controllers, total.secondary
+    );
     for (kind, count) in other {
         println!("  {count} cases with {kind} left out");
     }
@@ -113,7 +126,12 @@ fn compare(manifests: &Manifests, expected: &Expected) -> Compared {
             let (to, from) = (evaluator.connections(outside, end), evaluator.connections(end, outside));
             let range = format!("{address} and on");
             compared.pair(&range, workload, &to, expected.outside(address, workload, true).unwrap_or(&none));
-            compared.pair(workload, &range, &from, expected.outside(address, workload, false).unwrap_or(&none));
+            compared.pair(
+                workload,
+                &range,
+                &from,
+                expected.outside(address, workload, false).unwrap_or(&none),
+            );
         }
     }
     for (client, server) in expected.pairs.keys() {
@@ -225,7 +243,9 @@ impl Expected {
 
     fn outside(&self, address: Ipv4Addr, workload: &str, is_client: bool) -> Option<&Connections> {
         let is = |line: &&Outside| {
-            (line.first..=line.last).contains(&address) && line.workload == workload && line.is_client == is_client
+            (line.first..=line.last).contains(&address)
+                && line.workload == workload
+                && line.is_client == is_client
         };
         self.outside.iter().find(is).map(|line| &line.connections)
     }
@@ -267,8 +287,10 @@ fn folders(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 
 /// Name and text of the manifests below a folder.
 fn manifests(folder: &Path) -> Vec<(String, String)> {
-    let manifest = |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
-    let read = |path: PathBuf| (file_name(&path), fs::read_to_string(&path).expect("a file that can be read"));
+    let manifest =
+        |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
+    let read =
+        |path: PathBuf| (file_name(&path), fs::read_to_string(&path).expect("a file that can be read"));
     files(folder).into_iter().filter(manifest).map(read).collect()
 }
 
@@ -282,7 +304,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let read = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut entries: Vec<PathBuf> = read.map(|entry| entry.expect("a folder that can be read").path()).collect();
+    let mut entries: Vec<PathBuf> =
+        read.map(|entry| entry.expect("a folder that can be read").path()).collect();
     entries.sort();
     entries
 }

@@ -51,16 +51,19 @@ pub struct Manifests {
 
 impl Manifests {
     /// Reads files, given as name and text: YAML of several documents, or JSON. Objects that are neither
-    /// policies nor make pods are ignored.
+    /// policies nor make pods are ignored. `namespace` is that of objects that name none.
     ///
     /// # Errors
     /// Everything that is wrong with the policies; one wrong field fails all, since a policy is worth nothing
     /// as a guess.
-    pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Problems> {
+    pub fn read<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+        namespace: &str,
+    ) -> Result<Self, Problems> {
         let mut manifests = Self::default();
         let mut problems = Vec::new();
         for (name, text) in files {
-            let mut sheet = Sheet::new(name);
+            let mut sheet = Sheet::new(name, namespace);
             for piece in yaml::pieces(text) {
                 match piece.documents() {
                     Ok(documents) => {
@@ -89,7 +92,10 @@ impl Manifests {
             (None, None, None) if matches!(node.value, Value::Map(_) | Value::List(_)) => {
                 return sheet.note(node.spot, "this is no Kubernetes object and is passed over");
             }
-            _ => return sheet.problem(node.spot, "this object has no `kind`; write one such as NetworkPolicy"),
+            _ => {
+                return sheet
+                    .problem(node.spot, "this object has no `kind`; write one such as NetworkPolicy");
+            }
         };
         if let Some(of_items) = kind.strip_suffix("List").filter(|_| node.get("items").is_some()) {
             let listed = (!of_items.is_empty()).then_some((version, of_items));
@@ -100,14 +106,16 @@ impl Manifests {
             Dialect::Ours => self.policies.extend(policy::read(sheet, node)),
             Dialect::Other => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
-                let message = format!("{kind} `{name}` of {version} is not evaluated: what it allows or denies is not in this report");
+                let message = format!(
+                    "{kind} `{name}` of {version} is not evaluated: what it allows or denies is not in this report"
+                );
                 sheet.note(node.spot, message);
             }
             Dialect::Wrong(message) => {
                 let spot = node.get("kind").map_or(node.spot, |node| node.spot);
                 sheet.problem(spot, message);
             }
-            Dialect::None => workload::read(&mut self.world, kind, node),
+            Dialect::None => workload::read(&mut self.world, &sheet.namespace, kind, node),
         }
     }
 
@@ -116,7 +124,9 @@ impl Manifests {
         let mut first: BTreeMap<(&str, &str), &Place> = BTreeMap::new();
         for policy in &self.policies {
             if let Some(earlier) = first.insert((&policy.namespace, &policy.name), &policy.place) {
-                let message = format!("NetworkPolicy {policy} is there twice, also at {earlier}; rename one, or take it out");
+                let message = format!(
+                    "NetworkPolicy {policy} is there twice, also at {earlier}; rename one, or take it out"
+                );
                 problems.push(Problem { place: policy.place.clone(), message });
             }
         }
@@ -140,9 +150,9 @@ fn dialect(version: &str, kind: &str) -> Dialect {
     match (kind, version) {
         ("NetworkPolicy", API_VERSION) => Dialect::Ours,
         ("NetworkPolicy", _) if group.ends_with("projectcalico.org") => Dialect::Other,
-        ("NetworkPolicy", _) => {
-            Dialect::Wrong(format!("a NetworkPolicy of `{version}` is not known; write `apiVersion: {API_VERSION}`"))
-        }
+        ("NetworkPolicy", _) => Dialect::Wrong(format!(
+            "a NetworkPolicy of `{version}` is not known; write `apiVersion: {API_VERSION}`"
+        )),
         _ if OTHER_POLICIES.contains(&kind) => Dialect::Other,
         _ if group == "networking.k8s.io" && !OTHER_NETWORKING.contains(&kind) => {
             Dialect::Wrong(format!("`{version}` has no kind `{kind}`; write `kind: NetworkPolicy`"))

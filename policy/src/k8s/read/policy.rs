@@ -13,8 +13,7 @@ use super::sheet::{Fields, Sheet};
 
 /// Reads a policy; `None` where it has no name, which is noted as a problem like everything wrong in it.
 pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
-    let top =
-        sheet.fields(node, "a NetworkPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
+    let top = sheet.fields(node, "a NetworkPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
     let name = node.at(&["metadata", "name"]);
     let name = match name {
         Some(name) => sheet.text(name, "name").filter(|name| !name.is_empty())?.to_owned(),
@@ -24,16 +23,16 @@ pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
         }
     };
     let namespace = match node.at(&["metadata", "namespace"]).filter(|node| node.value != Value::Null) {
-        Some(namespace) => sheet.text(namespace, "namespace")?,
-        None => "default",
+        Some(namespace) => sheet.text(namespace, "namespace")?.to_owned(),
+        None => sheet.namespace.to_string(),
     };
     let spec_node = top.get("spec");
     if spec_node.is_none() {
-        sheet.note(node.spot, format!("NetworkPolicy `{name}` has no `spec`: it denies ingress to every pod"));
+        sheet
+            .note(node.spot, format!("NetworkPolicy `{name}` has no `spec`: it denies ingress to every pod"));
     }
-    let spec = spec_node.map(|node| {
-        (node, sheet.fields(node, "spec", &["podSelector", "policyTypes", "ingress", "egress"]))
-    });
+    let spec = spec_node
+        .map(|node| (node, sheet.fields(node, "spec", &["podSelector", "policyTypes", "ingress", "egress"])));
     let field = |name: &str| spec.and_then(|(_, spec)| spec.get(name));
     let subject = field("podSelector").map(|node| selector::read(sheet, node, "podSelector"));
     let mut rules = |key: &str, peers: &str| {
@@ -44,7 +43,9 @@ pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
     };
     let (ingress, egress) = (rules("ingress", "from"), rules("egress", "to"));
     let (isolates_ingress, isolates_egress) = types(sheet, field("policyTypes"), egress.as_deref());
-    for (key, isolates, rules) in [("ingress", isolates_ingress, &ingress), ("egress", isolates_egress, &egress)] {
+    for (key, isolates, rules) in
+        [("ingress", isolates_ingress, &ingress), ("egress", isolates_egress, &egress)]
+    {
         if let (false, Some(rules), Some(node)) = (isolates, rules, field(key))
             && !rules.is_empty()
         {
@@ -54,7 +55,7 @@ pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
     let subject_spot = field("podSelector").map_or(node.spot, |node| node.spot);
     Some(NetworkPolicy {
         place: sheet.place(node.spot),
-        namespace: namespace.to_owned(),
+        namespace,
         name,
         subject: subject.unwrap_or_default(),
         subject_place: sheet.place(subject_spot),
@@ -98,8 +99,7 @@ fn rule(sheet: &mut Sheet, node: &Node, direction: &str, peers: &str) -> PolicyR
 fn peer(sheet: &mut Sheet, node: &Node, within: &str) -> Option<Peer> {
     let what = format!("a peer of `{within}`");
     let fields = sheet.fields(node, &what, &["podSelector", "namespaceSelector", "ipBlock"]);
-    let mut select =
-        |name: &str| fields.get(name).map(|node| selector::read(sheet, node, name));
+    let mut select = |name: &str| fields.get(name).map(|node| selector::read(sheet, node, name));
     let (namespaces, pods): (Option<Selector>, Option<Selector>) =
         (select("namespaceSelector"), select("podSelector"));
     let selects = namespaces.is_some() || pods.is_some();
@@ -136,7 +136,9 @@ fn block(sheet: &mut Sheet, node: &Node) -> Option<PeerKind> {
         if cidr.contains(&network) && cidr != network {
             except.push(network);
         } else {
-            let message = format!("`except` {network} does not lie inside `cidr` {cidr}; take it out or widen the cidr");
+            let message = format!(
+                "`except` {network} does not lie inside `cidr` {cidr}; take it out or widen the cidr"
+            );
             sheet.problem(item.spot, message);
         }
     }
@@ -200,7 +202,10 @@ fn ports(sheet: &mut Sheet, fields: Fields<'_>) -> Option<Ports> {
             Some(Ports::Named(name.clone()))
         }
         (Some(Node { value: Value::Text(name), .. }), Some(end)) => {
-            sheet.problem(end.spot, format!("`endPort` needs a number in `port`, which is `{name}`; write the number"));
+            sheet.problem(
+                end.spot,
+                format!("`endPort` needs a number in `port`, which is `{name}`; write the number"),
+            );
             None
         }
         (Some(start), end) => range(sheet, start, end).map(Ports::Range),

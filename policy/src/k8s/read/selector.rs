@@ -30,7 +30,9 @@ pub(super) fn read(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
     requirements.extend(expressions.iter().filter_map(|node| expression(sheet, node)));
     let selector = Selector { requirements };
     if let Some(key) = selector.contradiction() {
-        let message = format!("`{what}` contradicts itself on label `{key}` ({selector}) and selects nothing, ever; keep one of the requirements");
+        let message = format!(
+            "`{what}` contradicts itself on label `{key}` ({selector}) and selects nothing, ever; keep one of the requirements"
+        );
         sheet.problem(node.spot, message);
     }
     selector

@@ -9,13 +9,15 @@ use super::super::{Place, Problem};
 /// Collects what is wrong with a file, and what is worth knowing.
 pub(super) struct Sheet {
     file: Arc<str>,
+    /// The namespace of objects that name none.
+    pub(super) namespace: Box<str>,
     pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<Problem>,
 }
 
 impl Sheet {
-    pub(super) fn new(file: &str) -> Self {
-        Self { file: file.into(), problems: Vec::new(), notes: Vec::new() }
+    pub(super) fn new(file: &str, namespace: &str) -> Self {
+        Self { file: file.into(), namespace: namespace.into(), problems: Vec::new(), notes: Vec::new() }
     }
 
     pub(super) fn place(&self, (line, column): Spot) -> Place {
@@ -59,7 +61,8 @@ impl Sheet {
 
     fn repeated(&mut self, earlier: &[(Key, Node)], key: &Key) {
         if let Some((first, _)) = earlier.iter().find(|(earlier, _)| earlier.name == key.name) {
-            let message = format!("`{}` is there twice, first in line {}; take one out", key.name, first.spot.0);
+            let message =
+                format!("`{}` is there twice, first in line {}; take one out", key.name, first.spot.0);
             self.problem(key.spot, message);
         }
     }
@@ -94,7 +97,9 @@ impl Sheet {
         match &node.value {
             Value::Text(text) => Some(text),
             Value::Word(word) => {
-                let message = format!("`{what}` must be text, and YAML takes `{word}` for something else; write \"{word}\"");
+                let message = format!(
+                    "`{what}` must be text, and YAML takes `{word}` for something else; write \"{word}\""
+                );
                 self.problem(node.spot, message);
                 None
             }

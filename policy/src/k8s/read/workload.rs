@@ -8,24 +8,30 @@ use super::super::world::{NamedPort, Pod, World};
 use super::super::yaml::Node;
 use super::selector::labels;
 
-/// Adds what an object of `kind` says about the world; nothing for a kind that says nothing.
-pub(super) fn read(world: &mut World, kind: &str, node: &Node) {
+/// Adds what an object of `kind` says about the world; nothing for a kind that says nothing. `namespace` is
+/// that of objects that name none.
+pub(super) fn read(world: &mut World, namespace: &str, kind: &str, node: &Node) {
     match kind {
         "Namespace" => {
             if let Some(name) = node.at(&["metadata", "name"]).and_then(Node::scalar) {
                 world.add_namespace(name, labels(node.at(&["metadata", "labels"])));
             }
         }
-        "Pod" => add(world, kind, node, node),
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController"
+        "Pod" => add(world, namespace, kind, node, node),
+        "Deployment"
+        | "ReplicaSet"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "Job"
+        | "ReplicationController"
         | "VirtualMachine" => {
             if let Some(template) = node.at(&["spec", "template"]) {
-                add(world, kind, node, template);
+                add(world, namespace, kind, node, template);
             }
         }
         "CronJob" => {
             if let Some(template) = node.at(&["spec", "jobTemplate", "spec", "template"]) {
-                add(world, kind, node, template);
+                add(world, namespace, kind, node, template);
             }
         }
         _ => {}
@@ -33,7 +39,7 @@ pub(super) fn read(world: &mut World, kind: &str, node: &Node) {
 }
 
 /// Adds the pod that `template` describes, under the name of its owner, else of `object`.
-fn add(world: &mut World, kind: &str, object: &Node, template: &Node) {
+fn add(world: &mut World, namespace: &str, kind: &str, object: &Node, template: &Node) {
     let text = |path: &[&str]| object.at(path).and_then(Node::scalar);
     let owner = object.at(&["metadata", "ownerReferences"]).and_then(|owners| owners.items().first());
     let of_owner = |key: &str| owner.and_then(|owner| owner.get(key)).and_then(Node::scalar);
@@ -48,7 +54,7 @@ fn add(world: &mut World, kind: &str, object: &Node, template: &Node) {
         kind => kind,
     };
     world.add_pod(Pod {
-        namespace: text(&["metadata", "namespace"]).unwrap_or("default").to_owned(),
+        namespace: text(&["metadata", "namespace"]).unwrap_or(namespace).to_owned(),
         name: name.to_owned(),
         kind: kind.to_owned(),
         labels: labels(template.at(&["metadata", "labels"])),
@@ -63,8 +69,7 @@ fn addresses(pod: &Node) -> Vec<IpAddr> {
     let one = pod.at(&["status", "podIP"]).and_then(Node::scalar);
     let several = pod.at(&["status", "podIPs"]).map_or(&[][..], Node::items);
     let several = several.iter().filter_map(|entry| entry.get("ip").and_then(Node::scalar));
-    let mut addresses: Vec<IpAddr> =
-        several.chain(one).filter_map(|address| address.parse().ok()).collect();
+    let mut addresses: Vec<IpAddr> = several.chain(one).filter_map(|address| address.parse().ok()).collect();
     addresses.sort_unstable();
     addresses.dedup();
     addresses
