@@ -1,5 +1,7 @@
 //! The command line as it is typed. What it means is decided in [`settings`](crate::settings).
 
+pub(crate) mod rules;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -124,6 +126,12 @@ pub(crate) enum Command {
     /// List dependencies: who used which service of whom
     #[command(after_help = EDGES_EXAMPLES)]
     Edges(EdgesArguments),
+
+    /// Check policies against what was observed
+    Rules {
+        #[command(subcommand)]
+        action: rules::RulesAction,
+    },
 
     /// Show or check the settings
     #[command(after_help = CONFIG_EXAMPLES)]
@@ -253,6 +261,7 @@ impl Arguments {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
+            Command::Rules { action: rules::RulesAction::Check(check) } => (None, Some(&check.inventory)),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };

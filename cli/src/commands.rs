@@ -4,6 +4,7 @@ mod config;
 mod discover;
 mod edges;
 mod flows;
+mod rules;
 mod shell;
 
 use std::io::Write as _;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use watershed_aggregator::{InventoryConfig, OpenInventory};
 
+use crate::args::rules::RulesAction;
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::output::text::plain;
@@ -52,6 +54,10 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
+        Command::Rules { action: RulesAction::Check(check) } => {
+            let settings = load()?.settings;
+            rules::check(check, &settings, Style::of(settings.color, &environment), &mut out)?;
+        }
         Command::Config { action } => config::run(action, &load()?, &mut out)?,
         Command::Completions { shell } => shell::completions(*shell, &mut out)?,
         Command::Man { command } => shell::manual(command.as_deref(), &mut out)?,

@@ -17,6 +17,7 @@
 //! ```
 //!
 //! `depends_on_plugin` says that the edge passes where the network plugin lets `ipBlock` mean pods too.
+//! `edges` is null where there was no traffic to check against.
 //! `reach` is null where there are too many workloads to ask each pair. Times are RFC 3339 in UTC.
 
 use std::fmt::Display;
@@ -39,11 +40,11 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             policies: self.policies,
             pods: self.pods,
-            edges: JsonEdges {
+            edges: self.traffic.then(|| JsonEdges {
                 allowed: self.allowed,
                 denied: self.denied.len(),
                 not_covered: self.not_covered,
-            },
+            }),
             denied: self.denied.iter().map(JsonDenied::from).collect(),
             unmatched: self.unmatched.iter().map(JsonUnmatched::from).collect(),
             idle_rules: self.idle.iter().map(JsonIdle::from).collect(),
@@ -60,7 +61,7 @@ struct JsonReport {
     schema_version: u32,
     policies: usize,
     pods: usize,
-    edges: JsonEdges,
+    edges: Option<JsonEdges>,
     denied: Vec<JsonDenied>,
     unmatched: Vec<JsonUnmatched>,
     idle_rules: Vec<JsonIdle>,

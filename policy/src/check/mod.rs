@@ -29,6 +29,8 @@ pub struct Report {
     pub policies: usize,
     /// Pods and workloads that policies can select.
     pub pods: usize,
+    /// Whether there was traffic to check against.
+    pub traffic: bool,
     /// Observed edges that the policies allow, and that at least one end is subject to.
     pub allowed: usize,
     /// Observed edges that policies do not speak of: between addresses outside, or of a protocol other than
@@ -118,6 +120,7 @@ pub fn check(manifests: &Manifests, observed: Observed<'_>) -> Report {
     Report {
         policies: policies.len(),
         pods: cast.world.pods().len(),
+        traffic: observed.edges.is_some(),
         allowed: replay.allowed,
         not_covered: replay.not_covered,
         idle,
