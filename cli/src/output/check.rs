@@ -137,12 +137,16 @@ fn refusal(denied: &Denied) -> String {
 }
 
 fn verdict(report: &Report) -> String {
-    match report.denied.len() {
+    let verdict = match report.denied.len() {
         0 if report.traffic => "Nothing observed would be denied".into(),
         0 => "The policies are valid".into(),
         denied => {
             format!("{} would be denied", counted(denied, "observed dependency", "observed dependencies"))
         }
+    };
+    match report.unmatched.len() {
+        0 => verdict,
+        parts => format!("{verdict}; {} nothing", counted(parts, "selector matches", "selectors match")),
     }
 }
 

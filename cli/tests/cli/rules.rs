@@ -59,13 +59,16 @@ fn what_would_be_denied_fails_and_is_told_in_each_format() {
         "WOULD BE DENIED  1\n",
         "shop/browser -> shop/web tcp/80  2 times, 2023-11-14T22:13:20",
         "ingress: shop/web\n",
-        "policies/web.yaml:7:12  shop/web, ingress peer  no pod there has app=brouser\n",
+        "policies/web.yaml:7:12  shop/web, ingress peer  no pod there has app=brouser; some have app=browser\n",
         "policies/web.yaml:8:5  shop/web  ingress\n",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
     let markdown = run("markdown");
-    assert!(markdown.starts_with("## 1 observed dependency would be denied\n"), "{markdown}");
+    assert!(
+        markdown.starts_with("## 1 observed dependency would be denied; 1 selector matches nothing\n"),
+        "{markdown}"
+    );
     assert!(markdown.contains("| shop/browser -\\> shop/web tcp/80 |"), "{markdown}");
     let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
     assert_eq!(json["denied"][0]["client"], "shop/browser");
@@ -81,7 +84,10 @@ fn without_a_capture_policies_and_selectors_are_checked() {
         command
     };
     let text = stdout(&command().assert().code(0));
-    assert!(text.contains("no namespace has team=a") && text.ends_with("The policies are valid\n"), "{text}");
+    assert!(
+        text.contains("no namespace has team=a") && text.contains("\nThe policies are valid; 1 selector"),
+        "{text}"
+    );
     let namespace = "kind: Namespace\napiVersion: v1\nmetadata: {name: infra, labels: {team: a}}\n";
     fs::write(folder.path().join("policies/infra.yml"), namespace).unwrap();
     assert!(!stdout(&command().assert().code(0)).contains("no namespace has"));

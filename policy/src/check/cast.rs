@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use watershed_model::{Edge, Party, Workload};
@@ -74,9 +75,9 @@ impl Cast {
         Self { world, of_workload, of_address }
     }
 
-    /// The pods of the inventory.
-    pub(super) fn inventory(&self) -> impl Iterator<Item = usize> {
-        0..self.of_workload.len()
+    /// The pods of the inventory; where there are none, those of the manifests.
+    pub(super) fn inventory(&self) -> Range<usize> {
+        0..if self.of_workload.is_empty() { self.world.pods().len() } else { self.of_workload.len() }
     }
 
     /// What a party is to policies: its pod, or the addresses that it was seen with.

@@ -85,7 +85,8 @@ pub struct IdleRule {
     pub direction: Direction,
 }
 
-/// Ordered pairs of different workloads of the inventory, client and server.
+/// Ordered pairs of different workloads, client and server: those of the inventory, or of the manifests where
+/// the inventory has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// All of them.
@@ -237,11 +238,11 @@ impl<'a> Replay<'a> {
 
 /// Who of the inventory may connect to whom.
 fn reach(cast: &Cast, evaluator: &Evaluator<'_>, seen: &BTreeSet<(usize, usize)>) -> Option<Reach> {
-    let pods: Vec<usize> = cast.inventory().collect();
+    let pods = cast.inventory();
     let pairs = pods.len().checked_mul(pods.len().saturating_sub(1)).filter(|&pairs| pairs <= MAX_PAIRS)?;
     let mut reach = Reach { pairs, ..Reach::default() };
-    for &client in &pods {
-        for &server in pods.iter().filter(|&&server| server != client) {
+    for client in pods.clone() {
+        for server in pods.clone().filter(|&server| server != client) {
             if !evaluator.connections(End::Pod(client), End::Pod(server)).is_empty() {
                 reach.allowed += 1;
                 reach.unobserved += usize::from(!seen.contains(&(client, server)));

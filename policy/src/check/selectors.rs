@@ -1,7 +1,8 @@
 //! Selectors and names of ports that match nothing: mostly a label that was renamed, or never was.
 
 use crate::k8s::{
-    Direction, End, Evaluator, NetworkPolicy, PeerKind, Place, Pod, PolicyRule, Ports, Selector, World,
+    Direction, End, Evaluator, NetworkPolicy, Operator, PeerKind, Place, Pod, PolicyRule, Ports, Requirement,
+    Selector, World,
 };
 
 /// A part of a policy that matches nothing.
@@ -45,6 +46,8 @@ pub enum Vain {
     Requirement {
         /// The requirement, such as `name=cart`.
         requirement: String,
+        /// The label that some pod has and that looks most like it, such as `name=carts`.
+        nearest: Option<String>,
     },
     /// Each requirement is met by some pod, but all by none.
     Together {
@@ -144,9 +147,28 @@ fn vain<'a>(pods: impl Iterator<Item = &'a Pod>, selector: Option<&Selector>, pl
     }
     let alone = |requirement: &&_| !selects(&Selector { requirements: vec![Clone::clone(*requirement)] });
     Some(match selector.requirements.iter().find(alone) {
-        Some(requirement) => Vain::Requirement { requirement: requirement.to_string() },
+        Some(requirement) => {
+            Vain::Requirement { requirement: requirement.to_string(), nearest: nearest(requirement, &pods) }
+        }
         None => Vain::Together { selector: selector.to_string() },
     })
+}
+
+/// The label of one of `pods` that looks most like what `requirement` wants.
+fn nearest(requirement: &Requirement, pods: &[&Pod]) -> Option<String> {
+    /// Jaro's likeness above which one text may be a slip for another: `wep` and `web` have 0.78.
+    const ALIKE: f64 = 0.75;
+    let Operator::In(wanted) = &requirement.operator else { return None };
+    let mut best: Option<(f64, String)> = None;
+    for (key, value) in pods.iter().flat_map(|pod| &pod.labels) {
+        for wanted in wanted {
+            let alike = strsim::jaro(key, &requirement.key) * strsim::jaro(value, wanted);
+            if alike >= ALIKE && best.as_ref().is_none_or(|(most, _)| alike > *most) {
+                best = Some((alike, format!("{key}={value}")));
+            }
+        }
+    }
+    best.map(|(_, label)| label)
 }
 
 /// What is wrong, for a person: `no pod there has name=cart`.
@@ -155,7 +177,10 @@ impl std::fmt::Display for Vain {
         match self {
             Self::NoPods { place } => write!(f, "there are no pods in {place}"),
             Self::NoNamespace { selector } => write!(f, "no namespace has {selector}"),
-            Self::Requirement { requirement } => write!(f, "no pod there has {requirement}"),
+            Self::Requirement { requirement, nearest } => {
+                write!(f, "no pod there has {requirement}")?;
+                nearest.iter().try_for_each(|nearest| write!(f, "; some have {nearest}"))
+            }
             Self::Together { selector } => write!(f, "no pod there has all of {selector}"),
             Self::PortName { name } => write!(f, "no container that it is about has a port called {name}"),
         }

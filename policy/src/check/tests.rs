@@ -116,7 +116,7 @@ fn what_matches_nothing_and_what_nobody_needs_is_told() {
     assert_eq!(
         unmatched,
         [
-            "p.yaml:12:12 shop/db ingress peer: no pod there has app=wep",
+            "p.yaml:12:12 shop/db ingress peer: no pod there has app=wep; some have app=web",
             "p.yaml:13:12 shop/db ingress peer: no namespace has team=audit",
             "p.yaml:19:16 shop/old subject: no pod there has app=basket",
         ]

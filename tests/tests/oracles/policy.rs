@@ -10,8 +10,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use watershed_model::Protocol;
+use watershed_policy::check::{Observed, check};
 use watershed_policy::k8s::{
-    Blocks, Connections, End, Evaluator, Manifests, NetworkPolicy, PeerKind, Pod, World,
+    Blocks, Connections, Direction, End, Evaluator, Manifests, NetworkPolicy, Peer, PeerKind, Pod, PortMatch,
+    Ports, Selector, World,
 };
 
 use crate::support::{file_name, oracle};
@@ -25,9 +27,6 @@ const OTHER_DIALECTS: [(&str, &str); 2] = [
     ("BaselineAdminNetworkPolicy", "the same"),
 ];
 
-/// Cases that differ, each with np-guard's own reason.
-const DIFFERENT: [(&str, &str); 0] = [];
-
 #[test]
 fn allowed_connections_are_those_of_np_guard() {
     let Some(folder) = oracle("policy") else { return };
@@ -38,47 +37,141 @@ fn allowed_connections_are_those_of_np_guard() {
     for case in &cases {
         let name = file_name(case);
         let texts = manifests(&case.join("case"));
-        let read = read(&texts, "default");
-        let manifests = read.unwrap_or_else(|problems| panic!("{name}: {problems}"));
+        let manifests = read(&texts, "default");
         if let Some((kind, _)) = OTHER_DIALECTS.iter().find(|(kind, _)| notes(&manifests, kind)) {
             *other.entry(*kind).or_insert(0) += 1;
             continue;
         }
         let expected = Expected::read(&case.join("expected"));
         let compared = compare(&manifests, &expected);
-        match DIFFERENT.iter().find(|(known, _)| *known == name) {
-            Some((_, reason)) => {
-                println!("{name}: {} of {} pairs differ: {reason}", compared.different.len(), compared.pairs)
-            }
-            None if compared.different.is_empty() => equal += 1,
-            None => different.push(format!(
-                "{name}:\n  {}",
-                compared.different.iter().take(12).cloned().collect::<Vec<_>>().join("\n  ")
-            )),
+        if compared.different.is_empty() {
+            equal += 1;
+        } else {
+            let shown: Vec<_> = compared.different.iter().take(12).cloned().collect();
+            different.push(format!("{name}:\n  {}", shown.join("\n  ")));
         }
         total.add(&compared);
     }
     println!(
-        "np-guard: {} cases, {equal} equal in all {} pairs ({} of them may connect)",
+        "np-guard: {} cases, {equal} equal in all {} pairs: {} allowed, {} denied, {} in part; {} policies",
         cases.len(),
         total.pairs,
-        total.connected
+        total.allowed,
+        total.pairs - total.allowed - total.in_part,
+        total.in_part,
+        total.policies
     );
     println!(
         "  {} lines about ingress controllers and {} about secondary networks are not about NetworkPolicy",
         total.controllers, total.secondary
     );
-    for (kind, count) in other {
-        println!("  {count} cases with {kind} left out");
+    for (kind, reason) in OTHER_DIALECTS {
+        println!("  {} cases with {kind} left out: {reason}", other.get(kind).unwrap_or(&0));
     }
     assert!(different.is_empty(), "{} cases differ:\n{}", different.len(), different.join("\n"));
+}
+
+/// Cases with a list of the rules that their policies consist of, the file that repeats policies of another
+/// aside, and what matches nothing in them: the place's last part, with the reason.
+const RULES: [(&str, &str, &[&str]); 6] = [
+    ("cta__bookinfo", "", &[]),
+    ("cta__onlineboutique", "expected_netpol_output.json", &[]),
+    ("cta__sockshop", "", &[]),
+    ("gcp__onlineboutique_handwritten", "", &[]),
+    ("synth__microservices-demo-no-baseline", "", &[]),
+    (
+        "sockshop__handwritten",
+        "",
+        &[
+            "netpol-cart-access.yaml:9:5 no pod there has name=cart; some have name=carts",
+            "netpol-cart-db-access.yaml:13:11 no pod there has name=cart; some have name=carts",
+            "netpol-cortex-access.yaml:12:11 no pod there has name=cortex",
+        ],
+    ),
+];
+
+#[test]
+fn rules_and_stale_selectors_are_those_that_are_listed() {
+    let Some(folder) = oracle("policy") else { return };
+    let mut rules = 0;
+    for (case, repeated, stale) in RULES {
+        let mut texts = manifests(&folder.join(case));
+        texts.retain(|(name, _)| name != repeated);
+        let manifests = read(&texts, "");
+        let listed =
+            fs::read_to_string(folder.join(case).join("expected_rules.tsv")).expect("a list of rules");
+        let listed: BTreeSet<String> =
+            listed.lines().skip(1).map(|line| line.trim_end().to_owned()).collect();
+        let ours: BTreeSet<String> = manifests.policies.iter().flat_map(rows).collect();
+        assert_eq!(ours, listed, "{case}");
+        rules += ours.len();
+        if manifests.world.pods().is_empty() {
+            continue;
+        }
+        let report = check(&manifests, Observed { edges: None, workloads: &[] });
+        let unmatched: Vec<_> = report
+            .unmatched
+            .iter()
+            .map(|unmatched| format!("{} {}", unmatched.place, unmatched.why))
+            .collect();
+        assert_eq!(unmatched, stale, "{case}");
+    }
+    println!("{} cases with their {rules} rules as listed; stale selectors are told", RULES.len());
+}
+
+/// A policy as rows of policy, namespace, direction, subject, peer, protocol and port.
+fn rows(policy: &NetworkPolicy) -> Vec<String> {
+    let labels = |selector: &Selector| match selector.requirements.is_empty() {
+        true => "<all>".to_owned(),
+        false => selector.to_string().replace(", ", ","),
+    };
+    let peer = |peer: &Peer| match &peer.kind {
+        PeerKind::Pods { namespaces, pods } => {
+            let namespaces = namespaces.iter().map(|selector| format!("ns:{}", labels(selector)));
+            let pods = pods.iter().map(|selector| format!("pod:{}", labels(selector)));
+            namespaces.chain(pods).collect::<Vec<_>>().join(" & ")
+        }
+        PeerKind::Block { cidr, .. } => format!("ip:{cidr}"),
+    };
+    let port = |port: &PortMatch| {
+        let number = match &port.ports {
+            Ports::All => "ANY".to_owned(),
+            Ports::Range(range) => range.start().to_string(),
+            Ports::Named(name) => name.clone(),
+        };
+        format!("{}\t{number}", port.protocol.to_string().to_uppercase())
+    };
+    let mut rows = Vec::new();
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let Some(rules) = policy.rules(direction) else { continue };
+        let NetworkPolicy { name, namespace, subject, .. } = policy;
+        let head = format!("{name}\t{namespace}\t{direction}\t{}", labels(subject));
+        if rules.is_empty() {
+            rows.push(format!("{head}\t<deny all>"));
+        }
+        for rule in rules {
+            let mut peers: Vec<_> = rule.peers.iter().map(peer).collect();
+            let mut ports: Vec<_> = rule.ports.iter().map(port).collect();
+            peers.extend(rule.peers.is_empty().then(|| "<anyone>".to_owned()));
+            ports.extend(rule.ports.is_empty().then(|| "ANY\tANY".to_owned()));
+            let each = |peer: &String| {
+                ports.iter().map(|port| format!("{head}\t{peer}\t{port}")).collect::<Vec<_>>()
+            };
+            rows.extend(peers.iter().flat_map(each));
+        }
+    }
+    rows
 }
 
 /// How one case, or all of them, compared.
 #[derive(Default)]
 struct Compared {
     pairs: usize,
-    connected: usize,
+    /// Pairs that may open every connection.
+    allowed: usize,
+    /// Pairs that may open some.
+    in_part: usize,
+    policies: usize,
     controllers: usize,
     secondary: usize,
     different: Vec<String>,
@@ -87,14 +180,18 @@ struct Compared {
 impl Compared {
     fn add(&mut self, other: &Self) {
         self.pairs += other.pairs;
-        self.connected += other.connected;
+        self.allowed += other.allowed;
+        self.in_part += other.in_part;
+        self.policies += other.policies;
         self.controllers += other.controllers;
         self.secondary += other.secondary;
     }
 
     fn pair(&mut self, client: &str, server: &str, ours: &Connections, theirs: &Connections) {
         self.pairs += 1;
-        self.connected += usize::from(!ours.is_empty());
+        let all = *ours == Connections::all();
+        self.allowed += usize::from(all);
+        self.in_part += usize::from(!all && !ours.is_empty());
         if ours != theirs {
             self.different.push(format!("{client} => {server}: ours {ours}, theirs {theirs}"));
         }
@@ -102,8 +199,12 @@ impl Compared {
 }
 
 fn compare(manifests: &Manifests, expected: &Expected) -> Compared {
-    let mut compared =
-        Compared { controllers: expected.controllers, secondary: expected.secondary, ..Compared::default() };
+    let mut compared = Compared {
+        policies: manifests.policies.len(),
+        controllers: expected.controllers,
+        secondary: expected.secondary,
+        ..Compared::default()
+    };
     let world = without_host_network(&manifests.world);
     let evaluator = Evaluator::new(&world, &manifests.policies, Blocks::OutsideOnly);
     let mut workloads: BTreeMap<String, End> = BTreeMap::new();
@@ -283,6 +384,11 @@ fn folders(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let mut folders = entries(folder);
     folders.retain(|path| path.is_dir() && file_name(path).starts_with(prefix));
     folders
+}
+
+fn read(texts: &[(String, String)], namespace: &str) -> Manifests {
+    let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    Manifests::read(files, namespace).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// Name and text of the manifests below a folder.
