@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use watershed_aggregator::{FlowStore as _, OpenInventory};
 use watershed_graph::Graph;
-use watershed_model::{Edge, Workload};
+use watershed_model::Edge;
 use watershed_policy::check::{self, Observed, Report};
 use watershed_policy::k8s::Manifests;
 
@@ -47,33 +46,20 @@ pub(crate) fn check(
         let report = check::check(&manifests, Observed { edges: None, workloads: &workloads });
         return write(arguments.format, &report, style, out);
     }
-    replay(arguments, settings, &manifests, inventory, &workloads, style, out)
-}
-
-/// Checks against the captures' accepted edges.
-fn replay(
-    arguments: &CheckArguments,
-    settings: &Settings,
-    manifests: &Manifests,
-    inventory: OpenInventory,
-    workloads: &[Arc<Workload>],
-    style: Style,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
     let (store, read) = pipeline::aggregate(&arguments.captures, inventory, settings, |_| Ok(()))?;
     let snapshot = store.snapshot(None)?;
     let graph = Graph::of(&snapshot, &settings.graph);
     let edges: Vec<&Edge> = graph.accepted().collect();
-    let report = check::check(manifests, Observed { edges: Some(&edges), workloads });
+    let report = check::check(&manifests, Observed { edges: Some(&edges), workloads: &workloads });
     write(arguments.format, &report, style, out)?;
     pipeline::complete(&read)?;
-    match report.denied.len() {
-        0 => Ok(()),
-        denied => {
-            let all = edges.len();
-            Err(Failure::Work(anyhow!("the policies would deny {denied} of {all} observed dependencies")))
-        }
+    let (denied, all) = (report.denied.len(), edges.len());
+    if denied > 0 {
+        return Err(Failure::Work(anyhow!(
+            "the policies would deny {denied} of {all} observed dependencies"
+        )));
     }
+    Ok(())
 }
 
 fn write(format: CheckFormat, report: &Report, style: Style, out: &mut impl Write) -> Result<(), Failure> {

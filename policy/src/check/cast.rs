@@ -52,14 +52,17 @@ impl Cast {
         for (workload, addresses) in workloads {
             let namespace = workload.namespace.as_deref().unwrap_or_default();
             // What an inventory does not know, the manifest of the same workload may.
-            let known = described.get(&(namespace, workload.name.as_str())).copied();
+            let known =
+                described.get(&(namespace, workload.name.as_str())).copied().cloned().unwrap_or_default();
             met.insert((namespace.to_owned(), workload.name.clone()));
+            let mut labels = known.labels;
+            labels.extend(workload.labels.clone());
             world.add_pod(Pod {
                 namespace: namespace.to_owned(),
                 name: workload.name.clone(),
-                labels: workload.labels.clone(),
+                labels,
                 addresses: addresses.into_iter().collect(),
-                ..known.cloned().unwrap_or_default()
+                ..known
             });
             of_workload.insert(workload, world.pods().len() - 1);
         }

@@ -40,7 +40,7 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             policies: self.policies,
             pods: self.pods,
-            edges: self.traffic.then(|| JsonEdges {
+            edges: self.traffic.then_some(JsonEdges {
                 allowed: self.allowed,
                 denied: self.denied.len(),
                 not_covered: self.not_covered,

@@ -135,6 +135,24 @@ fn without_traffic_no_rule_is_called_idle() {
 }
 
 #[test]
+fn a_manifest_adds_what_the_inventory_does_not_know_of_a_workload() {
+    let manifests = format!(
+        "{POLICIES}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: shop}}\nspec:\n  template:\n    metadata: {{labels: {{app: other, tier: front}}}}\n    spec: {{containers: [{{ports: [{{name: http, containerPort: 80}}]}}]}}\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec:\n  podSelector: {{matchLabels: {{app: web, tier: front}}}}\n  ingress: [{{ports: [{{port: http}}, {{port: https}}]}}]\n"
+    );
+    let manifests = Manifests::read([("p.yaml", manifests.as_str())], "default").unwrap();
+    let workloads = ["web", "db", "job"].map(|name| workload(name, Some("shop")));
+    let report = check(&manifests, Observed { edges: None, workloads: &workloads });
+    assert_eq!(report.pods, 3);
+    let about_web: Vec<_> = report
+        .unmatched
+        .iter()
+        .filter(|one| one.policy == "shop/web")
+        .map(|one| one.why.to_string())
+        .collect();
+    assert_eq!(about_web, ["no container that it is about has a port called https"]);
+}
+
+#[test]
 fn json_has_every_finding() {
     let json: serde_json::Value = serde_json::from_str(&checked().to_json().unwrap()).unwrap();
     assert_eq!(json["edges"], serde_json::json!({"allowed": 2, "denied": 2, "not_covered": 2}));
