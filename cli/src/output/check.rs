@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use watershed_policy::check::{Denied, MAX_PAIRS, Report};
 
 use super::table::{self, Table};
-use super::text::plain;
+use super::text::{plain, seconds};
 use crate::terminal::Style;
 
 /// A finding of one kind: what it is, and a table of three columns.
@@ -94,7 +94,12 @@ fn head(report: &Report) -> Vec<String> {
 
 fn sections(report: &Report) -> impl Iterator<Item = Section> {
     let denied = report.denied.iter().map(|denied| {
-        let seen = format!("{} times, {} to {}", denied.connections, denied.first_seen, denied.last_seen);
+        let seen = format!(
+            "{} times, {} to {}",
+            denied.connections,
+            seconds(denied.first_seen),
+            seconds(denied.last_seen)
+        );
         [denied.edge.to_string(), seen, refusal(denied)]
     });
     let unmatched = report.unmatched.iter().map(|unmatched| {
@@ -111,7 +116,7 @@ fn sections(report: &Report) -> impl Iterator<Item = Section> {
     let sections = [
         Section {
             title: "Would be denied",
-            columns: ["dependency", "seen", "refused by"],
+            columns: ["dependency", "seen (UTC)", "refused by"],
             rows: denied.collect(),
         },
         Section { title: "Match nothing", columns: ["place", "in", "because"], rows: unmatched.collect() },
@@ -124,7 +129,7 @@ fn sections(report: &Report) -> impl Iterator<Item = Section> {
     sections.into_iter().filter(|section| !section.rows.is_empty())
 }
 
-/// `ingress: shop/db, shop/default-deny`.
+/// `ingress: shop/db, shop/default-deny, for 192.0.2.1`.
 fn refusal(denied: &Denied) -> String {
     let refusals: Vec<_> = denied
         .refusals
@@ -133,7 +138,8 @@ fn refusal(denied: &Denied) -> String {
         .collect();
     let plugin =
         if denied.depends_on_plugin { " (unless the network plugin lets ipBlock mean pods)" } else { "" };
-    format!("{}{plugin}", refusals.join("; "))
+    let address = denied.address.map_or(String::new(), |address| format!(", for {address}"));
+    format!("{}{address}{plugin}", refusals.join("; "))
 }
 
 fn verdict(report: &Report) -> String {

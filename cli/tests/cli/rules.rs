@@ -57,7 +57,7 @@ fn what_would_be_denied_fails_and_is_told_in_each_format() {
     let text = run("text");
     for expected in [
         "WOULD BE DENIED  1\n",
-        "shop/browser -> shop/web tcp/80  2 times, 2023-11-14T22:13:20",
+        "shop/browser -> shop/web tcp/80  2 times, 2023-11-14 22:13:20 to 2023-11-14 22:13:2",
         "ingress: shop/web\n",
         "policies/web.yaml:7:12  shop/web, ingress peer  no pod there has app=brouser; some have app=browser\n",
         "policies/web.yaml:8:5  shop/web  ingress\n",

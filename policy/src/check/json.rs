@@ -5,7 +5,7 @@
 //!   "schema_version": 1,
 //!   "policies": 3, "pods": 12, "edges": { "allowed": 20, "denied": 1, "not_covered": 2 },
 //!   "denied": [{ "client": "shop/job", "server": "shop/db", "protocol": "tcp", "port": 5432, "connections": 4,
-//!                "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z",
+//!                "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z", "address": null,
 //!                "refused_by": [{ "direction": "ingress", "policies": ["shop/db"] }],
 //!                "depends_on_plugin": false }],
 //!   "unmatched": [{ "place": "db.yaml:12:9", "policy": "shop/db", "part": "ingress peer",
@@ -16,11 +16,13 @@
 //! }
 //! ```
 //!
+//! `address` is the first address outside the cluster whose connections are denied, null between pods.
 //! `depends_on_plugin` says that the edge passes where the network plugin lets `ipBlock` mean pods too.
 //! `edges` is null where there was no traffic to check against.
 //! `reach` is null where there are too many workloads to ask each pair. Times are RFC 3339 in UTC.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -85,6 +87,7 @@ struct JsonDenied {
     connections: u64,
     first_seen: String,
     last_seen: String,
+    address: Option<IpAddr>,
     refused_by: Vec<JsonRefusal>,
     depends_on_plugin: bool,
 }
@@ -141,6 +144,7 @@ impl From<&Denied> for JsonDenied {
             connections: denied.connections,
             first_seen: text(&denied.first_seen),
             last_seen: text(&denied.last_seen),
+            address: denied.address,
             refused_by: denied.refusals.iter().map(refusal).collect(),
             depends_on_plugin: denied.depends_on_plugin,
         }

@@ -10,6 +10,7 @@ mod selectors;
 mod json;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use watershed_model::{Edge, EdgeKey, Timestamp, Workload};
@@ -59,7 +60,9 @@ pub struct Denied {
     pub first_seen: Timestamp,
     /// Last packet seen.
     pub last_seen: Timestamp,
-    /// The ends that do not permit it, as of the first pair of addresses that is denied.
+    /// The first address outside the cluster whose connections are denied; `None` between pods.
+    pub address: Option<IpAddr>,
+    /// The ends that do not permit it, as of that address.
     pub refusals: Vec<Refusal>,
     /// Whether it passes where the network plugin lets `ipBlock` mean pods too; see [`Blocks`].
     pub depends_on_plugin: bool,
@@ -202,6 +205,10 @@ impl<'a> Replay<'a> {
             connections: edge.connections,
             first_seen: edge.first_seen,
             last_seen: edge.last_seen,
+            address: [client, server].into_iter().find_map(|end| match end {
+                End::Outside(address) => Some(address),
+                End::Pod(_) => None,
+            }),
             refusals: refusals
                 .into_iter()
                 .map(|refusal| Refusal {

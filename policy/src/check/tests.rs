@@ -99,6 +99,7 @@ fn what_was_observed_and_would_be_denied_is_told_with_who_refuses() {
             ("shop/job -> shop/db tcp/9187".to_owned(), true)
         ]
     );
+    assert_eq!(report.denied[0].address, None);
     let refusal = &report.denied[0].refusals[..];
     assert!(matches!(refusal, [one] if one.direction == Direction::Ingress && one.policies == ["shop/db"]));
 }
@@ -123,6 +124,15 @@ fn what_matches_nothing_and_what_nobody_needs_is_told() {
     );
     assert_eq!(report.idle, []);
     assert_eq!(report.reach, Some(Reach { pairs: 6, allowed: 5, unobserved: 4 }));
+}
+
+#[test]
+fn an_address_outside_that_is_denied_is_named() {
+    let client = Party::Address("2001:db8::7".parse().unwrap());
+    let edge = edge(&client, &Party::Workload(workload("db", Some("shop"))), Protocol::TCP, 9187);
+    let manifests = Manifests::read([("p.yaml", POLICIES)], "default").unwrap();
+    let report = check(&manifests, Observed { edges: Some(&[&edge]), workloads: &[] });
+    assert_eq!(report.denied[0].address, Some("2001:db8::7".parse().unwrap()));
 }
 
 #[test]
