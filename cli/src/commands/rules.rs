@@ -66,7 +66,7 @@ fn write(format: CheckFormat, report: &Report, style: Style, out: &mut impl Writ
     match format {
         CheckFormat::Text => output::check::text(out, report, style)?,
         CheckFormat::Markdown => output::check::markdown(out, report)?,
-        CheckFormat::Json => out.write_all(report.to_json()?.as_bytes())?,
+        CheckFormat::Json => output::check::json(out, &report.to_json()?)?,
     }
     out.flush()?;
     Ok(())

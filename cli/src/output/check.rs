@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use watershed_policy::check::{Denied, MAX_PAIRS, Report};
 
 use super::table::{self, Table};
-use super::text::{plain, seconds};
+use super::text::{is_unsafe, plain, seconds};
 use crate::terminal::Style;
 
 /// A finding of one kind: what it is, and a table of three columns.
@@ -56,6 +56,21 @@ pub(crate) fn markdown(out: &mut impl Write, report: &Report) -> io::Result<()> 
         }
     }
     Ok(())
+}
+
+/// Writes a report that is JSON already. Names come from files of others: within strings, what a terminal could
+/// obey is escaped; outside of them JSON has nothing of the kind but line ends.
+pub(crate) fn json(out: &mut impl Write, report: &str) -> io::Result<()> {
+    let mut safe = String::with_capacity(report.len());
+    for character in report.chars() {
+        if character != '\n' && is_unsafe(character) {
+            let mut units = [0; 2];
+            safe.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(character);
+        }
+    }
+    out.write_all(safe.as_bytes())
 }
 
 /// What was checked, and who may connect to whom.
@@ -175,6 +190,13 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_obeys_no_name() {
+        let mut out = Vec::new();
+        json(&mut out, "{\n  \"a\": \"b\u{202e}\u{e0041}c\"\n}\n").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "{\n  \"a\": \"b\\u202e\\udb40\\udc41c\"\n}\n");
+    }
 
     #[test]
     fn names_are_no_markup() {
