@@ -31,14 +31,9 @@ fn every_broken_capture_is_accounted_for() {
         if let Some(&expected) = index.get(&name)
             && expected != counters.packets
         {
-            wrong.push(format!(
-                "{name}: {expected} packets, read {}: {:?}",
-                counters.packets, collected.report.problems
-            ));
+            wrong.push(format!("{name}: {expected} packets, read {}: {:?}", counters.packets, collected.report.problems));
         }
     }
-    println!(
-        "malformed: {files} captures, {packets} packets all accounted for; {cut} cut or corrupt, {refused} refused"
-    );
+    println!("malformed: {files} captures, {packets} packets all accounted for; {cut} cut or corrupt, {refused} refused");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -13,8 +13,7 @@ type Sent = BTreeMap<Endpoint, u64>;
 fn ours(collected: &Collected) -> BTreeMap<Pair, Sent> {
     let mut flows: BTreeMap<Pair, Sent> = BTreeMap::new();
     for record in &collected.records {
-        let plain =
-            |end: Endpoint| if record.protocol.has_ports() { end } else { Endpoint { port: 0, ..end } };
+        let plain = |end: Endpoint| if record.protocol.has_ports() { end } else { Endpoint { port: 0, ..end } };
         let (client, server) = (plain(record.client), plain(record.server));
         let sent = flows.entry(pair(record.protocol, client, server)).or_default();
         *sent.entry(client).or_default() += record.to_server.packets;
@@ -48,20 +47,14 @@ fn pairs_and_packets() {
     for capture in captures(&folder) {
         let name = file_name(&capture);
         let collected = collect(&capture).unwrap_or_else(|error| panic!("{error}"));
-        let (ndpi, our) =
-            (theirs(&table(&folder.join("flows").join(format!("{name}.tsv")))), ours(&collected));
+        let (ndpi, our) = (theirs(&table(&folder.join("flows").join(format!("{name}.tsv")))), ours(&collected));
         let keys: BTreeSet<&Pair> = ndpi.keys().chain(our.keys()).collect();
         for key in keys {
             compared += 1;
             if ndpi.get(key) == our.get(key) {
                 equal += 1;
             } else {
-                unknown.push(format!(
-                    "{name}: {}: nDPI {:?}, ours {:?}",
-                    show(key),
-                    ndpi.get(key),
-                    our.get(key)
-                ));
+                unknown.push(format!("{name}: {}: nDPI {:?}, ours {:?}", show(key), ndpi.get(key), our.get(key)));
             }
         }
     }

@@ -114,7 +114,12 @@ fn differences(zeek: &Row, our: &Row) -> Vec<(&'static str, String)> {
     let (state, history) = (zeek.states[0].as_str(), zeek.histories[0].as_str());
     let may_swap = matches!(state, "OTH" | "SHR") || history.contains('^');
     let same_direction = zeek.originators == our.originators;
-    check("direction", same_direction || may_swap, show(&zeek.originators), show(&our.originators));
+    check(
+        "direction",
+        same_direction || may_swap,
+        show(&zeek.originators),
+        show(&our.originators),
+    );
     if matches!(state, "SF" | "S1") && !history.contains(['g', 't', 'G', 'T']) && zeek.duration > 0.0 {
         check("payload", zeek.payload == our.payload, show(&zeek.payload), show(&our.payload));
     }
