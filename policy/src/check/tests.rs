@@ -33,6 +33,24 @@ spec:
   podSelector: {matchLabels: {app: basket}}
 ";
 
+const WEB: &str = "
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  template:
+    metadata: {labels: {app: other, tier: front}}
+    spec: {containers: [{ports: [{name: http, containerPort: 80}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web, tier: front}}
+  ingress: [{ports: [{port: http}, {port: https}]}]
+";
+
 fn workload(name: &str, namespace: Option<&str>) -> Arc<Workload> {
     Arc::new(Workload {
         kind: WorkloadKind::Host,
@@ -146,9 +164,7 @@ fn without_traffic_no_rule_is_called_idle() {
 
 #[test]
 fn a_manifest_adds_what_the_inventory_does_not_know_of_a_workload() {
-    let manifests = format!(
-        "{POLICIES}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: shop}}\nspec:\n  template:\n    metadata: {{labels: {{app: other, tier: front}}}}\n    spec: {{containers: [{{ports: [{{name: http, containerPort: 80}}]}}]}}\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec:\n  podSelector: {{matchLabels: {{app: web, tier: front}}}}\n  ingress: [{{ports: [{{port: http}}, {{port: https}}]}}]\n"
-    );
+    let manifests = format!("{POLICIES}{WEB}");
     let manifests = Manifests::read([("p.yaml", manifests.as_str())], "default").unwrap();
     let workloads = ["web", "db", "job"].map(|name| workload(name, Some("shop")));
     let report = check(&manifests, Observed { edges: None, workloads: &workloads });
