@@ -1,5 +1,7 @@
 //! The command line as it is typed. What it means is decided in [`settings`](crate::settings).
 
+pub(crate) mod rules;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -167,9 +169,9 @@ pub(crate) enum Command {
     #[command(after_help = MAP_EXAMPLES)]
     Map(StoredArguments),
 
-    /// Propose the rules that allow what a store holds
-    #[command(after_help = RULES_EXAMPLES)]
-    Rules(StoredArguments),
+    /// Propose the rules that allow what a store holds, or check policies that people wrote
+    #[command(after_help = RULES_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Rules(rules::RulesArguments),
 
     /// Tell what a store holds: period, agents, losses, size
     #[command(after_help = STATUS_EXAMPLES)]
@@ -383,8 +385,9 @@ impl Arguments {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
+            Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
-            Command::Map(_) | Command::Rules(_) | Command::Status(_) => (None, None),
+            Command::Map(_) | Command::Status(_) => (None, None),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod check;
 mod config;
 mod discover;
 mod edges;
@@ -61,10 +62,14 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             map::run(stored, &settings, style, &mut out)?;
         }
-        Command::Rules(stored) => {
+        Command::Rules(arguments) => {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);
-            rules::run(stored, &settings, style, &mut out)?;
+            match (arguments.check(), &arguments.stored) {
+                (Some(policies), _) => check::run(policies, &settings, style, &mut out)?,
+                (None, Some(stored)) => rules::run(stored, &settings, style, &mut out)?,
+                (None, None) => {}
+            }
         }
         Command::Status(stored) => {
             let settings = load()?.settings;

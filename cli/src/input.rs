@@ -1,6 +1,7 @@
 //! What a command reads: capture files, or network interfaces until the time is over or a signal comes.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -30,12 +31,19 @@ const INTERRUPTED: i32 = 130;
 ///
 /// A capture or an interface cannot be opened.
 pub(crate) fn open(arguments: &CaptureArguments) -> Result<Watched, Failure> {
-    let source = if arguments.live.interface.is_empty() {
-        source::open(&SourceConfig { captures: arguments.captures.clone() })?
-    } else {
-        open_live(&arguments.live)?
-    };
-    Ok(Watched::new(source))
+    if arguments.live.interface.is_empty() {
+        return open_captures(&arguments.captures);
+    }
+    Ok(Watched::new(open_live(&arguments.live)?))
+}
+
+/// Opens capture files.
+///
+/// # Errors
+///
+/// One of them cannot be opened.
+pub(crate) fn open_captures(captures: &[PathBuf]) -> Result<Watched, Failure> {
+    Ok(Watched::new(source::open(&SourceConfig { captures: captures.to_vec() })?))
 }
 
 /// What the arguments name, for a person: `a.pcap and 2 more captures`, `interface eth0`.

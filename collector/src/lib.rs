@@ -1,6 +1,6 @@
 //! From packets to flow records.
 //!
-//! The data path is [`run`]: a [`PacketSource`](source::PacketSource) hands out packets, [`decode`] finds the
+//! The data path is [`run()`]: a [`PacketSource`](source::PacketSource) hands out packets, [`decode`] finds the
 //! flows they belong to, the [flow table](flow) follows each connection, [`names`] reads what the payload calls
 //! its server, and a [`FlowSink`](sink::FlowSink) takes the records. Time comes from the packets.
 

@@ -3,6 +3,8 @@
 //! [`RuleSet::from_edges`] makes one allow rule per service. [`export`] writes it down. [`nft`] reads the
 //! written text again, with nftables' own semantics, and [`proof::prove`] replays every edge against what
 //! was read: no export is worth more than its [`proof::Certificate`].
+//!
+//! Policies that people wrote are read by [`k8s`], and [`check`] tells what they would do to what was observed.
 
 mod identity;
 
@@ -15,6 +17,10 @@ mod text;
 pub mod export;
 
 pub mod nft;
+
+pub mod k8s;
+
+pub mod check;
 
 pub mod proof;
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use watershed_model::Timestamp;
+
 /// `text` with every character escaped that a terminal could obey or that hides what it says: controls,
 /// line separators, and the characters that change writing direction or have no width.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
@@ -49,6 +51,12 @@ pub(crate) fn count(number: u64) -> String {
 /// Octets for a person: `950 B`, `12.3 kB`, `4.56 MB`.
 pub(crate) fn bytes(number: u64) -> String {
     scaled(number, &[" B", " kB", " MB", " GB", " TB", " PB", " EB"])
+}
+
+/// A time for a person, in UTC: `2026-01-02 03:04:05`.
+pub(crate) fn seconds(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ")
 }
 
 /// Three significant digits and a decimal unit; whole numbers below 10,000 when the unit is empty.

@@ -7,6 +7,7 @@ mod capture;
 mod bad_input;
 mod discover;
 mod listings;
+mod rules;
 mod settings;
 mod shell;
 mod stores;

@@ -10,3 +10,5 @@ mod zeek;
 mod ndpi;
 
 mod malformed;
+
+mod policy;

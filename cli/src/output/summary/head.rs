@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 use watershed_graph::Verdict;
-use watershed_model::{Counters, Loss, SkipReason, Timestamp};
+use watershed_model::{Counters, Loss, SkipReason};
 
 use super::{Page, Summary, counted, length};
-use crate::output::text::{bytes, count, plain};
+use crate::output::text::{bytes, count, plain, seconds};
 
 pub(super) fn write<W: Write>(page: &mut Page<'_, W>, summary: &Summary<'_>) -> io::Result<()> {
     let counters = summary.graph.counters();
@@ -46,12 +46,6 @@ fn period(summary: &Summary<'_>) -> String {
         _ => end,
     };
     format!(", {start} to {end} UTC ({lasting})")
-}
-
-/// `2026-01-02 03:04:05`.
-fn seconds(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ")
 }
 
 /// The two largest units: `3 d 4 h`, `2 m 8 s`; below a minute `14.2 s`, below a second `869 ms`.

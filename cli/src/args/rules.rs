@@ -1,0 +1,83 @@
+//! The command line of `watershed rules`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::{InventoryArguments, StoredArguments};
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  watershed rules check policies/ --capture monday.pcap tuesday.pcap --inventory hosts.yaml
+      What would these policies have denied, what do they select in vain, what does nobody need?
+  watershed rules check policies/ deployments/ --format markdown
+      Without traffic: is everything valid, and does every selector match a pod?
+
+Policies are Kubernetes NetworkPolicies (networking.k8s.io/v1), as YAML or JSON. Entries of the
+inventory that have a namespace stand for pods, with their labels; all others are addresses outside
+the cluster. Manifests of pods, workloads and namespaces among the policies add what the inventory
+does not know: labels of namespaces, names of ports, pods that were not seen.
+
+Exit codes:
+  0  nothing observed would be denied
+  1  something observed would be denied, or a capture could not be read to its end
+  2  wrong usage, or a policy is not valid: every mistake is told with its file and line";
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesArguments {
+    #[command(subcommand)]
+    pub(crate) action: Option<RulesAction>,
+
+    #[command(flatten)]
+    pub(crate) stored: Option<StoredArguments>,
+}
+
+impl RulesArguments {
+    /// What to check, if that is what is asked for.
+    pub(crate) const fn check(&self) -> Option<&CheckArguments> {
+        match &self.action {
+            Some(RulesAction::Check(check)) => Some(check),
+            None => None,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesAction {
+    /// Check Kubernetes NetworkPolicies, and what they would do to observed traffic
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Files, or directories of .yaml, .yml and .json files
+    #[arg(value_name = "POLICY", required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) policies: Vec<PathBuf>,
+
+    /// Captures of the traffic to check against
+    #[arg(short, long = "capture", value_name = "CAPTURE", num_args = 1.., value_hint = ValueHint::FilePath)]
+    pub(crate) captures: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+
+    /// The namespace of objects that name none
+    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+
+    /// How to write the report
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: CheckFormat,
+}
+
+/// How to write the report of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For reading
+    Text,
+    /// For a comment on a change
+    Markdown,
+    /// One object, for a pipeline
+    Json,
+}

@@ -1,0 +1,181 @@
+//! The report as JSON, for a pipeline. `schema_version` grows when a field changes its meaning or goes away.
+//!
+//! ```json
+//! {
+//!   "schema_version": 1,
+//!   "policies": 3, "pods": 12, "edges": { "allowed": 20, "denied": 1, "not_covered": 2 },
+//!   "denied": [{ "client": "shop/job", "server": "shop/db", "protocol": "tcp", "port": 5432, "connections": 4,
+//!                "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z", "address": null,
+//!                "refused_by": [{ "direction": "ingress", "policies": ["shop/db"] }],
+//!                "depends_on_plugin": false }],
+//!   "unmatched": [{ "place": "db.yaml:12:9", "policy": "shop/db", "part": "ingress peer",
+//!                   "reason": "no pod there has app=web" }],
+//!   "idle_rules": [{ "place": "db.yaml:20:5", "policy": "shop/db", "direction": "ingress" }],
+//!   "reach": { "pairs": 132, "allowed": 40, "unobserved": 21 },
+//!   "notes": [{ "place": "db.yaml:30:1", "message": "..." }]
+//! }
+//! ```
+//!
+//! `address` is the first address outside the cluster whose connections are denied, null between pods.
+//! `depends_on_plugin` says that the edge passes where the network plugin lets `ipBlock` mean pods too.
+//! `edges` is null where there was no traffic to check against.
+//! `reach` is null where there are too many workloads to ask each pair. Times are RFC 3339 in UTC.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::{Denied, IdleRule, Reach, Report, Unmatched};
+use crate::Error;
+use crate::k8s::Problem;
+
+const SCHEMA_VERSION: u32 = 1;
+
+impl Report {
+    /// The report as JSON, indented, ending in a newline.
+    ///
+    /// # Errors
+    /// [`Error::Json`], which no known report causes.
+    pub fn to_json(&self) -> Result<String, Error> {
+        let mut text = serde_json::to_string_pretty(&JsonReport {
+            schema_version: SCHEMA_VERSION,
+            policies: self.policies,
+            pods: self.pods,
+            edges: self.traffic.then_some(JsonEdges {
+                allowed: self.allowed,
+                denied: self.denied.len(),
+                not_covered: self.not_covered,
+            }),
+            denied: self.denied.iter().map(JsonDenied::from).collect(),
+            unmatched: self.unmatched.iter().map(JsonUnmatched::from).collect(),
+            idle_rules: self.idle.iter().map(JsonIdle::from).collect(),
+            reach: self.reach.map(JsonReach::from),
+            notes: self.notes.iter().map(JsonNote::from).collect(),
+        })?;
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    schema_version: u32,
+    policies: usize,
+    pods: usize,
+    edges: Option<JsonEdges>,
+    denied: Vec<JsonDenied>,
+    unmatched: Vec<JsonUnmatched>,
+    idle_rules: Vec<JsonIdle>,
+    reach: Option<JsonReach>,
+    notes: Vec<JsonNote>,
+}
+
+#[derive(Serialize)]
+struct JsonEdges {
+    allowed: usize,
+    denied: usize,
+    not_covered: usize,
+}
+
+#[derive(Serialize)]
+struct JsonDenied {
+    client: String,
+    server: String,
+    protocol: String,
+    port: u16,
+    connections: u64,
+    first_seen: String,
+    last_seen: String,
+    address: Option<IpAddr>,
+    refused_by: Vec<JsonRefusal>,
+    depends_on_plugin: bool,
+}
+
+#[derive(Serialize)]
+struct JsonRefusal {
+    direction: String,
+    policies: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct JsonUnmatched {
+    place: String,
+    policy: String,
+    part: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct JsonIdle {
+    place: String,
+    policy: String,
+    direction: String,
+}
+
+#[derive(Serialize)]
+struct JsonReach {
+    pairs: usize,
+    allowed: usize,
+    unobserved: usize,
+}
+
+#[derive(Serialize)]
+struct JsonNote {
+    place: String,
+    message: String,
+}
+
+fn text(value: &impl Display) -> String {
+    value.to_string()
+}
+
+impl From<&Denied> for JsonDenied {
+    fn from(denied: &Denied) -> Self {
+        let refusal = |refusal: &super::Refusal| JsonRefusal {
+            direction: text(&refusal.direction),
+            policies: refusal.policies.clone(),
+        };
+        Self {
+            client: text(&denied.edge.client),
+            server: text(&denied.edge.server),
+            protocol: text(&denied.edge.protocol),
+            port: denied.edge.port,
+            connections: denied.connections,
+            first_seen: text(&denied.first_seen),
+            last_seen: text(&denied.last_seen),
+            address: denied.address,
+            refused_by: denied.refusals.iter().map(refusal).collect(),
+            depends_on_plugin: denied.depends_on_plugin,
+        }
+    }
+}
+
+impl From<&Unmatched> for JsonUnmatched {
+    fn from(unmatched: &Unmatched) -> Self {
+        Self {
+            place: text(&unmatched.place),
+            policy: unmatched.policy.clone(),
+            part: text(&unmatched.part),
+            reason: text(&unmatched.why),
+        }
+    }
+}
+
+impl From<&IdleRule> for JsonIdle {
+    fn from(idle: &IdleRule) -> Self {
+        Self { place: text(&idle.place), policy: idle.policy.clone(), direction: text(&idle.direction) }
+    }
+}
+
+impl From<Reach> for JsonReach {
+    fn from(reach: Reach) -> Self {
+        Self { pairs: reach.pairs, allowed: reach.allowed, unobserved: reach.unobserved }
+    }
+}
+
+impl From<&Problem> for JsonNote {
+    fn from(note: &Problem) -> Self {
+        Self { place: text(&note.place), message: note.message.clone() }
+    }
+}
