@@ -1,6 +1,6 @@
 //! From flow records to stored edges.
 //!
-//! The data path is [`run`]: a [`FlowSource`] hands out batches, the ledger works out what was lost on the
+//! The data path is [`run()`]: a [`FlowSource`] hands out batches, the ledger works out what was lost on the
 //! way, DNS answers and the [`Inventory`] say who the addresses were at the time of each flow, and a
 //! [`FlowStore`] keeps the result, from which a [`Snapshot`](watershed_model::Snapshot) is taken.
 //! Time comes from the batches.

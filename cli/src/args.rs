@@ -1,4 +1,4 @@
-//! The command line as it is typed. What it means is decided in [`settings`](crate::settings).
+//! The command line as it is typed. What it means is decided in [`settings`].
 
 pub(crate) mod rules;
 
