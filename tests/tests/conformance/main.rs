@@ -9,5 +9,3 @@ mod packet_source;
 mod flow_sink_source;
 
 mod inventory;
-
-mod flow_store;
