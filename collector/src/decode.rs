@@ -248,6 +248,12 @@ impl Decoder {
         walk.conclude(step)
     }
 
+    /// How many datagrams wait for fragments.
+    #[must_use]
+    pub fn fragments_held(&self) -> usize {
+        self.fragments.len()
+    }
+
     /// The oldest datagram that must be given up as of `now`, if any; call until there is none.
     pub fn give_up(&mut self, now: Timestamp) -> Option<GivenUp> {
         self.fragments.give_up(now)

@@ -6,6 +6,8 @@
 
 mod run;
 
+mod shipping;
+
 pub mod source;
 
 pub mod decode;

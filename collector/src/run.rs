@@ -1,11 +1,12 @@
 //! The collector's data path, top to bottom.
 
-use watershed_model::{Batch, Counters, SkipReason, Timestamp};
+use watershed_model::{Counters, SkipReason, Timestamp};
 
 use crate::config::CollectorConfig;
 use crate::decode::{Datagram, Decoded, Decoder, Segments};
 use crate::error::{CollectorError, SourceError};
 use crate::flow::FlowTable;
+use crate::shipping::Shipping;
 use crate::sink::FlowSink;
 use crate::source::{Packet, PacketBatch, PacketSource};
 
@@ -30,6 +31,7 @@ pub fn run(
     mut observe: impl FnMut(&Counters),
 ) -> Result<Report, CollectorError> {
     let mut collector = Collector::new(config);
+    let mut shipping = Shipping::new(config);
     let mut problems = Vec::new();
     loop {
         let quiet = {
@@ -53,40 +55,35 @@ pub fn run(
             collector.pass(now);
         }
         // Ship: records of connections that ended.
-        collector.ship_in_time(sink)?;
+        shipping.in_time(&mut collector, sink)?;
         observe(&collector.counters);
     }
     // End: what still waits for fragments or packets is all there will be.
     collector.give_up_fragments(Timestamp::MAX, &mut Segments::default());
     while collector.flows.finish(config.batch_records) {
-        collector.ship(sink, config.batch_records)?;
+        shipping.at_least(config.batch_records, &mut collector, sink)?;
     }
     // Even a run without a record tells its counters.
-    collector.ship(sink, 0)?;
+    shipping.at_least(0, &mut collector, sink)?;
     Ok(Report { counters: collector.counters, problems })
 }
 
-struct Collector<'c> {
-    config: &'c CollectorConfig,
+/// What is known of the packets so far.
+pub(crate) struct Collector {
     decoder: Decoder,
-    flows: FlowTable,
-    counters: Counters,
-    sequence: u64,
-    now: Timestamp,
-    /// What `now` was when a batch was last shipped.
-    shipped: Timestamp,
+    pub(crate) flows: FlowTable,
+    pub(crate) counters: Counters,
+    /// Event time: that of the latest packet, or up to which none came.
+    pub(crate) now: Timestamp,
 }
 
-impl<'c> Collector<'c> {
-    fn new(config: &'c CollectorConfig) -> Self {
+impl Collector {
+    fn new(config: &CollectorConfig) -> Self {
         Self {
-            config,
             decoder: Decoder::new(&config.decode),
             flows: FlowTable::new(config.flow.clone()),
             counters: Counters::default(),
-            sequence: 0,
             now: Timestamp::MIN,
-            shipped: Timestamp::MIN,
         }
     }
 
@@ -97,6 +94,9 @@ impl<'c> Collector<'c> {
             if segments.is_full() {
                 self.follow(&mut segments);
             }
+            if self.decoder.fragments_held() > 0 {
+                self.give_up_fragments(packet.time, &mut segments);
+            }
             self.now = self.now.max(packet.time);
             self.counters.packets += 1;
             self.counters.captured_bytes += packet.data.len() as u64;
@@ -104,7 +104,7 @@ impl<'c> Collector<'c> {
             match self.decoder.decode(packet, &mut segments) {
                 Decoded::InFlow => self.counters.in_flows += 1,
                 Decoded::Skipped(reason) => self.counters.skip(reason),
-                Decoded::Held => self.give_up_fragments(packet.time, &mut segments),
+                Decoded::Held => {}
                 Decoded::Whole { datagram, in_flow } => {
                     self.counters.in_flows += u64::from(in_flow);
                     self.follow(&mut segments);
@@ -162,39 +162,6 @@ impl<'c> Collector<'c> {
         self.now = self.now.max(now);
         self.give_up_fragments(now, &mut Segments::default());
         self.flows.pass(now);
-    }
-
-    /// Ships a batch that is full, or that has waited long enough.
-    fn ship_in_time(&mut self, sink: &mut impl FlowSink) -> Result<(), CollectorError> {
-        let since = self.now.since(self.shipped);
-        let overdue = self.config.ship_every.is_some_and(|every| since >= every);
-        self.ship(sink, if overdue { 0 } else { self.config.batch_records })
-    }
-
-    /// Ships a batch if there are at least `at_least` records.
-    fn ship(&mut self, sink: &mut impl FlowSink, at_least: usize) -> Result<(), CollectorError> {
-        if self.flows.records() < at_least {
-            return Ok(());
-        }
-        self.counters.flows_started = self.flows.started();
-        self.counters.flows_evicted = self.flows.evicted();
-        self.counters.names_limited = self.flows.names_limited();
-        let records = self.flows.take_records();
-        let names = self.flows.take_names();
-        self.counters.records += records.len() as u64;
-        self.counters.names += names.len() as u64;
-        let batch = Batch {
-            agent: self.config.agent.clone(),
-            started: self.config.started,
-            sequence: self.sequence,
-            now: self.now,
-            records,
-            names,
-            counters: self.counters.clone(),
-        };
-        self.sequence += 1;
-        self.shipped = self.now;
-        Ok(sink.send(batch)?)
     }
 }
 

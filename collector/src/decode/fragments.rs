@@ -167,6 +167,10 @@ impl Fragments {
         Ok(whole.map(|waiting| Box::new(waiting.into_datagram(key, seen.time))))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn give_up(&mut self, now: Timestamp) -> Option<GivenUp> {
         loop {
             let &(serial, key) = self.order.front()?;

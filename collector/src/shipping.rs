@@ -1,0 +1,64 @@
+//! Batches: when they are shipped, and what they say.
+
+use watershed_model::{Batch, Timestamp};
+
+use crate::config::CollectorConfig;
+use crate::error::CollectorError;
+use crate::run::Collector;
+use crate::sink::FlowSink;
+
+/// Numbers batches and knows when the last one went.
+pub(crate) struct Shipping<'c> {
+    config: &'c CollectorConfig,
+    sequence: u64,
+    /// Event time of the last batch.
+    shipped: Timestamp,
+}
+
+impl<'c> Shipping<'c> {
+    pub(crate) const fn new(config: &'c CollectorConfig) -> Self {
+        Self { config, sequence: 0, shipped: Timestamp::MIN }
+    }
+
+    /// Ships a batch that is full, or that has waited long enough.
+    pub(crate) fn in_time(
+        &mut self,
+        collector: &mut Collector,
+        sink: &mut impl FlowSink,
+    ) -> Result<(), CollectorError> {
+        let since = collector.now.since(self.shipped);
+        let overdue = self.config.ship_every.is_some_and(|every| since >= every);
+        self.at_least(if overdue { 0 } else { self.config.batch_records }, collector, sink)
+    }
+
+    /// Ships a batch if there are so many records.
+    pub(crate) fn at_least(
+        &mut self,
+        records: usize,
+        collector: &mut Collector,
+        sink: &mut impl FlowSink,
+    ) -> Result<(), CollectorError> {
+        let Collector { flows, counters, now, .. } = collector;
+        if flows.records() < records {
+            return Ok(());
+        }
+        let (records, names) = (flows.take_records(), flows.take_names());
+        counters.flows_started = flows.started();
+        counters.flows_evicted = flows.evicted();
+        counters.names_limited = flows.names_limited();
+        counters.records += records.len() as u64;
+        counters.names += names.len() as u64;
+        let batch = Batch {
+            agent: self.config.agent.clone(),
+            started: self.config.started,
+            sequence: self.sequence,
+            now: *now,
+            records,
+            names,
+            counters: counters.clone(),
+        };
+        self.sequence += 1;
+        self.shipped = *now;
+        Ok(sink.send(batch)?)
+    }
+}
