@@ -290,7 +290,7 @@ pub(crate) struct StoredArguments {
     pub(crate) out: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct PeriodArguments {
     /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "to"], value_parser = parse_duration)]

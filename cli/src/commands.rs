@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use watershed_aggregator::{InventoryConfig, OpenInventory};
 
+use crate::args::rules::RulesRequest;
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::output::text::plain;
@@ -65,10 +66,10 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Rules(arguments) => {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);
-            match (arguments.check(), &arguments.stored) {
-                (Some(policies), _) => check::run(policies, &settings, style, &mut out)?,
-                (None, Some(stored)) => rules::run(stored, &settings, style, &mut out)?,
-                (None, None) => {}
+            match arguments.request() {
+                Some(RulesRequest::Check(policies)) => check::run(policies, &settings, style, &mut out)?,
+                Some(RulesRequest::Propose(stored)) => rules::run(&stored, &settings, style, &mut out)?,
+                None => {}
             }
         }
         Command::Status(stored) => {

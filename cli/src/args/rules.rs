@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::{InventoryArguments, StoredArguments};
+use watershed_aggregator::StoreLocation;
+
+use super::{InventoryArguments, PeriodArguments, StoredArguments};
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -28,11 +30,36 @@ pub(crate) struct RulesArguments {
     #[command(subcommand)]
     pub(crate) action: Option<RulesAction>,
 
+    /// The store: sqlite:PATH, as `discover --store` fills it
+    #[arg(long, value_name = "STORE", required = true)]
+    store: Option<StoreLocation>,
+
     #[command(flatten)]
-    pub(crate) stored: Option<StoredArguments>,
+    period: PeriodArguments,
+
+    /// Write files to this directory; made if missing
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+}
+
+/// What `watershed rules` was asked for.
+pub(crate) enum RulesRequest<'a> {
+    /// To check policies.
+    Check(&'a CheckArguments),
+    /// To propose rules from a store.
+    Propose(StoredArguments),
 }
 
 impl RulesArguments {
+    /// What is asked for; `None` only where the parser let neither through.
+    pub(crate) fn request(&self) -> Option<RulesRequest<'_>> {
+        if let Some(RulesAction::Check(check)) = &self.action {
+            return Some(RulesRequest::Check(check));
+        }
+        let (store, period, out) = (self.store.clone()?, self.period.clone(), self.out.clone());
+        Some(RulesRequest::Propose(StoredArguments { store, period, out }))
+    }
+
     /// What to check, if that is what is asked for.
     pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match &self.action {
