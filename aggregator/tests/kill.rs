@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -35,12 +35,14 @@ fn main() {
     }
 }
 
-/// Appends every batch in order, and says the number of each once the store has it.
+/// Appends every batch in order, each when an octet on standard input permits it, and says the number of each
+/// once the store has it.
 fn append(path: &Path) {
     let store = SqliteStore::open(path, &StoreConfig::default()).unwrap();
     let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
     let mut out = std::io::stdout().lock();
     for number in 0..BATCHES {
+        std::io::stdin().read_exact(&mut [0]).unwrap();
         aggregator.ingest(batch(number)).unwrap();
         writeln!(out, "{number}").and_then(|()| out.flush()).unwrap();
     }
@@ -52,20 +54,26 @@ fn kill_and_look() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut kept = 0;
     for _ in 0..KILLS {
-        let acknowledged = append_and_kill(&path, kept + random.u64(0..12), random.u32(0..400_000));
+        let acknowledged = append_and_kill(&path, kept + random.u64(0..9), random.u32(0..400_000));
         let now = look(&path);
         assert!(now >= acknowledged.max(kept), "{acknowledged} batches acknowledged, {now} kept");
         kept = now;
     }
     assert!((KILLS as u64..BATCHES).contains(&kept), "kills hit the work, and not only its start: {kept}");
-    append_and_kill(&path, u64::MAX, 0);
+    append_and_kill(&path, BATCHES, 0);
     assert_eq!(look(&path), BATCHES);
 }
+
+/// Batches that it may go on with before the kill comes, so that a fast machine does not finish first.
+const AHEAD: u64 = 2;
 
 /// Starts the program and kills it a moment after so many batches; how many it acknowledged.
 fn append_and_kill(path: &Path, after: u64, moment: u32) -> u64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut child = command.arg(APPEND).arg(path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.arg(APPEND).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let permits = vec![b'.'; (after + AHEAD).min(BATCHES) as usize];
+    child.stdin.as_mut().unwrap().write_all(&permits).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut acknowledged = 0;
     while acknowledged < after
