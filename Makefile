@@ -72,6 +72,8 @@ bench: ## Speed and memory on 10 million packets, beside tcpdump copying the fil
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@# A real capture to start from; without it a capture's format is long in being found.
+	@mkdir -p fuzz/corpus/capture && head -c 16384 $(RECORDING)/shop.pcapng > fuzz/corpus/capture/shop.pcapng
 	@# The stable toolchain takes the flags of cargo-fuzz with this variable set.
 	export RUSTC_BOOTSTRAP=1; \
 	for target in $$($(CARGO) fuzz list); do \
