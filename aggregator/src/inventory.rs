@@ -4,12 +4,14 @@ mod csv;
 mod entry;
 mod file;
 mod table;
+mod timeline;
 mod yaml;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use watershed_model::{Timestamp, Workload};
+use ipnet::IpNet;
+use watershed_model::{TimeRange, Timestamp, Workload};
 
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
@@ -18,13 +20,41 @@ use crate::{AggregatorError, InventoryConfig};
 
 /// Knows who addresses were.
 pub trait Inventory {
-    /// The workload that `address` belonged to at `at`, or `None` where it is not known.
-    fn identify(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>>;
+    /// Whose `address` was during a flow.
+    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_>;
+
+    /// Whose `address` was at `at`.
+    fn identify_at(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
+        self.identify(address, TimeRange { start: at, end: at }).workload
+    }
+}
+
+/// Who an address was during a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// Whose it was when the flow began, else who had it next while the flow went on; `None` where nobody is
+    /// known to have had it.
+    pub workload: Option<&'a Arc<Workload>>,
+    /// Whether another workload had it before the flow ended, so that part of the flow may be the other's.
+    pub handed_over: bool,
+}
+
+/// That a workload had an address, alone or as part of a network, from one time up to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenure<'a> {
+    /// What it had.
+    pub prefix: IpNet,
+    /// From when on; [`Timestamp::MIN`] where no start is known.
+    pub from: Timestamp,
+    /// Up to when, not included; [`Timestamp::MAX`] where no end is known.
+    pub until: Timestamp,
+    /// Who.
+    pub workload: &'a Arc<Workload>,
 }
 
 impl<I: Inventory> Inventory for &I {
-    fn identify(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
-        (**self).identify(address, at)
+    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
+        (**self).identify(address, during)
     }
 }
 
@@ -33,7 +63,7 @@ impl<I: Inventory> Inventory for &I {
 pub enum OpenInventory {
     /// Knows nobody.
     Empty,
-    /// A file, the same at all times.
+    /// A file.
     File(FileInventory),
 }
 
@@ -58,13 +88,22 @@ impl OpenInventory {
             Self::File(file) => file.overlaps(),
         }
     }
+
+    /// Who had `address` at any time, the longest prefix first and each in order of time.
+    #[must_use]
+    pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
+        match self {
+            Self::Empty => Vec::new(),
+            Self::File(file) => file.tenures(address),
+        }
+    }
 }
 
 impl Inventory for OpenInventory {
-    fn identify(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
+    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
         match self {
-            Self::Empty => None,
-            Self::File(file) => file.identify(address, at),
+            Self::Empty => Identity::default(),
+            Self::File(file) => file.identify(address, during),
         }
     }
 }

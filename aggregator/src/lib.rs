@@ -31,7 +31,7 @@ mod testing;
 pub use block::{BatchToken, Block, Row};
 pub use config::{AggregatorConfig, InventoryConfig, StoreConfig, StoreLocation};
 pub use error::{AggregatorError, StoreError};
-pub use inventory::{FileInventory, Inventory, OpenInventory};
+pub use inventory::{FileInventory, Identity, Inventory, OpenInventory, Tenure};
 pub use run::{Aggregator, run};
 pub use source::{Channel, FlowSource};
 pub use store::{FlowStore, MemoryStore, OpenStore, SqliteStore, StoreStatus};

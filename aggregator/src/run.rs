@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use watershed_model::{AgentId, Batch, Counters, Hour, Loss, LossEntry, Timestamp};
+use watershed_model::{AgentId, Batch, Counters, Hour, Loss, LossEntry, TimeRange, Timestamp};
 
 use crate::answers::Answers;
 use crate::block::{BatchToken, Block, Join};
@@ -65,7 +65,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
         // Names: answers first, since they come before the flows that follow from them.
         for answer in &batch.names {
-            let client = asker(answer.client, inventory.identify(answer.client, answer.seen));
+            let client = asker(answer.client, inventory.identify_at(answer.client, answer.seen));
             agent.names.learn(client, answer, config);
         }
 
@@ -74,16 +74,22 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         for record in &batch.records {
             // Identity: who both were at the time of the flow.
             let (from, to, at) = (record.client.address, record.server.address, record.first_seen);
-            let (client, server) = (inventory.identify(from, at), inventory.identify(to, at));
+            let during = TimeRange { start: at, end: record.last_seen };
+            let (client, server) = (inventory.identify(from, during), inventory.identify(to, during));
 
             // Names: what the client called the server when it connected; later parts are the same connection.
             let start = names.len();
             if record.part == 0 && !agent.names.is_empty() {
-                agent.names.find((asker(from, client), to), at, config, &mut names);
+                agent.names.find((asker(from, client.workload), to), at, config, &mut names);
             }
 
             let answered = agent.answers.is_first(record, config.max_unanswered);
-            joins.push(Join { client, server, answered, names: start..names.len() });
+            joins.push(Join {
+                client: client.workload,
+                server: server.workload,
+                answered,
+                names: start..names.len(),
+            });
         }
 
         // Ledger: what the joins had no room for.

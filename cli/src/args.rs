@@ -11,7 +11,6 @@ use clap_complete::Shell;
 use watershed_aggregator::StoreLocation;
 use watershed_model::Timestamp;
 
-use crate::period;
 use crate::settings::value::parse_duration;
 use crate::settings::{self, Given};
 
@@ -297,15 +296,15 @@ pub(crate) struct PeriodArguments {
     pub(crate) since: Option<Duration>,
 
     /// Only what was seen from this time on: 2026-01-31 or 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = period::time)]
+    #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<Timestamp>,
 
     /// Only what was seen up to this time
-    #[arg(long, value_name = "TIME", value_parser = period::time)]
+    #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<Timestamp>,
 
     /// Where --since counts back from
-    #[arg(long, value_name = "TIME", requires = "since", value_parser = period::time)]
+    #[arg(long, value_name = "TIME", requires = "since")]
     pub(crate) now: Option<Timestamp>,
 }
 

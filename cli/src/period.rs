@@ -1,19 +1,9 @@
 //! Which time a question is about.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use watershed_aggregator::{OpenStore, StoreError};
-use watershed_model::{TimeRange, Timestamp};
+use watershed_model::TimeRange;
 
 use crate::args::PeriodArguments;
-
-/// `2026-01-31`, `2026-01-31T08:00:00` or `2026-01-31T08:00:00+01:00`; without an offset it is UTC.
-pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    let wrong = || "write a time such as 2026-01-31 or 2026-01-31T08:00:00Z".to_owned();
-    let utc = || text.parse::<DateTime>().and_then(|time| TimeZone::UTC.to_timestamp(time));
-    let time: jiff::Timestamp = text.parse().or_else(|_| utc()).map_err(|_| wrong())?;
-    i64::try_from(time.as_nanosecond()).map(Timestamp::from_nanos).map_err(|_| wrong())
-}
 
 /// The period asked for, or `None` for all that the store holds.
 pub(crate) fn of(arguments: &PeriodArguments, store: &OpenStore) -> Result<Option<TimeRange>, StoreError> {
@@ -31,21 +21,5 @@ pub(crate) fn of(arguments: &PeriodArguments, store: &OpenStore) -> Result<Optio
             Ok(Some(TimeRange { start: only, end: only }))
         }
         period => Ok(period),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_utc_unless_they_say_otherwise() {
-        let seconds = |text: &str| time(text).map(|time| time.as_nanos() / 1_000_000_000);
-        assert_eq!(seconds("1970-01-02"), Ok(86_400));
-        assert_eq!(seconds("1970-01-01T01:00:00"), Ok(3_600));
-        assert_eq!(seconds("1970-01-01T01:00:00+01:00"), Ok(0));
-        for wrong in ["", "yesterday", "1970-13-01", "9999-01-01"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
     }
 }

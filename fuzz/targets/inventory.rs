@@ -11,7 +11,7 @@ fuzz_target!(|input: &[u8]| {
     for format in [FileFormat::Yaml, FileFormat::Csv] {
         if let Ok(inventory) = FileInventory::parse("inventory", format, input) {
             let _ = inventory.overlaps();
-            let _ = inventory.identify([10, 0, 0, 1].into(), Timestamp::default());
+            let _ = inventory.identify_at([10, 0, 0, 1].into(), Timestamp::default());
         }
     }
 });

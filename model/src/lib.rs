@@ -41,5 +41,5 @@ pub use flow::{EndReason, Endpoint, FlowRecord, History, InterfaceId, TcpFlags, 
 pub use name::{NameHints, NameObservation};
 pub use protocol::Protocol;
 pub use snapshot::{KnownName, Loss, LossEntry, Snapshot, TimeRange};
-pub use time::Timestamp;
+pub use time::{NoTimestamp, Timestamp};
 pub use workload::{Labels, Workload, WorkloadKind};

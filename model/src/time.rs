@@ -1,8 +1,11 @@
 //! Points in time.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// A point in time: nanoseconds since the Unix epoch, UTC.
@@ -70,6 +73,30 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// `2026-01-31`, `2026-01-31T08:00:00` or `2026-01-31T08:00:00+01:00` (RFC 3339); without an offset it is UTC.
+impl FromStr for Timestamp {
+    type Err = NoTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, NoTimestamp> {
+        let utc = || text.parse::<DateTime>().and_then(|time| TimeZone::UTC.to_timestamp(time));
+        let time: jiff::Timestamp = text.parse().or_else(|_| utc()).map_err(|_| NoTimestamp)?;
+        i64::try_from(time.as_nanosecond()).map(Self).map_err(|_| NoTimestamp)
+    }
+}
+
+/// A text is no point in time between the years 1678 and 2262.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoTimestamp;
+
+/// What to write instead.
+impl fmt::Display for NoTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write a time such as 2026-01-31 or 2026-01-31T08:00:00Z")
+    }
+}
+
+impl std::error::Error for NoTimestamp {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +105,17 @@ mod tests {
     fn displays_rfc_3339_to_the_nanosecond() {
         assert_eq!(Timestamp::from_parts(1_767_323_045, 6).to_string(), "2026-01-02T03:04:05.000000006Z");
         assert_eq!(Timestamp::from_parts(0, 0).to_string(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn times_are_utc_unless_they_say_otherwise() {
+        let seconds = |text: &str| text.parse().map(|time: Timestamp| time.as_nanos() / 1_000_000_000);
+        assert_eq!(seconds("1970-01-02"), Ok(86_400));
+        assert_eq!(seconds("1970-01-01T01:00:00"), Ok(3_600));
+        assert_eq!(seconds("1970-01-01T01:00:00+01:00"), Ok(0));
+        for wrong in ["", "yesterday", "1970-13-01", "9999-01-01"] {
+            assert_eq!(seconds(wrong), Err(NoTimestamp), "{wrong}");
+        }
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub(super) struct RawEntry {
     pub(super) addresses: Vec<Text>,
     pub(super) name: Option<Text>,
     pub(super) namespace: Option<Text>,
+    /// From when on it holds, and up to when; without them always.
+    pub(super) valid_from: Option<Text>,
+    pub(super) valid_to: Option<Text>,
     pub(super) labels: Labels,
 }
 

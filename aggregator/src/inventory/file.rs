@@ -1,19 +1,24 @@
-//! An inventory from a file: addresses and CIDRs, names and labels.
+//! An inventory from a file: addresses and CIDRs, names and labels, and when they held.
 
-use std::collections::BTreeMap;
+mod builder;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::iter;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{Labels, Timestamp, Workload, WorkloadKind};
+use watershed_model::{TimeRange, Workload};
 
-use super::entry::{InventoryProblems, Place, RawEntry, RawFile, Text};
+use builder::Builder;
+
+use super::entry::{InventoryProblems, Place, RawFile};
 use super::table::PrefixTable;
-use super::{Inventory, csv, yaml};
+use super::timeline::{Span, Timeline};
+use super::{Identity, Inventory, Tenure, csv, yaml};
 use crate::AggregatorError;
 
 /// Larger files are refused: 64 MiB hold half a million entries, and the wrong file is soon noticed.
@@ -28,11 +33,13 @@ pub enum FileFormat {
     Csv,
 }
 
-/// The workloads of one file; the longest prefix that covers an address wins.
+/// The workloads of one file; the longest prefix that covers an address, and that somebody had then, wins.
 #[derive(Debug, Default)]
 pub struct FileInventory {
     workloads: Vec<Arc<Workload>>,
-    /// From prefix to index in `workloads`.
+    /// Who had each prefix, by index in `workloads`.
+    prefixes: Vec<(IpNet, Timeline)>,
+    /// From prefix to index in `prefixes`.
     table: PrefixTable,
     overlaps: Vec<Overlap>,
 }
@@ -131,11 +138,44 @@ impl FileInventory {
     pub fn overlaps(&self) -> &[Overlap] {
         &self.overlaps
     }
+
+    /// Who had `address` at any time, the longest prefix first and each in order of time.
+    #[must_use]
+    pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
+        self.covering(address).flat_map(|(prefix, timeline)| self.tenures_of(*prefix, timeline)).collect()
+    }
+
+    /// Who had what at any time, in order of prefix and time.
+    #[must_use]
+    pub fn history(&self) -> Vec<Tenure<'_>> {
+        let mut prefixes: Vec<_> = self.prefixes.iter().collect();
+        prefixes.sort_by_key(|(prefix, _)| *prefix);
+        prefixes.into_iter().flat_map(|(prefix, timeline)| self.tenures_of(*prefix, timeline)).collect()
+    }
+
+    fn tenures_of<'a>(&'a self, prefix: IpNet, timeline: &'a Timeline) -> impl Iterator<Item = Tenure<'a>> {
+        timeline.spans().iter().map(move |&Span { from, until, owner }| {
+            let workload = &self.workloads[owner as usize];
+            Tenure { prefix, from, until, workload }
+        })
+    }
+
+    /// The prefixes that cover `address`, longest first.
+    fn covering(&self, address: IpAddr) -> impl Iterator<Item = &(IpNet, Timeline)> {
+        let prefix = |index: Option<u32>| self.prefixes.get(index? as usize);
+        iter::successors(prefix(self.table.longest(address)), move |(shorter, _)| {
+            prefix(self.table.longest_below(address, shorter.prefix_len()))
+        })
+    }
 }
 
 impl Inventory for FileInventory {
-    fn identify(&self, address: IpAddr, _at: Timestamp) -> Option<&Arc<Workload>> {
-        self.workloads.get(self.table.longest(address)? as usize)
+    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
+        let owner = self.covering(address).find_map(|(_, timeline)| timeline.during(during));
+        owner.map_or_else(Identity::default, |(owner, handed_over)| Identity {
+            workload: self.workloads.get(owner as usize),
+            handed_over,
+        })
     }
 }
 
@@ -147,154 +187,6 @@ fn text(bytes: &[u8]) -> Result<&str, Place> {
         Place { line, column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1 }
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
-}
-
-/// Checks entries against each other.
-struct Builder {
-    raw: RawFile,
-    members: Vec<Member>,
-    /// Index in `members` by namespace and name.
-    by_name: BTreeMap<(Option<String>, String), usize>,
-    prefixes: Vec<Prefix>,
-    /// From prefix to index in `prefixes`.
-    table: PrefixTable,
-}
-
-/// A workload to be.
-struct Member {
-    line: usize,
-    namespace: Option<String>,
-    name: String,
-    labels: Labels,
-    is_network: bool,
-}
-
-struct Prefix {
-    net: IpNet,
-    line: usize,
-    member: usize,
-}
-
-impl Builder {
-    fn new(mut raw: RawFile) -> Self {
-        let entries = std::mem::take(&mut raw.entries);
-        let mut builder = Self {
-            raw,
-            members: Vec::new(),
-            by_name: BTreeMap::new(),
-            prefixes: Vec::new(),
-            table: PrefixTable::default(),
-        };
-        entries.iter().for_each(|entry| builder.add(entry));
-        builder
-    }
-
-    fn add(&mut self, entry: &RawEntry) {
-        let Some(name) = &entry.name else {
-            return self.raw.problem(entry.place, "this entry has no name; add one, such as `web1`");
-        };
-        if entry.addresses.is_empty() {
-            let message =
-                format!("`{}` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24", name.value);
-            self.raw.problem(entry.place, message);
-        }
-        let member = self.member(entry, name);
-        for address in &entry.addresses {
-            match prefix(&address.value) {
-                Ok(net) => self.assign(net, address, member),
-                Err(message) => self.raw.problem(address.place, message),
-            }
-        }
-    }
-
-    /// The index of the workload that the entry is about.
-    fn member(&mut self, entry: &RawEntry, name: &Text) -> usize {
-        let namespace = entry.namespace.as_ref().map(|text| text.value.clone());
-        let index =
-            *self.by_name.entry((namespace.clone(), name.value.clone())).or_insert(self.members.len());
-        match self.members.get(index) {
-            None => self.members.push(Member {
-                line: entry.place.line,
-                namespace,
-                name: name.value.clone(),
-                labels: entry.labels.clone(),
-                is_network: false,
-            }),
-            Some(member) if member.labels != entry.labels => {
-                let message = format!(
-                    "`{}` has other labels here than in line {}; give both the same labels, or different names",
-                    name.value, member.line
-                );
-                self.raw.problem(name.place, message);
-            }
-            Some(_) => {}
-        }
-        index
-    }
-
-    fn assign(&mut self, net: IpNet, address: &Text, member: usize) {
-        self.members[member].is_network |= net.prefix_len() < net.max_prefix_len();
-        let Some(earlier) = self.table.insert(net, self.prefixes.len() as u32) else {
-            return self.prefixes.push(Prefix { net, line: address.place.line, member });
-        };
-        let earlier = &self.prefixes[earlier as usize];
-        if earlier.member != member {
-            let message = format!(
-                "{} is `{}` here and `{}` in line {}; keep one of them",
-                address.value, self.members[member].name, self.members[earlier.member].name, earlier.line
-            );
-            self.raw.problem(address.place, message);
-        }
-    }
-
-    fn finish(self) -> FileInventory {
-        let Self { members, prefixes, table, .. } = self;
-        let outer = |inner: &Prefix| {
-            let outer = table.longest_below(inner.net.addr(), inner.net.prefix_len())?;
-            prefixes.get(outer as usize).filter(|outer| outer.member != inner.member)
-        };
-        let mut overlaps: Vec<Overlap> = prefixes
-            .iter()
-            .filter_map(|inner| outer(inner).map(|outer| (inner, outer)))
-            .map(|(inner, outer)| Overlap {
-                line: inner.line,
-                inner: inner.net,
-                inner_name: members[inner.member].name.clone(),
-                outer_line: outer.line,
-                outer: outer.net,
-                outer_name: members[outer.member].name.clone(),
-            })
-            .collect();
-        overlaps.sort();
-
-        let mut of_members = PrefixTable::default();
-        for prefix in &prefixes {
-            of_members.insert(prefix.net, prefix.member as u32);
-        }
-        let workload = |member: Member| {
-            let kind = if member.is_network { WorkloadKind::Network } else { WorkloadKind::Host };
-            Arc::new(Workload { kind, name: member.name, namespace: member.namespace, labels: member.labels })
-        };
-        let workloads = members.into_iter().map(workload).collect();
-        FileInventory { workloads, table: of_members, overlaps }
-    }
-}
-
-/// An address or a CIDR.
-fn prefix(text: &str) -> Result<IpNet, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.into());
-    }
-    let net: IpNet = text.parse().map_err(|_| {
-        format!("`{text}` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24")
-    })?;
-    if net.addr() == net.network() {
-        return Ok(net);
-    }
-    let (network, host) = (net.trunc(), net.addr());
-    Err(format!(
-        "`{text}` has bits set behind its prefix; write {network} for the network, or {host} for the host"
-    ))
 }
 
 #[cfg(test)]

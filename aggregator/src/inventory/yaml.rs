@@ -1,6 +1,7 @@
 //! Inventory entries from YAML 1.2: a list of mappings.
 //!
-//! Each entry has `name`, `address` or `addresses`, and may have `namespace` and `labels`. Values are text,
+//! Each entry has `name`, `address` or `addresses`, and may have `namespace`, `labels`,
+//! `valid_from` and `valid_to`. Values are text,
 //! whatever they look like; anchors, aliases and tags are refused, so a file says what it seems to say.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
@@ -65,6 +66,8 @@ fn entry(file: &mut RawFile, node: Node) {
         match key.value.as_str() {
             "name" => entry.name = scalar(file, &key, value),
             "namespace" => entry.namespace = scalar(file, &key, value),
+            "valid_from" => entry.valid_from = scalar(file, &key, value),
+            "valid_to" => entry.valid_to = scalar(file, &key, value),
             "address" => entry.addresses.extend(scalar(file, &key, value)),
             "addresses" => match value {
                 Node::List(_, values) => {
@@ -82,7 +85,7 @@ fn entry(file: &mut RawFile, node: Node) {
                 }
                 other => file.problem(other.place(), format!("`labels` must be a mapping, found {}; write `labels: {{role: web}}`", other.kind())),
             },
-            unknown => file.problem(key.place, format!("unknown key `{unknown}`; known are name, namespace, address, addresses and labels; a label goes under `labels`")),
+            unknown => file.problem(key.place, format!("unknown key `{unknown}`; known are name, namespace, address, addresses, valid_from, valid_to and labels; a label goes under `labels`")),
         }
     }
     file.entries.push(entry);

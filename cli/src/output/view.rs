@@ -98,7 +98,7 @@ impl<'a> View<'a> {
     }
 
     fn party(&self, end: Endpoint, at: Timestamp) -> Party {
-        let known = self.inventory.identify(end.address, at);
+        let known = self.inventory.identify_at(end.address, at);
         known.map_or(Party::Address(end.address), |workload| Party::Workload(workload.clone()))
     }
 

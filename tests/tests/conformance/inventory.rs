@@ -38,12 +38,12 @@ const WHOSE: [(&str, Option<(&str, WorkloadKind)>); 11] = [
 fn knows_whose_an_address_is(inventory: &impl Inventory) {
     for time in [Timestamp::MIN, Timestamp::default(), Timestamp::MAX] {
         for (address, whose) in WHOSE {
-            let found = inventory.identify(address.parse().unwrap(), time);
+            let found = inventory.identify_at(address.parse().unwrap(), time);
             let told = found.map(|workload| (workload.to_string(), workload.kind));
             assert_eq!(told, whose.map(|(name, kind)| (name.to_owned(), kind)), "{address}");
         }
     }
-    let who = |address: &str| inventory.identify(address.parse().unwrap(), Timestamp::default()).unwrap();
+    let who = |address: &str| inventory.identify_at(address.parse().unwrap(), Timestamp::default()).unwrap();
     assert_eq!(who("10.20.0.11"), who("2001:db8::11"));
     assert_eq!(who("10.20.0.11").labels.get("role").map(String::as_str), Some("web"));
     assert_eq!(who("10.30.0.1").labels.get("role").map(String::as_str), Some("api"));
@@ -85,6 +85,6 @@ fn files_conform_in_every_order() {
 #[test]
 fn an_empty_inventory_knows_nobody() {
     for (address, _) in WHOSE {
-        assert!(OpenInventory::Empty.identify(address.parse().unwrap(), Timestamp::default()).is_none());
+        assert!(OpenInventory::Empty.identify_at(address.parse().unwrap(), Timestamp::default()).is_none());
     }
 }

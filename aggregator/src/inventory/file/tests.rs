@@ -1,6 +1,7 @@
 //! What a user's inventory file gives, and what they are told when it is wrong.
 
 use proptest::prelude::*;
+use watershed_model::{Timestamp, WorkloadKind};
 
 use super::*;
 
@@ -13,7 +14,7 @@ fn csv(text: &str) -> Result<FileInventory, InventoryProblems> {
 }
 
 fn who<'a>(inventory: &'a FileInventory, address: &str) -> Option<&'a Workload> {
-    inventory.identify(address.parse().unwrap(), Timestamp::default()).map(AsRef::as_ref)
+    inventory.identify_at(address.parse().unwrap(), Timestamp::default()).map(AsRef::as_ref)
 }
 
 #[track_caller]
@@ -97,11 +98,11 @@ fn every_wrong_line_of_a_yaml_file_is_told() {
         ),
         &[
             "line 1, column 3: `a` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24",
-            "line 2, column 3: unknown key `adress`; known are name, namespace, address, addresses and labels; a label goes under `labels`",
+            "line 2, column 3: unknown key `adress`; known are name, namespace, address, addresses, valid_from, valid_to and labels; a label goes under `labels`",
             "line 4, column 12: `10.0.0.300` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24",
             "line 6, column 12: `10.0.0.5/24` has bits set behind its prefix; write 10.0.0.0/24 for the network, or 10.0.0.5 for the host",
             "line 7, column 3: this entry has no name; add one, such as `web1`",
-            "line 10, column 3: unknown key `role`; known are name, namespace, address, addresses and labels; a label goes under `labels`",
+            "line 10, column 3: unknown key `role`; known are name, namespace, address, addresses, valid_from, valid_to and labels; a label goes under `labels`",
             "line 12, column 12: 10.0.0.7 is `e` here and `d` in line 9; keep one of them",
             "line 13, column 9: `e` has other labels here than in line 11; give both the same labels, or different names",
             "line 16, column 3: expected an entry, found a single value; write `- name: ...` with `address: ...` below",
@@ -201,6 +202,61 @@ fn nesting_without_end_is_an_error() {
     for deep in ["[".repeat(100_000), "- ".repeat(20_000), "{a: ".repeat(20_000), "? ".repeat(20_000)] {
         assert!(yaml(&deep).is_err());
     }
+}
+
+const HANDED_OVER: &str = "\
+address,name,valid_from,valid_to,version
+10.0.0.5,old,,2026-01-31T08:00:00Z,1
+10.0.0.5,new,2026-01-31T08:00:02Z,2026-02-01,1
+10.0.0.5,new,2026-02-01,,2
+10.0.0.0/24,dmz,,,
+";
+
+#[test]
+fn an_address_belongs_to_whom_it_belonged_to_then() {
+    let inventory = csv(HANDED_OVER).unwrap();
+    let during = |start: &str, end: &str| {
+        let during = TimeRange { start: start.parse().unwrap(), end: end.parse().unwrap() };
+        let Identity { workload, handed_over } = inventory.identify("10.0.0.5".parse().unwrap(), during);
+        let workload = workload.unwrap();
+        let version = workload.labels.get("version").map_or("", String::as_str);
+        (format!("{workload}{version}"), handed_over)
+    };
+    assert_eq!(during("2026-01-31T07:59:59", "2026-01-31T07:59:59"), ("old1".to_owned(), false));
+    assert_eq!(during("2026-01-31T07:59:59", "2026-01-31T08:00:01"), ("old1".to_owned(), false));
+    assert_eq!(during("2026-01-31T07:59:59", "2026-01-31T08:00:02"), ("old1".to_owned(), true));
+    assert_eq!(during("2026-01-31T08:00:01", "2026-01-31T08:00:05"), ("new1".to_owned(), false));
+    assert_eq!(during("2026-01-31T08:00:00", "2026-01-31T08:00:01"), ("dmz".to_owned(), false));
+    assert_eq!(during("2026-02-02", "2026-02-03"), ("new2".to_owned(), false));
+
+    let tenures: Vec<String> = inventory
+        .tenures("10.0.0.5".parse().unwrap())
+        .iter()
+        .map(|tenure| format!("{} {}", tenure.prefix, tenure.workload))
+        .collect();
+    assert_eq!(tenures, ["10.0.0.5/32 old", "10.0.0.5/32 new", "10.0.0.5/32 new", "10.0.0.0/24 dmz"]);
+    assert_eq!(inventory.history().len(), 4);
+}
+
+#[test]
+fn times_that_cannot_be_are_told() {
+    told(
+        yaml(
+            "\
+- {name: a, address: 10.0.0.1, valid_from: soon}
+- {name: b, address: 10.0.0.2, valid_from: 2026-02-01, valid_to: 2026-01-01}
+- {name: c, address: 10.0.0.3, valid_to: 2026-02-01}
+- {name: d, address: 10.0.0.3, valid_from: 2026-01-01}
+- {name: c, address: 10.0.0.3, valid_from: 2026-01-01, valid_to: 2026-03-01}
+",
+        ),
+        &[
+            "line 1, column 44: `soon` is no time; write a time such as 2026-01-31 or 2026-01-31T08:00:00Z",
+            "line 2, column 66: it ends at 2026-01-01T00:00:00Z, not after it starts at 2026-02-01T00:00:00Z; swap the two, or mend one",
+            "line 4, column 22: 10.0.0.3 is `d` here and `c` in line 3; keep one of them, or let them hold one after the other",
+            "line 5, column 22: 10.0.0.3 is `c` in line 3 for part of this time; make it one entry",
+        ],
+    );
 }
 
 proptest! {
