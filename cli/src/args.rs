@@ -1,6 +1,7 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
 pub(crate) mod rules;
+pub(crate) mod who;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -175,6 +176,10 @@ pub(crate) enum Command {
     /// Tell what a store holds: period, agents, losses, size
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StoredArguments),
+
+    /// Tell whose an address was, and as what it was seen
+    #[command(after_help = who::EXAMPLES)]
+    Who(who::WhoArguments),
 
     /// List connections, one a line
     #[command(after_help = FLOWS_EXAMPLES)]
@@ -386,6 +391,7 @@ impl Arguments {
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
+            Command::Who(who) => (None, Some(&who.inventory)),
             Command::Map(_) | Command::Status(_) => (None, None),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };

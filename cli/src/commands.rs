@@ -10,6 +10,7 @@ mod map;
 mod rules;
 mod shell;
 mod status;
+mod who;
 
 use std::io::Write as _;
 use std::io::{self, BufWriter};
@@ -76,6 +77,11 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);
             status::run(stored, &settings, style, &mut out)?;
+        }
+        Command::Who(arguments) => {
+            let settings = load()?.settings;
+            let style = Style::of(settings.color, &environment);
+            who::run(arguments, &settings, style, &mut out)?;
         }
         Command::Config { action } => config::run(action, &load()?, &mut out)?,
         Command::Completions { shell } => shell::completions(*shell, &mut out)?,

@@ -12,4 +12,5 @@ pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod view;
+pub(crate) mod who;
 pub(crate) mod zeek;

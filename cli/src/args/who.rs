@@ -1,0 +1,49 @@
+//! The command line of `watershed who`.
+
+use std::net::IpAddr;
+
+use clap::{Args, ValueEnum};
+use watershed_aggregator::StoreLocation;
+use watershed_model::Timestamp;
+
+use super::InventoryArguments;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  watershed who 10.20.0.31 --inventory hosts.yaml
+      Whose is this address, and whose was it before?
+  watershed who 10.20.0.31 --inventory hosts.yaml --at 2026-01-31T08:00:00Z
+      Whose was it then?
+  watershed who 10.20.0.31 --store sqlite:edges.db
+      As what was it seen, what did it use and offer, which names did DNS give it?";
+
+#[derive(Debug, Args)]
+pub(crate) struct WhoArguments {
+    /// The IPv4 or IPv6 address
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: IpAddr,
+
+    /// Whose it was at this time: 2026-01-31 or 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+
+    /// Ask this store too, as `discover --store` fills it: sqlite:PATH
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<StoreLocation>,
+
+    /// How to write the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: WhoFormat,
+}
+
+/// How to write who an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhoFormat {
+    /// For reading
+    Text,
+    /// One object
+    Json,
+}
