@@ -11,6 +11,8 @@ pub mod source;
 
 mod ledger;
 
+pub mod restart;
+
 mod names;
 
 mod answers;
@@ -34,4 +36,4 @@ pub use error::{AggregatorError, StoreError};
 pub use inventory::{FileInventory, Inventory, OpenInventory};
 pub use run::{Aggregator, run};
 pub use source::{Channel, FlowSource};
-pub use store::{FlowStore, MemoryStore, OpenStore, SqliteStore, StoreStatus};
+pub use store::{AgentStatus, Deleted, FlowStore, MemoryStore, OpenStore, SqliteStore, StoreStatus};

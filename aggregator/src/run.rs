@@ -57,7 +57,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     ///
     /// When the store fails; the same batch may then be given again.
     pub fn ingest(&mut self, batch: Batch) -> Result<(), AggregatorError> {
-        let Self { config, inventory, store, agents, .. } = self;
+        let Self { config, inventory, store, agents, notes } = self;
         let agent = agents.entry(batch.agent.clone()).or_default();
 
         // Ledger: what the agent lost since its last batch.
@@ -93,12 +93,27 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         ];
         let refused = refused.into_iter().filter(|&(_, count)| count > 0);
         loss.extend(refused.map(|(kind, count)| ledger::entry(&batch, kind, count)));
+        loss.extend(notes.get(&batch.agent).into_iter().flatten().cloned());
 
         // Store.
-        Ok(store.append(&Block::new(batch, joins, names, loss))?)
+        let noted = batch.agent.clone();
+        store.append(&Block::new(batch, joins, names, loss))?;
+        notes.remove(&noted);
+        Ok(())
     }
 
-    /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut.
+    /// From now on `inventory` says who the addresses are.
+    pub fn identify_by(&mut self, inventory: I) {
+        self.inventory = inventory;
+    }
+
+    /// The store, for what is to be done between batches.
+    pub const fn store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut. It is stored with
+    /// the agent's next batch, or at the end.
     pub fn note(&mut self, agent: &AgentId, at: Timestamp, loss: Loss, count: u64) {
         self.notes.entry(agent.clone()).or_default().push(LossEntry {
             agent: agent.clone(),

@@ -78,9 +78,47 @@ pub enum Loss {
     CaptureCut,
     /// Times that an interface was away: nothing is known of what passed meanwhile.
     InterfaceAway,
+    /// Starts of an agent that had run before: connections were cut in two.
+    AgentRestarted,
+    /// Seconds, rounded up, without a packet before an agent's restart: it was down for so long at most, and
+    /// nothing is known of what passed meanwhile.
+    AgentDown,
 }
 
 impl Loss {
+    /// Every kind, in declaration order.
+    pub const ALL: [Self; 11] = [
+        Self::KernelDropped,
+        Self::NotDecoded,
+        Self::PacketsRefused,
+        Self::FlowsEvicted,
+        Self::EdgesRefused,
+        Self::NamesRefused,
+        Self::BatchesMissing,
+        Self::CaptureCut,
+        Self::InterfaceAway,
+        Self::AgentRestarted,
+        Self::AgentDown,
+    ];
+
+    /// Its name in snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KernelDropped => "kernel_dropped",
+            Self::NotDecoded => "not_decoded",
+            Self::PacketsRefused => "packets_refused",
+            Self::FlowsEvicted => "flows_evicted",
+            Self::EdgesRefused => "edges_refused",
+            Self::NamesRefused => "names_refused",
+            Self::BatchesMissing => "batches_missing",
+            Self::CaptureCut => "capture_cut",
+            Self::InterfaceAway => "interface_away",
+            Self::AgentRestarted => "agent_restarted",
+            Self::AgentDown => "agent_down",
+        }
+    }
+
     /// What was lost, for a person: `packets dropped by the kernel`.
     #[must_use]
     pub const fn describe(self) -> &'static str {
@@ -94,6 +132,21 @@ impl Loss {
             Self::BatchesMissing => "batches missing",
             Self::CaptureCut => "captures cut in the middle of a packet",
             Self::InterfaceAway => "times that an interface was away",
+            Self::AgentRestarted => "restarts of the agent",
+            Self::AgentDown => "seconds at most that the agent was down",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_loss_is_its_index_and_its_name() {
+        for (index, loss) in Loss::ALL.into_iter().enumerate() {
+            assert_eq!(loss as usize, index);
+            assert_eq!(serde_json::to_value(loss).unwrap(), loss.as_str());
         }
     }
 }

@@ -1,0 +1,84 @@
+//! A store that is tried again until it takes what it is given.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tracing::{error, info};
+use watershed_aggregator::{Block, FlowStore, StoreError};
+use watershed_model::{Snapshot, TimeRange};
+
+use crate::clock::Stopwatch;
+use crate::telemetry::{Health, MeteredStore};
+
+/// How long to wait after the first failure; each further one doubles it, up to [`LONGEST`].
+const FIRST: Duration = Duration::from_millis(100);
+
+/// A disk that has room again is used after so long at the latest.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How often somebody who waits looks whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The part of the process that has a fault while the store takes nothing.
+const PART: &str = "store";
+
+/// Waits for its store, but not when told to stop.
+#[derive(Debug)]
+pub(super) struct PatientStore<S = MeteredStore> {
+    pub(super) inner: S,
+    health: Health,
+    stop: Arc<AtomicBool>,
+}
+
+impl<S: FlowStore> PatientStore<S> {
+    pub(super) fn new(inner: S, health: Health, stop: Arc<AtomicBool>) -> Self {
+        Self { inner, health, stop }
+    }
+
+    /// Waits for so long; false when it is time to stop.
+    fn wait(&self, time: Duration) -> bool {
+        let watch = Stopwatch::start();
+        while watch.elapsed() < time {
+            if self.stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        true
+    }
+}
+
+impl<S: FlowStore> FlowStore for PatientStore<S> {
+    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+        let mut pause = FIRST;
+        loop {
+            let refusal = match self.inner.append(block) {
+                Ok(()) => break,
+                Err(refusal) if passes(&refusal) => refusal,
+                Err(refusal) => return Err(refusal),
+            };
+            error!(error = %refusal, "the store takes nothing; trying again");
+            self.health.fault(PART, refusal.to_string());
+            if !self.wait(pause) {
+                return Err(refusal);
+            }
+            pause = (pause * 2).min(LONGEST);
+        }
+        if pause > FIRST {
+            info!("the store takes what it is given again");
+        }
+        self.health.mend(PART);
+        Ok(())
+    }
+
+    fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
+        self.inner.snapshot(period)
+    }
+}
+
+/// Whether trying again may help: disks get room again, and other programs let go of a file.
+const fn passes(refusal: &StoreError) -> bool {
+    matches!(refusal, StoreError::Full { .. } | StoreError::Sqlite { .. } | StoreError::Open { .. })
+}
