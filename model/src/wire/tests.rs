@@ -221,8 +221,8 @@ fn the_first_version_stays_readable() {
         address: Ipv4Addr::new(10, 0, 0, 2).into(),
         ttl: Duration::from_nanos(7),
     });
-    let octets = "080112016119010000000000000020022903000000000000003215080522\
-                  0a000000000000000000002a01004214080212040a0000011a02646222040a0000022807";
+    let octets = "0801120161190100000000000000200229030000000000000032110805220a0000\
+                  00000000000000002a01004214080212040a0000011a02646222040a0000022807";
     let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(written, octets);
 }
@@ -298,10 +298,10 @@ fn documented() -> Vec<String> {
     for line in include_str!("../../../docs/wire.proto").lines().map(str::trim) {
         if let Some(name) = line.strip_prefix("message ") {
             message = name.trim_end_matches(" {");
-        } else if let Some((field, number)) = line.strip_suffix(';').and_then(|line| line.split_once(" = ")) {
-            if number.parse::<u32>().is_ok() {
-                fields.push(format!("{message} {number} {field}"));
-            }
+        } else if let Some((field, number)) = line.strip_suffix(';').and_then(|line| line.split_once(" = "))
+            && number.parse::<u32>().is_ok()
+        {
+            fields.push(format!("{message} {number} {field}"));
         }
     }
     fields.sort();
