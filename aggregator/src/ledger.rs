@@ -46,7 +46,7 @@ pub(crate) fn entry(batch: &Batch, loss: Loss, count: u64) -> LossEntry {
 }
 
 /// What of an agent's counters is loss.
-fn losses(counters: &Counters) -> [(Loss, u64); 4] {
+fn losses(counters: &Counters) -> [(Loss, u64); 5] {
     let not_decoded = SkipReason::ALL.into_iter().filter(|reason| !reason.understood());
     [
         (Loss::KernelDropped, counters.kernel_dropped),
@@ -56,6 +56,7 @@ fn losses(counters: &Counters) -> [(Loss, u64); 4] {
         ),
         (Loss::PacketsRefused, counters.refused.iter().copied().fold(0, u64::saturating_add)),
         (Loss::FlowsEvicted, counters.flows_evicted),
+        (Loss::RecordsDropped, counters.records_dropped),
     ]
 }
 

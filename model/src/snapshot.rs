@@ -72,6 +72,8 @@ pub enum Loss {
     EdgesRefused,
     /// Names that the store had no room for.
     NamesRefused,
+    /// Flow records that an agent had no room to keep until they could be shipped.
+    RecordsDropped,
     /// Batches that never arrived, by gaps in their sequence.
     BatchesMissing,
     /// Captures that ended in the middle of a packet.
@@ -91,6 +93,7 @@ impl Loss {
             Self::FlowsEvicted => "connections evicted from a full flow table",
             Self::EdgesRefused => "connections refused by a full edge store",
             Self::NamesRefused => "names refused by a full name store",
+            Self::RecordsDropped => "connections dropped by a full spool",
             Self::BatchesMissing => "batches missing",
             Self::CaptureCut => "captures cut in the middle of a packet",
             Self::InterfaceAway => "times that an interface was away",

@@ -139,6 +139,10 @@ struct KeptCounters {
     /// Younger than the first databases.
     #[serde(default)]
     names_limited: u64,
+    batches_dropped: u64,
+    records_dropped: u64,
+    names_dropped: u64,
+    spooled_bytes: u64,
 }
 
 /// Counters as JSON; reasons that never came up are left out.
@@ -157,6 +161,10 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
         records,
         names,
         names_limited,
+        batches_dropped,
+        records_dropped,
+        names_dropped,
+        spooled_bytes,
     } = *counters;
     let skipped = SkipReason::ALL.iter().map(|reason| reason.as_str().to_owned()).zip(skipped);
     let refused = Refused::ALL.iter().map(|limit| limit.as_str().to_owned()).zip(refused);
@@ -174,6 +182,10 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
         records,
         names,
         names_limited,
+        batches_dropped,
+        records_dropped,
+        names_dropped,
+        spooled_bytes,
     })
 }
 
@@ -195,6 +207,10 @@ pub(super) fn read_counters(json: &str) -> Option<Counters> {
         records: kept.records,
         names: kept.names,
         names_limited: kept.names_limited,
+        batches_dropped: kept.batches_dropped,
+        records_dropped: kept.records_dropped,
+        names_dropped: kept.names_dropped,
+        spooled_bytes: kept.spooled_bytes,
     })
 }
 
