@@ -122,8 +122,8 @@ fn on_two_threads(
         let collector =
             scope.spawn(move || watershed_collector::run(source, &mut Channel(sender), config, |_| ()));
         let taken = (|| {
-            while let Some(batch) = batches.next()? {
-                take(batch)?;
+            while let Some(delivery) = batches.next()? {
+                delivery.batches.into_iter().try_for_each(&mut take)?;
             }
             anyhow::Ok(())
         })();

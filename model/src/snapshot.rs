@@ -72,6 +72,8 @@ pub enum Loss {
     EdgesRefused,
     /// Names that the store had no room for.
     NamesRefused,
+    /// Flow records that an agent had no room to keep until they could be shipped.
+    RecordsDropped,
     /// Batches that never arrived, by gaps in their sequence.
     BatchesMissing,
     /// Captures that ended in the middle of a packet.
@@ -87,13 +89,14 @@ pub enum Loss {
 
 impl Loss {
     /// Every kind, in declaration order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::KernelDropped,
         Self::NotDecoded,
         Self::PacketsRefused,
         Self::FlowsEvicted,
         Self::EdgesRefused,
         Self::NamesRefused,
+        Self::RecordsDropped,
         Self::BatchesMissing,
         Self::CaptureCut,
         Self::InterfaceAway,
@@ -111,6 +114,7 @@ impl Loss {
             Self::FlowsEvicted => "flows_evicted",
             Self::EdgesRefused => "edges_refused",
             Self::NamesRefused => "names_refused",
+            Self::RecordsDropped => "records_dropped",
             Self::BatchesMissing => "batches_missing",
             Self::CaptureCut => "capture_cut",
             Self::InterfaceAway => "interface_away",
@@ -129,6 +133,7 @@ impl Loss {
             Self::FlowsEvicted => "connections evicted from a full flow table",
             Self::EdgesRefused => "connections refused by a full edge store",
             Self::NamesRefused => "names refused by a full name store",
+            Self::RecordsDropped => "connections dropped by a full spool",
             Self::BatchesMissing => "batches missing",
             Self::CaptureCut => "captures cut in the middle of a packet",
             Self::InterfaceAway => "times that an interface was away",

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use watershed_aggregator::{
-    Block, Deleted, FlowStore, MemoryStore, OpenStore, StoreConfig, StoreError, StoreLocation, store,
+    Block, Deleted, DeliveryToken, FlowStore, MemoryStore, OpenStore, Run, StoreConfig, StoreError,
+    StoreLocation, store,
 };
-use watershed_model::{AgentId, Snapshot, TimeRange};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use crate::args::DiscoverArguments;
 use crate::clock;
@@ -43,11 +44,16 @@ pub(super) fn open(
 }
 
 impl FlowStore for Kept {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         if let Some(disk) = &mut self.disk {
-            disk.append(block)?;
+            disk.append(delivery, blocks)?;
         }
-        self.memory.append(block)
+        self.memory.append(delivery, blocks)
+    }
+
+    /// What the disk has from before goes into the summary, too, and is no repetition.
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        self.memory.run(agent, started)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

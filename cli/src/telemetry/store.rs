@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use watershed_aggregator::{Block, FlowStore, OpenStore, StoreConfig, StoreError, StoreLocation};
-use watershed_model::{Snapshot, TimeRange};
+use watershed_aggregator::{
+    Block, DeliveryToken, FlowStore, OpenStore, Run, StoreConfig, StoreError, StoreLocation,
+};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use super::metrics::KeepingMetrics;
 use crate::clock::Stopwatch;
@@ -40,15 +42,19 @@ impl MeteredStore {
 }
 
 impl FlowStore for MeteredStore {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         let (watch, before) = (Stopwatch::start(), self.store.added());
-        let appended = self.store.append(block);
+        let appended = self.store.append(delivery, blocks);
         self.metrics.refusing(appended.is_err());
         appended?;
-        let (new, records) = (self.store.added() > before, block.rows().count());
-        self.metrics.kept(new, records, &block.loss, watch.elapsed().as_secs_f64());
+        let added = self.store.added() - before;
+        self.metrics.kept(added, blocks, watch.elapsed());
         self.metrics.size(self.size());
         Ok(())
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        self.store.run(agent, started)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

@@ -52,11 +52,11 @@ impl Keeping {
     /// Keeps every batch until there is no more. A live capture ships one every second, if an empty one, so that
     /// all that is due between batches is done in time.
     pub(super) fn all(&mut self, mut batches: Channel) -> Result<(), AggregatorError> {
-        while let Some(batch) = batches.next()? {
+        while let Some(delivery) = batches.next()? {
             if let Some(inventory) = self.inventory.again() {
                 self.aggregator.identify_by(inventory);
             }
-            self.keep(batch)?;
+            delivery.batches.into_iter().try_for_each(|batch| self.keep(batch))?;
             self.delete_old();
         }
         Ok(())
@@ -70,7 +70,7 @@ impl Keeping {
             self.away = away;
         }
         self.aggregator.ingest(batch)?;
-        self.aggregator.store().inner.metrics.kept_until(now);
+        self.aggregator.store_mut().inner.metrics.kept_until(now);
         self.last = Some((agent, now));
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Keeping {
             return;
         }
         self.deleted = Some(Stopwatch::start());
-        let store = &mut self.aggregator.store().inner;
+        let store = &mut self.aggregator.store_mut().inner;
         match kept::delete_old(&mut store.store, &self.settings) {
             Ok(deleted) if deleted.hours == 0 => {}
             Ok(deleted) => {

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::{error, info};
-use watershed_aggregator::{Block, FlowStore, StoreError};
-use watershed_model::{Snapshot, TimeRange};
+use watershed_aggregator::{Block, DeliveryToken, FlowStore, Run, StoreError};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use crate::clock::Stopwatch;
 use crate::telemetry::{Health, MeteredStore};
@@ -48,14 +48,19 @@ impl<S: FlowStore> PatientStore<S> {
         }
         true
     }
-}
 
-impl<S: FlowStore> FlowStore for PatientStore<S> {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    /// Tries until it works, or until it never will or it is time to stop.
+    fn insist<T>(&mut self, mut work: impl FnMut(&mut S) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut pause = FIRST;
         loop {
-            let refusal = match self.inner.append(block) {
-                Ok(()) => break,
+            let refusal = match work(&mut self.inner) {
+                Ok(done) => {
+                    if pause > FIRST {
+                        info!("the store takes what it is given again");
+                    }
+                    self.health.mend(PART);
+                    return Ok(done);
+                }
                 Err(refusal) if passes(&refusal) => refusal,
                 Err(refusal) => return Err(refusal),
             };
@@ -66,11 +71,16 @@ impl<S: FlowStore> FlowStore for PatientStore<S> {
             }
             pause = (pause * 2).min(LONGEST);
         }
-        if pause > FIRST {
-            info!("the store takes what it is given again");
-        }
-        self.health.mend(PART);
-        Ok(())
+    }
+}
+
+impl<S: FlowStore> FlowStore for PatientStore<S> {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
+        self.insist(|store| store.append(delivery, blocks))
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        self.inner.run(agent, started)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

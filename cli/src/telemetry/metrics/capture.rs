@@ -1,10 +1,10 @@
 //! What a process that captures tells: packets, flows, interfaces.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGaugeVec};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::{Batch, Counters, Refused, SkipReason};
 
-use super::{Metrics, follow, tell_time};
+use super::{Metrics, amount, follow, tell_time};
 
 /// The collector's counters as metrics. Packets = in flows + skipped + refused, but for fragments that still wait.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ pub(crate) struct CaptureMetrics {
     records: IntCounter,
     names: IntCounter,
     batches: IntCounter,
+    batches_dropped: IntCounter,
+    records_dropped: IntCounter,
+    names_dropped: IntCounter,
+    spooled: IntGauge,
     time: Gauge,
     interface_packets: IntCounterVec,
     interface_dropped: IntCounterVec,
@@ -59,6 +63,13 @@ impl CaptureMetrics {
             records: counter("flow_records_total", "Flow records written into batches"),
             names: counter("name_observations_total", "Name observations written into batches"),
             batches: counter("batches_shipped_total", "Batches handed on by the collector"),
+            batches_dropped: counter(
+                "spool_batches_dropped_total",
+                "Batches that there was no room to keep until they could be shipped",
+            ),
+            records_dropped: counter("spool_flow_records_dropped_total", "Flow records in dropped batches"),
+            names_dropped: counter("spool_name_observations_dropped_total", "Names in dropped batches"),
+            spooled: metrics.gauge("spool_bytes", "Octets that wait in the spool until they can be shipped"),
             time: metrics
                 .time("capture_timestamp_seconds", "Time up to which the traffic was read and handed on"),
             interface_packets: interface("interface_packets_total", "Packets read from the interface"),
@@ -87,6 +98,10 @@ impl CaptureMetrics {
             records,
             names,
             names_limited,
+            batches_dropped,
+            records_dropped,
+            names_dropped,
+            spooled_bytes,
         } = counters;
         follow(&self.packets, *packets);
         follow(&self.bytes, *captured_bytes);
@@ -101,6 +116,10 @@ impl CaptureMetrics {
         follow(&self.records, *records);
         follow(&self.names, *names);
         follow(&self.names_limited, *names_limited);
+        follow(&self.batches_dropped, *batches_dropped);
+        follow(&self.records_dropped, *records_dropped);
+        follow(&self.names_dropped, *names_dropped);
+        self.spooled.set(amount(*spooled_bytes));
     }
 
     /// A batch that was handed on.

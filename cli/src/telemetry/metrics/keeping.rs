@@ -1,8 +1,10 @@
 //! What a process that keeps tells: batches, loss, the store, the inventory.
 
+use std::time::Duration;
+
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
-use watershed_aggregator::Deleted;
-use watershed_model::{Loss, LossEntry, Timestamp};
+use watershed_aggregator::{Block, Deleted};
+use watershed_model::{Loss, Timestamp};
 
 use super::{Metrics, amount, tell_time};
 
@@ -71,16 +73,17 @@ impl KeepingMetrics {
         this
     }
 
-    /// The store took a batch of so many records in so many seconds, or had it already.
-    pub(crate) fn kept(&self, new: bool, records: usize, loss: &[LossEntry], seconds: f64) {
-        self.seconds.observe(seconds);
-        if !new {
-            return self.repeated.inc();
-        }
-        self.batches.inc();
-        self.records.inc_by(records as u64);
-        for entry in loss {
-            self.loss[entry.loss as usize].inc_by(entry.count);
+    /// The store has taken these blocks, of which so many were new, in so much time.
+    pub(crate) fn kept(&self, added: u64, blocks: &[Block<'_>], time: Duration) {
+        self.seconds.observe(time.as_secs_f64());
+        self.batches.inc_by(added);
+        self.repeated.inc_by((blocks.len() as u64).saturating_sub(added));
+        // Blocks of one delivery are new together, or were there together.
+        for block in blocks.iter().filter(|_| added > 0) {
+            self.records.inc_by(block.rows().count() as u64);
+            for entry in &block.loss {
+                self.loss[entry.loss as usize].inc_by(entry.count);
+            }
         }
     }
 

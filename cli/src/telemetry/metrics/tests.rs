@@ -1,9 +1,10 @@
 //! The whole exposition, so that nobody renames a metric without seeing it, and its page in docs/.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use watershed_collector::source::live::InterfaceStatus;
-use watershed_model::{AgentId, Counters, Hour, Loss, LossEntry};
+use watershed_model::Counters;
 
 use super::*;
 use crate::telemetry::log;
@@ -19,9 +20,7 @@ fn all() -> Metrics {
     let away = InterfaceStatus { name: "eth0".into(), packets: 10, dropped: 3, ..InterfaceStatus::default() };
     capture.interfaces(&[&away]);
     let keeping = KeepingMetrics::register(&metrics, 1 << 20, 16);
-    let entry = LossEntry { agent: AgentId::from("a"), hour: Hour(0), loss: Loss::KernelDropped, count: 3 };
-    keeping.kept(true, 5, &[entry], 0.002);
-    keeping.kept(false, 5, &[], 0.03);
+    keeping.kept(0, &[], Duration::from_millis(30));
     keeping.kept_until(Timestamp::from_parts(1_700_000_000, 500_000_000));
     keeping.refusing(true);
     keeping.inventory_again(Err(()));
