@@ -92,3 +92,77 @@ impl<S: FlowStore> FlowStore for PatientStore<S> {
 const fn passes(refusal: &StoreError) -> bool {
     matches!(refusal, StoreError::Full { .. } | StoreError::Sqlite { .. } | StoreError::Open { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use watershed_aggregator::{Aggregator, AggregatorConfig, OpenInventory};
+    use watershed_model::{Batch, Counters};
+
+    use super::*;
+
+    /// Refuses a number of times, then takes.
+    struct Refusing(Cell<u32>, StoreError);
+
+    impl FlowStore for Refusing {
+        fn append(&mut self, _: &DeliveryToken, _: &[Block<'_>]) -> Result<(), StoreError> {
+            match self.0.get() {
+                0 => Ok(()),
+                times => {
+                    self.0.set(times - 1);
+                    Err(self.1.clone())
+                }
+            }
+        }
+
+        fn run(&self, _: &AgentId, _: Timestamp) -> Result<Option<Run>, StoreError> {
+            Ok(None)
+        }
+
+        fn snapshot(&self, _: Option<TimeRange>) -> Result<Snapshot, StoreError> {
+            Err(StoreError::NothingKept)
+        }
+    }
+
+    fn ingest(refusals: u32, error: StoreError, stop: bool) -> (bool, u32, Health) {
+        let health = Health::default();
+        let inner = Refusing(Cell::new(refusals), error);
+        let store = PatientStore::new(inner, health.clone(), Arc::new(AtomicBool::new(stop)));
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+        let batch = Batch {
+            agent: AgentId::from("a"),
+            started: Timestamp::default(),
+            sequence: 0,
+            now: Timestamp::default(),
+            records: Vec::new(),
+            names: Vec::new(),
+            counters: Counters::default(),
+        };
+        let taken = aggregator.ingest(batch).is_ok();
+        (taken, aggregator.store_mut().inner.0.get(), health)
+    }
+
+    fn full() -> StoreError {
+        StoreError::Full { operation: "keep a block in the store", path: "edges.db".into(), limit: 1 }
+    }
+
+    #[test]
+    fn a_store_that_refuses_is_tried_until_it_takes() {
+        let (taken, left, health) = ingest(2, full(), false);
+        assert!(taken && left == 0 && health.faults().is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_store_when_it_is_time_to_stop() {
+        let (taken, left, health) = ingest(2, full(), true);
+        assert!(!taken && left == 1);
+        assert!(health.faults()["store"].starts_with("cannot keep a block in the store edges.db: no room"));
+    }
+
+    #[test]
+    fn what_will_never_work_is_not_tried_again() {
+        let (taken, left, _) = ingest(2, StoreError::NothingKept, false);
+        assert!(!taken && left == 1);
+    }
+}
