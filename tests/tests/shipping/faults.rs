@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use watershed_collector::sink::FlowSink as _;
 use watershed_collector::sink::kafka::{KafkaConfig, KafkaSink, ShippingStatus, WhenFull};
+use watershed_model::Batch;
 use watershed_tests::kafka::{self, Kafka};
 
 use crate::topic::Topic;
@@ -17,6 +18,9 @@ use crate::{assert_no_gaps, batch, config, numbers, records};
 /// How often a condition is looked at, and how many times.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOOK_TIMES: u32 = 3_000;
+
+/// Between two batches: no faster than the disk, so that it is the spool that fills and not the queue before it.
+const PACE: Duration = Duration::from_millis(2);
 
 fn wait_until(sink: &KafkaSink, what: &str, condition: impl Fn(&ShippingStatus) -> bool) {
     for _ in 0..LOOK_TIMES {
@@ -34,7 +38,7 @@ fn a_broker_that_stops_or_is_killed_costs_nothing() {
     let spool = tempfile::tempdir().unwrap();
     let topic = Topic::new(&kafka.brokers(), "restart");
     let mut sink = KafkaSink::open(&config(&kafka.brokers(), topic.name(), spool.path())).unwrap();
-    let mut send = |sink: &mut KafkaSink, numbers: std::ops::Range<u64>| {
+    let send = |sink: &mut KafkaSink, numbers: std::ops::Range<u64>| {
         numbers.for_each(|number| sink.send(batch("a", number, 200)).unwrap());
     };
     send(&mut sink, 0..200);
@@ -67,8 +71,7 @@ fn fill_then_ship(kafka: &mut Kafka, config: &KafkaConfig, topic: &Topic) {
     while sink.status().dropped.batches == 0 {
         sink.send(batch("a", sent, 1_000)).unwrap();
         sent += 1;
-        // No faster than the disk, so that it is the spool that fills and not the queue before it.
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(PACE);
         assert!(sent < 10_000, "it never fills");
     }
     kafka.restart().unwrap();
@@ -164,18 +167,23 @@ fn what_was_lost_untold_is_told_by_the_next_start() {
         ..config(&kafka.brokers(), topic.name(), spool.path())
     };
     let mut sink = KafkaSink::open(&config).unwrap();
-    (0..400).for_each(|number| sink.send(batch("a", number, 1_000)).unwrap());
+    for number in 0..400 {
+        sink.send(batch("a", number, 1_000)).unwrap();
+        thread::sleep(PACE);
+    }
     let first = sink.close().unwrap();
     assert!(first.dropped.records > 0 && first.acknowledged == 0, "{first:?}");
     kafka.restart().unwrap();
-    let mut config = config;
-    config.patience = Duration::from_secs(60);
+    let config = KafkaConfig { patience: Duration::from_secs(60), ..config };
     let mut sink = KafkaSink::open(&config).unwrap();
     wait_until(&sink, "the spool is empty", |status| status.spooled_bytes == 0);
     sink.send(batch("a", 400, 1)).unwrap();
     let second = sink.close().unwrap();
     let arrived = topic.batches(second.acknowledged as usize);
-    let told = arrived.last().unwrap().counters.records_dropped;
-    assert_eq!(records(&arrived) as u64 + told, 400_001);
-    assert_eq!(second.dropped.records, told);
+    let told = |batch: &Batch| batch.counters.records_dropped;
+    let [.., before, last] = arrived.as_slice() else { panic!("two starts, two batches") };
+    assert_eq!((last.sequence, told(last)), (0, second.dropped.records));
+    assert!(told(last) > 0, "the spool was full at the end");
+    assert_eq!(told(before) + told(last), first.dropped.records);
+    assert_eq!(records(&arrived) as u64 + first.dropped.records, 400_001);
 }

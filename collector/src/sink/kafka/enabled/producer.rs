@@ -45,6 +45,8 @@ impl Producer {
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &config.brokers).set("client.id", "watershed");
         client.extend(config.connection.iter().cloned());
+        // Brokers that are back are noticed soon; a thousand agents that look every 2 s are no burden.
+        client.set("reconnect.backoff.max.ms", "2000");
         let admin: AdminClient<Quiet> = client.create_with_context(Quiet)?;
         client
             .set("enable.idempotence", "true")
