@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use watershed_model::{AgentId, Batch, Counters, Hour, Loss, LossEntry, Timestamp};
 
-use crate::block::{BatchToken, Block, Join};
+use crate::block::{Block, Join};
 use crate::ledger;
 use crate::memory::{Memory, Standing};
 use crate::names::asker;
