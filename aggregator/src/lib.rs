@@ -39,4 +39,7 @@ pub use inventory::{FileInventory, Inventory, OpenInventory};
 pub use progress::Progress;
 pub use run::{Aggregator, run};
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
-pub use store::{FlowStore, MemoryStore, OpenStore, Run, SqliteStore, StoreStatus};
+pub use store::{
+    ClickHouseConfig, ClickHouseLocation, ClickHouseStore, FlowStore, MemoryStore, OpenStore, Run,
+    SqliteStore, StoreStatus,
+};

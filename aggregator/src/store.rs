@@ -4,6 +4,8 @@ mod memory;
 
 mod sqlite;
 
+mod clickhouse;
+
 mod runs;
 
 mod status;
@@ -13,6 +15,8 @@ mod conformance;
 
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
+pub(crate) use clickhouse::NoLocation;
+pub use clickhouse::{ClickHouseConfig, ClickHouseLocation, ClickHouseStore};
 pub use memory::{EdgesInOrder, MemoryStore};
 pub use runs::Run;
 pub use sqlite::SqliteStore;
@@ -62,6 +66,8 @@ pub enum OpenStore {
     Memory(MemoryStore),
     /// In an SQLite database file.
     Sqlite(SqliteStore),
+    /// On a ClickHouse server.
+    ClickHouse(ClickHouseStore),
 }
 
 /// Opens the store that `config` asks for; makes it where there is none.
@@ -73,6 +79,7 @@ pub fn open(config: &StoreConfig) -> Result<OpenStore, StoreError> {
     Ok(match &config.location {
         StoreLocation::Memory => OpenStore::Memory(MemoryStore::new(config)),
         StoreLocation::Sqlite(path) => OpenStore::Sqlite(SqliteStore::open(path, config)?),
+        StoreLocation::ClickHouse(at) => OpenStore::ClickHouse(ClickHouseStore::open(at, config)?),
     })
 }
 
@@ -85,6 +92,9 @@ pub fn open_existing(config: &StoreConfig) -> Result<OpenStore, StoreError> {
     match &config.location {
         StoreLocation::Memory => Err(StoreError::NothingKept),
         StoreLocation::Sqlite(path) => Ok(OpenStore::Sqlite(SqliteStore::open_existing(path, config)?)),
+        StoreLocation::ClickHouse(at) => {
+            Ok(OpenStore::ClickHouse(ClickHouseStore::open_existing(at, config)?))
+        }
     }
 }
 
@@ -95,6 +105,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => store.added(),
             Self::Sqlite(store) => store.added(),
+            Self::ClickHouse(store) => store.added(),
         }
     }
 
@@ -107,6 +118,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.extent()),
             Self::Sqlite(store) => store.extent(),
+            Self::ClickHouse(store) => store.extent(),
         }
     }
 
@@ -120,6 +132,7 @@ impl OpenStore {
         match self {
             Self::Memory(_) => Ok(Deleted::default()),
             Self::Sqlite(store) => store.delete_before(before),
+            Self::ClickHouse(store) => store.delete_before(before),
         }
     }
 
@@ -132,6 +145,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.status()),
             Self::Sqlite(store) => store.status(),
+            Self::ClickHouse(store) => store.status(),
         }
     }
 }
@@ -141,6 +155,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.append(delivery, blocks),
             Self::Sqlite(store) => store.append(delivery, blocks),
+            Self::ClickHouse(store) => store.append(delivery, blocks),
         }
     }
 
@@ -148,6 +163,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.run(agent, started),
             Self::Sqlite(store) => store.run(agent, started),
+            Self::ClickHouse(store) => store.run(agent, started),
         }
     }
 
@@ -155,6 +171,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.snapshot(period),
             Self::Sqlite(store) => store.snapshot(period),
+            Self::ClickHouse(store) => store.snapshot(period),
         }
     }
 }

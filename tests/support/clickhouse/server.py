@@ -3,10 +3,11 @@
 For tests where no ClickHouse server is to be had: the engine is the real one (tables, views and merges on
 disk), only the wire before it is this file's.
 
-    server.py --data DIRECTORY [--port PORT]
+    server.py --data DIRECTORY [--port PORT] [--temporary]
 
-Prints its URL on standard output once it answers, and ends when its standard input does, so that it never
-outlives the test that started it. It may be killed at any time and started again on the same directory.
+Prints its address on standard output once it answers, and ends when its standard input does, so that it never
+outlives the test that started it; with --temporary the directory goes with it. It may be killed at any time and
+started again on the same directory.
 
 Beside queries, `POST /fault?kind=...` prepares a fault:
 
@@ -20,6 +21,7 @@ Beside queries, `POST /fault?kind=...` prepares a fault:
 import argparse
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -217,12 +219,15 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--data", required=True)
     arguments.add_argument("--port", type=int, default=0)
+    arguments.add_argument("--temporary", action="store_true")
     arguments = arguments.parse_args()
     Handler.engine = Engine(arguments.data)
     server = Server(("127.0.0.1", arguments.port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    print(f"127.0.0.1:{server.server_address[1]}", flush=True)
     sys.stdin.buffer.read()
+    if arguments.temporary:
+        shutil.rmtree(arguments.data, ignore_errors=True)
     # Without the engine's own farewell, which waits for merges: what a table has is on the disk.
     os._exit(0)
 
