@@ -11,11 +11,12 @@ started again on the same directory.
 
 Beside queries, `POST /fault?kind=...` prepares a fault:
 
-    refuse   the next `count` requests fail with the exception `code`
-    slow     the next `count` requests wait for `seconds` first
-    die      the process is killed (SIGKILL) by the next INSERT into `table`: with `at=before` before anything
+    refuse   the next `count` inserts into `table` fail with the exception `code`
+    slow     the next `count` inserts into `table` wait for `seconds` first
+    die      the process is killed (SIGKILL) by the next insert into `table`: with `at=before` before anything
              is written, `at=between` after the table has the rows and before the views named in `views` do,
              `at=after` once everything is written and before the client hears of it
+    kill     the process is killed `seconds` after the next insert, whatever it does then
 """
 
 import argparse
@@ -52,12 +53,12 @@ class Fault:
         self.left = int(options.get("count", 1)) if self.kind else 0
         self.options = options
 
-    def take(self, kind):
-        """The options of a fault of this kind, if there is one now."""
-        if self.kind != kind or self.left == 0:
+    def take(self, table):
+        """The fault that an insert into this table meets, if there is one now."""
+        if self.left == 0 or self.options.get("table", table) != table:
             return None
         self.left -= 1
-        return self.options
+        return self.kind
 
 
 class Refused(Exception):
@@ -74,22 +75,23 @@ class Engine:
 
     def run(self, query, parameters, body):
         """The octets that answer a query; an exception's text is ClickHouse's own."""
-        refuse = self.fault.take("refuse")
-        if refuse:
-            code = refuse.get("code", "202")
-            raise Refused(f"Code: {code}. DB::Exception: prepared by the test. (PREPARED)")
-        slow = self.fault.take("slow")
-        if slow:
-            time.sleep(float(slow["seconds"]))
+        insert = INSERT.match(query)
+        fault = self.fault.take(insert["table"].strip("`")) if insert else None
+        options = self.fault.options
+        if fault == "refuse":
+            raise Refused(f"Code: {options['code']}. DB::Exception: prepared by the test. (PREPARED)")
+        if fault == "slow":
+            time.sleep(float(options["seconds"]))
+        if fault == "kill":
+            threading.Timer(float(options["seconds"]), self.die).start()
         with self.lock:
             self.query(f"USE {quoted(parameters.get('database') or 'default')}")
             settings = {name: value for name, value in parameters.items() if name not in NOT_SETTINGS}
             for name, value in settings.items():
                 self.query(f"SET {name} = {text(value)}")
             try:
-                insert = INSERT.match(query)
                 if insert:
-                    return self.insert(insert, body)
+                    return self.insert(insert, body, options if fault == "die" else None)
                 return self.query(query, parameters.get("default_format", "TabSeparated"))
             finally:
                 for name in settings:
@@ -99,7 +101,7 @@ class Engine:
         result = self.session.query(sql, form)
         return result.bytes() if result is not None else b""
 
-    def insert(self, insert, body):
+    def insert(self, insert, body, die):
         """Rows go through a file: the engine as a library reads data in a query only up to its first newline."""
         with tempfile.NamedTemporaryFile() as rows:
             rows.write(body)
@@ -108,8 +110,6 @@ class Engine:
                 f"INSERT INTO {insert['table']} {insert['columns'] or ''}"
                 f" SELECT * FROM file({text(rows.name)}, {insert['format']})"
             )
-            table = insert["table"].strip("`").replace("\\", "")
-            die = self.fault.take("die") if self.fault.options.get("table", table) == table else None
             if die and die["at"] == "before":
                 self.die()
             if die and die["at"] == "between":

@@ -107,7 +107,7 @@ async fn insert_all(
     insert(connection, "losses", None, losses(&noted)).await?;
     let changed = blocks.iter().filter_map(|block| block.token.as_ref());
     let changed = changed.map(|token| (token.agent.clone(), token.started));
-    let changed: BTreeMap<_, _> = changed.filter_map(|key| Some((runs.get_key_value(&key)?))).collect();
+    let changed: BTreeMap<_, _> = changed.filter_map(|key| runs.get_key_value(&key)).collect();
     insert_runs(connection, changed).await
 }
 
