@@ -11,8 +11,9 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 RECORDING := tests/lab/recording
 OUT := out
-# What is tested beside the default build: capturing on interfaces, which needs libpcap.
-FEATURES := --features watershed/live,watershed-tests/live
+# What is tested beside the default build: capturing on interfaces, which needs libpcap, and Kafka, which needs
+# OpenSSL's headers.
+FEATURES := --features watershed/live,watershed/kafka,watershed-tests/live,watershed-tests/kafka
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60
 # How often each program of the benchmark runs.

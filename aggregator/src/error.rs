@@ -37,6 +37,25 @@ pub enum AggregatorError {
     /// Lines of an inventory file are wrong.
     #[error(transparent)]
     Inventory(#[from] InventoryProblems),
+    /// Kafka failed, for good.
+    #[error("cannot {operation} at {brokers}: {reason}")]
+    Kafka {
+        /// What was tried.
+        operation: &'static str,
+        /// Where the cluster is.
+        brokers: String,
+        /// What the client library said, or what to do.
+        reason: String,
+    },
+    /// This build cannot read from Kafka.
+    #[error(
+        "cannot read from Kafka at {brokers}: this build has no Kafka; install OpenSSL's headers (Debian: apt \
+         install libssl-dev) and build with: cargo build --release --features kafka --bin watershed"
+    )]
+    KafkaDisabled {
+        /// Where the cluster is.
+        brokers: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,5 +1,6 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
+pub(crate) mod collect;
 pub(crate) mod rules;
 
 use std::path::PathBuf;
@@ -164,6 +165,10 @@ pub(crate) enum Command {
     /// Map the dependencies in captures and propose the rules that allow them
     #[command(after_help = DISCOVER_EXAMPLES)]
     Discover(DiscoverArguments),
+
+    /// Capture, and ship what was seen to Kafka: the agent
+    #[command(after_help = collect::EXAMPLES)]
+    Collect(collect::CollectArguments),
 
     /// Map the dependencies that a store holds
     #[command(after_help = MAP_EXAMPLES)]
@@ -383,6 +388,7 @@ impl Arguments {
         flag("color", self.color.as_ref());
         let (capture, inventory) = match &self.command {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
+            Command::Collect(collect) => (Some(&collect.capture), None),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
@@ -392,6 +398,9 @@ impl Arguments {
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));
         flag("inventory", inventory.and_then(|i| i.inventory.as_ref()));
+        if let Command::Collect(collect) = &self.command {
+            given.extend(collect.given());
+        }
         let set = self.set.iter().cloned();
         given.extend(set.map(|(key, text)| Given { flag: format!("--set {key}"), key, text }));
         given

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod check;
+mod collect;
 mod config;
 mod discover;
 mod edges;
@@ -56,6 +57,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             discover::run(discover, &settings, style, &mut out)?;
         }
+        Command::Collect(collect) => collect::run(collect, &load()?.settings)?,
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
         Command::Map(stored) => {

@@ -5,6 +5,7 @@
 
 mod environment;
 mod file;
+mod kafka;
 mod keys;
 mod print;
 pub(crate) mod value;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use toml::Value;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
+use watershed_collector::sink::spool::{MIN_LIMIT, SpoolConfig};
 use watershed_graph::GraphConfig;
 
+use super::kafka::{KafkaSettings, Mechanism, Security};
 use super::value;
 
 /// The validated settings.
@@ -33,6 +35,12 @@ pub(crate) struct Settings {
     pub(crate) retention: Option<Duration>,
     /// What the graph is told rather than finds out.
     pub(crate) graph: GraphConfig,
+    /// The agent's name; empty: the host's.
+    pub(crate) agent: String,
+    /// How to reach Kafka.
+    pub(crate) kafka: KafkaSettings,
+    /// Where an agent keeps what Kafka does not have yet.
+    pub(crate) spool: SpoolConfig,
 }
 
 impl Default for Settings {
@@ -47,6 +55,10 @@ impl Default for Settings {
             store: StoreConfig::default(),
             retention: None,
             graph: GraphConfig::default(),
+            agent: String::new(),
+            kafka: KafkaSettings::default(),
+            // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
+            spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
         }
     }
 }
@@ -62,6 +74,27 @@ pub(crate) enum ColorChoice {
 
 impl ColorChoice {
     const ALL: [(&str, Self); 3] = [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+}
+
+/// The name of one of several choices.
+pub(super) fn name_of<T: Copy + PartialEq>(all: &[(&'static str, T)], choice: T) -> &'static str {
+    all.iter().find(|(_, one)| *one == choice).map_or("", |(name, _)| name)
+}
+
+/// The choice with this name.
+fn choice<T: Copy>(all: &[(&str, T)], text: &str) -> Result<T, String> {
+    let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+    let found = all.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+    found.ok_or_else(|| format!("write one of {}", names.join(", ")))
+}
+
+fn path(path: Option<&PathBuf>) -> Value {
+    Value::String(path.map_or(String::new(), |path| path.display().to_string()))
+}
+
+/// A file name; none if empty.
+fn parse_path(text: &str, base: &Path) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| base.join(text))
 }
 
 /// One setting.
@@ -83,6 +116,9 @@ impl Key {
     }
 }
 
+/// The smallest spool.
+const MIN_SPOOL: usize = MIN_LIMIT as usize;
+
 /// Every setting, in the order in which they are printed: keys of the same table stand together.
 pub(crate) const KEYS: &[Key] = &[
     Key {
@@ -100,6 +136,13 @@ pub(crate) const KEYS: &[Key] = &[
             s.inventory = (!text.is_empty()).then(|| base.join(text));
             Ok(())
         },
+    },
+    Key {
+        name: "agent",
+        help: "The name under which an agent ships what it captures: its own in the whole deployment. Empty: the\n\
+               host's name.",
+        read: |s| Value::String(s.agent.clone()),
+        write: |s, text, _| value::parse_agent(text).map(|agent| s.agent = agent),
     },
     Key {
         name: "color",
@@ -279,5 +322,106 @@ pub(crate) const KEYS: &[Key] = &[
         help: "... and it has at most so many dependencies for each dependant, from 0 to 1.",
         read: |s| Value::Float(s.graph.shared_max_dependencies),
         write: |s, text, _| value::parse_share(text).map(|x| s.graph.shared_max_dependencies = x),
+    },
+    Key {
+        name: "kafka.brokers",
+        help: "Where Kafka is: \"host:port\", several separated by commas.",
+        read: |s| Value::String(s.kafka.brokers.clone()),
+        write: |s, text, _| value::parse_brokers(text).map(|brokers| s.kafka.brokers = brokers),
+    },
+    Key {
+        name: "kafka.topic",
+        help: "The topic that agents write to and aggregators read from. It is made if there is none ...",
+        read: |s| Value::String(s.kafka.topic.clone()),
+        write: |s, text, _| value::parse_topic(text).map(|topic| s.kafka.topic = topic),
+    },
+    Key {
+        name: "kafka.partitions",
+        help: "... with so many partitions: at most so many aggregators share the work. An agent's batches stay\n\
+               in one partition.",
+        read: |s| value::integer(s.kafka.partitions),
+        write: |s, text, _| value::parse_integer(text, 1..=10_000).map(|n| s.kafka.partitions = n),
+    },
+    Key {
+        name: "kafka.replication",
+        help: "... and so many copies of each: 3 on a cluster that may lose brokers.",
+        read: |s| value::integer(s.kafka.replication),
+        write: |s, text, _| value::parse_integer(text, 1..=100).map(|n| s.kafka.replication = n),
+    },
+    Key {
+        name: "kafka.security",
+        help: "How to connect: \"plaintext\", \"tls\", \"sasl\" or \"sasl_tls\".",
+        read: |s| Value::String(name_of(&Security::ALL, s.kafka.security).into()),
+        write: |s, text, _| choice(&Security::ALL, text).map(|security| s.kafka.security = security),
+    },
+    Key {
+        name: "kafka.ca_file",
+        help: "Certificates of the authorities to trust, in PEM. Empty: the system's.",
+        read: |s| path(s.kafka.ca_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.ca_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.certificate_file",
+        help: "The client's own certificate, in PEM, where brokers want one ...",
+        read: |s| path(s.kafka.certificate_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.certificate_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.key_file",
+        help: "... and its key, in PEM.",
+        read: |s| path(s.kafka.key_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.key_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.mechanism",
+        help: "How SASL proves who the client is: \"PLAIN\", \"SCRAM-SHA-256\" or \"SCRAM-SHA-512\" ...",
+        read: |s| Value::String(name_of(&Mechanism::ALL, s.kafka.mechanism).into()),
+        write: |s, text, _| choice(&Mechanism::ALL, text).map(|mechanism| s.kafka.mechanism = mechanism),
+    },
+    Key {
+        name: "kafka.user",
+        help: "... as this user ...",
+        read: |s| Value::String(s.kafka.user.clone()),
+        write: |s, text, _| {
+            text.clone_into(&mut s.kafka.user);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.password_file",
+        help: "... with the password in this file.",
+        read: |s| path(s.kafka.password_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.password_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "spool.directory",
+        help: "Where an agent keeps what Kafka does not have yet; of this agent only, made if missing.",
+        read: |s| path(Some(&s.spool.directory)),
+        write: |s, text, base| {
+            s.spool.directory = parse_path(text, base).ok_or("name a directory")?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "spool.max_bytes",
+        help: "Bytes that it may take on disk; beyond, what comes is dropped, counted and told.",
+        read: |s| Value::Integer(i64::try_from(s.spool.limit).unwrap_or(i64::MAX)),
+        write: |s, text, _| {
+            let bytes = value::parse_integer(text, MIN_SPOOL..=1 << 44)?;
+            s.spool.limit = u64::try_from(bytes).unwrap_or(u64::MAX);
+            Ok(())
+        },
     },
 ];
