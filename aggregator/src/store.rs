@@ -60,7 +60,6 @@ pub trait FlowStore {
 
 /// A store as the settings choose it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum OpenStore {
     /// In memory, for as long as the process runs.
     Memory(MemoryStore),

@@ -253,9 +253,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "clickhouse.password_file",
         help: "File with the password of the store's user on ClickHouse; empty: no password.",
-        read: |s| value::path(s.store.clickhouse.password_file.as_deref()),
+        read: |s| path(s.store.clickhouse.password_file.as_ref()),
         write: |s, text, base| {
-            s.store.clickhouse.password_file = (!text.is_empty()).then(|| base.join(text));
+            s.store.clickhouse.password_file = parse_path(text, base);
             Ok(())
         },
     },

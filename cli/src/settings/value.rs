@@ -1,17 +1,11 @@
 //! Values of settings, to and from text.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Value;
-
-/// A file; empty for none.
-pub(super) fn path(path: Option<&Path>) -> Value {
-    Value::String(path.map_or(String::new(), |path| path.display().to_string()))
-}
 
 pub(super) fn integer(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))

@@ -41,20 +41,16 @@ impl Server {
         post(&self.address, &format!("/?database={database}"), query).trim_end().to_owned()
     }
 
-    /// Whether it was killed or killed itself.
-    pub fn is_dead(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
-    /// Starts it again where it was, on the data that it had, unless it lives.
-    pub fn start_again_if_dead(&mut self) {
-        if !self.is_dead() {
-            return;
+    /// Starts it again where it was, on the data that it had, if it was killed or killed itself.
+    pub fn start_again_if_dead(&mut self) -> bool {
+        if self.child.try_wait().unwrap().is_none() {
+            return false;
         }
         let port = self.address.rsplit(':').next().unwrap().to_owned();
         let (child, address) = launch(self.data.path(), &["--port", &port]);
         assert_eq!(address, self.address);
         self.child = child;
+        true
     }
 }
 

@@ -45,36 +45,46 @@ struct Trial {
     server: Server,
     location: ClickHouseLocation,
     told: Vec<Batch>,
+    /// How often the server was started again.
+    restarts: u32,
 }
 
 impl Trial {
     fn new() -> Self {
         let server = Server::start();
         let location = ClickHouseLocation::parse(&server.location("trial")).unwrap();
-        Self { server, location, told: Vec::new() }
+        Self { server, location, told: Vec::new(), restarts: 0 }
     }
 
     /// As another process after the last one went away.
-    fn aggregator(&self, timeout: Duration) -> Aggregator<OpenInventory, ClickHouseStore> {
+    fn aggregator(
+        &self,
+        timeout: Duration,
+    ) -> Result<Aggregator<OpenInventory, ClickHouseStore>, AggregatorError> {
         let clickhouse = ClickHouseConfig { timeout, ..ClickHouseConfig::default() };
         let config = StoreConfig { clickhouse, ..StoreConfig::default() };
-        let store = ClickHouseStore::open(&self.location, &config).unwrap();
-        Aggregator::new(AggregatorConfig::default(), inventory(WORKLOADS), store)
+        let store = ClickHouseStore::open(&self.location, &config)?;
+        Ok(Aggregator::new(AggregatorConfig::default(), inventory(WORKLOADS), store))
     }
 
-    /// Tells the next batch to new processes until one of them succeeds; how many failed.
+    /// Tells the next batch to new processes until one of them succeeds; how many failed at it.
     fn tell(&mut self, timeout: Duration) -> u32 {
         let batch = told(self.told.len() as u64);
         self.told.push(batch.clone());
-        for failed in 0.. {
-            self.server.start_again_if_dead();
-            match self.aggregator(timeout).ingest(batch.clone()) {
-                Ok(()) => return failed,
-                Err(AggregatorError::Store(error)) if error.may_pass() && failed < 20 => {}
-                Err(error) => panic!("after {failed} times: {error}"),
+        let mut failed = 0;
+        // What was killed takes a moment to be dead, and to be back.
+        for _ in 0..1_000 {
+            self.restarts += u32::from(self.server.start_again_if_dead());
+            let Some(mut aggregator) = passed(self.aggregator(timeout)) else {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            };
+            if passed(aggregator.ingest(batch.clone())).is_some() {
+                return failed;
             }
+            failed += 1;
         }
-        unreachable!("some time it succeeds or panics")
+        panic!("failed {failed} times")
     }
 
     /// Everything is there, once, wherever one looks.
@@ -97,6 +107,15 @@ impl Trial {
     }
 }
 
+/// What there is; nothing where that may pass.
+fn passed<T>(result: Result<T, AggregatorError>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(AggregatorError::Store(error)) if error.may_pass() => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 const PATIENT: Duration = Duration::from_secs(60);
 
 #[test]
@@ -116,11 +135,11 @@ fn a_server_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
     let mut trial = Trial::new();
     let mut random = fastrand::Rng::with_seed(3);
     let mut died = 0;
-    for _ in 0..KILLS {
+    for kill in 0..KILLS {
         assert_eq!(trial.tell(PATIENT), 0);
         let milliseconds = random.u32(0..60);
         trial.server.fault(&format!("kind=kill&seconds=0.{milliseconds:03}"));
-        while !trial.server.is_dead() {
+        while trial.restarts <= kill {
             died += trial.tell(PATIENT);
         }
     }
@@ -148,7 +167,7 @@ fn what_the_server_will_never_take_is_not_asked_again() {
     let mut trial = Trial::new();
     assert_eq!(trial.tell(PATIENT), 0);
     trial.server.fault("kind=refuse&code=497&table=flows");
-    let refused = trial.aggregator(PATIENT).ingest(told(1)).unwrap_err();
+    let refused = trial.aggregator(PATIENT).unwrap().ingest(told(1)).unwrap_err();
     let AggregatorError::Store(refused) = refused else { panic!("{refused}") };
     assert!(!refused.may_pass() && refused.to_string().contains("Code: 497"), "{refused}");
     trial.check();
