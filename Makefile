@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench fuzz clean
+.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench bench-clickhouse fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -70,6 +70,9 @@ lab: ## Record the lab anew (as root)
 bench: ## Speed and memory on 10 million packets, beside tcpdump copying the file
 	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture
 	tests/bench/edges.py --rounds $(BENCH_ROUNDS)
+
+bench-clickhouse: ## What putting flow records into ClickHouse's engine costs, and what they take there
+	$(CARGO) run --release --locked -p watershed-aggregator --example clickhouse-insert
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

@@ -41,4 +41,7 @@ pub use inventory::{FileInventory, Inventory, OpenInventory};
 pub use progress::Progress;
 pub use run::{Aggregator, run};
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
-pub use store::{AgentStatus, Deleted, FlowStore, MemoryStore, OpenStore, Run, SqliteStore, StoreStatus};
+pub use store::{
+    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, MemoryStore, OpenStore,
+    Run, SqliteStore, StoreStatus,
+};

@@ -2,6 +2,8 @@
 
 mod channel;
 
+pub mod kafka;
+
 use std::fmt;
 
 use watershed_model::Batch;

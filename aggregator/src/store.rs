@@ -4,6 +4,8 @@ mod memory;
 
 mod sqlite;
 
+mod clickhouse;
+
 mod runs;
 
 mod status;
@@ -13,6 +15,8 @@ mod conformance;
 
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
+pub(crate) use clickhouse::NoLocation;
+pub use clickhouse::{ClickHouseConfig, ClickHouseLocation, ClickHouseStore};
 pub use memory::{EdgesInOrder, MemoryStore};
 pub use runs::Run;
 pub use sqlite::SqliteStore;
@@ -56,12 +60,13 @@ pub trait FlowStore {
 
 /// A store as the settings choose it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum OpenStore {
     /// In memory, for as long as the process runs.
     Memory(MemoryStore),
     /// In an SQLite database file.
     Sqlite(SqliteStore),
+    /// On a ClickHouse server.
+    ClickHouse(ClickHouseStore),
 }
 
 /// Opens the store that `config` asks for; makes it where there is none.
@@ -73,6 +78,7 @@ pub fn open(config: &StoreConfig) -> Result<OpenStore, StoreError> {
     Ok(match &config.location {
         StoreLocation::Memory => OpenStore::Memory(MemoryStore::new(config)),
         StoreLocation::Sqlite(path) => OpenStore::Sqlite(SqliteStore::open(path, config)?),
+        StoreLocation::ClickHouse(at) => OpenStore::ClickHouse(ClickHouseStore::open(at, config)?),
     })
 }
 
@@ -85,6 +91,9 @@ pub fn open_existing(config: &StoreConfig) -> Result<OpenStore, StoreError> {
     match &config.location {
         StoreLocation::Memory => Err(StoreError::NothingKept),
         StoreLocation::Sqlite(path) => Ok(OpenStore::Sqlite(SqliteStore::open_existing(path, config)?)),
+        StoreLocation::ClickHouse(at) => {
+            Ok(OpenStore::ClickHouse(ClickHouseStore::open_existing(at, config)?))
+        }
     }
 }
 
@@ -95,6 +104,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => store.added(),
             Self::Sqlite(store) => store.added(),
+            Self::ClickHouse(store) => store.added(),
         }
     }
 
@@ -107,6 +117,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.extent()),
             Self::Sqlite(store) => store.extent(),
+            Self::ClickHouse(store) => store.extent(),
         }
     }
 
@@ -120,6 +131,7 @@ impl OpenStore {
         match self {
             Self::Memory(_) => Ok(Deleted::default()),
             Self::Sqlite(store) => store.delete_before(before),
+            Self::ClickHouse(store) => store.delete_before(before),
         }
     }
 
@@ -132,6 +144,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.status()),
             Self::Sqlite(store) => store.status(),
+            Self::ClickHouse(store) => store.status(),
         }
     }
 }
@@ -141,6 +154,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.append(delivery, blocks),
             Self::Sqlite(store) => store.append(delivery, blocks),
+            Self::ClickHouse(store) => store.append(delivery, blocks),
         }
     }
 
@@ -148,6 +162,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.run(agent, started),
             Self::Sqlite(store) => store.run(agent, started),
+            Self::ClickHouse(store) => store.run(agent, started),
         }
     }
 
@@ -155,6 +170,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.snapshot(period),
             Self::Sqlite(store) => store.snapshot(period),
+            Self::ClickHouse(store) => store.snapshot(period),
         }
     }
 }

@@ -276,7 +276,7 @@ pub(crate) struct DiscoverArguments {
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
 
-    /// Add the edges to this store too: sqlite:PATH, made if missing
+    /// Add the edges to this store too: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, made if missing
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<StoreLocation>,
 
@@ -287,7 +287,7 @@ pub(crate) struct DiscoverArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoredArguments {
-    /// The store: sqlite:PATH, as `discover --store` fills it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, as `discover --store` fills it
     #[arg(long, value_name = "STORE", required = true)]
     pub(crate) store: StoreLocation,
 

@@ -15,22 +15,29 @@ use crate::{
     FlowStore, OpenInventory, StoreError,
 };
 
-/// Makes a test of each of these functions for the stores that `$new` makes.
+/// Makes a test of each of these functions for the stores that `$new` makes; those that try many cases try
+/// `$cases`, 60 unless said.
 macro_rules! every_store_must {
-    ($new:expr; $($name:ident)*) => {
+    ($new:expr; $cases:expr; $($name:ident)*; $($property:ident)*) => {
         $(#[test]
         fn $name() {
             crate::store::conformance::$name($new);
         })*
+        $(#[test]
+        fn $property() {
+            crate::store::conformance::$property($new, $cases);
+        })*
     };
     ($new:expr) => {
-        crate::store::conformance::every_store_must! { $new;
+        crate::store::conformance::every_store_must! { $new, crate::store::conformance::CASES }
+    };
+    ($new:expr, $cases:expr) => {
+        crate::store::conformance::every_store_must! { $new; $cases;
             an_edge_says_all_that_was_seen
             a_batch_that_comes_again_counts_once
             a_batch_that_comes_again_with_other_content_is_refused
             a_run_goes_on_where_the_store_has_it
             what_comes_late_is_taken_and_not_missing_any_more
-            the_order_in_which_batches_come_changes_nothing
             blocks_of_a_delivery_come_together_and_once
             parts_of_a_connection_are_one_connection
             workloads_gather_their_addresses
@@ -39,6 +46,8 @@ macro_rules! every_store_must {
             counters_are_the_sum_of_each_run_of_each_agent
             notes_reach_the_ledger
             an_empty_store_tells_nothing
+            ;
+            the_order_in_which_batches_come_changes_nothing
             how_records_are_cut_into_batches_changes_nothing
             which_agent_is_heard_first_changes_nothing
             edges_come_in_order_and_lose_no_packet
@@ -48,7 +57,7 @@ macro_rules! every_store_must {
 pub(super) use every_store_must;
 
 /// Cases of each property: enough to meet what may go wrong, few enough for a store on a disk.
-const CASES: u32 = 60;
+pub(super) const CASES: u32 = 60;
 
 /// What a fresh store tells after these batches.
 pub(super) fn told(store: impl FlowStore, batches: impl IntoIterator<Item = Batch>) -> Snapshot {
@@ -174,9 +183,9 @@ pub(super) fn what_comes_late_is_taken_and_not_missing_any_more<S: FlowStore>(ne
     assert_eq!((missing(&store), store.snapshot(None).unwrap().edges[0].connections), (vec![], 5));
 }
 
-pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
+pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new: impl Fn() -> S, cases: u32) {
     let order = prop::collection::vec(0_usize..12, 0..30);
-    proptest!(crate::testing::seeded(CASES), |(order in order, restarts in prop::collection::vec(any::<bool>(), 30))| {
+    proptest!(crate::testing::seeded(cases), |(order in order, restarts in prop::collection::vec(any::<bool>(), 30))| {
         let sequence: BTreeSet<usize> = order.iter().copied().collect();
         let shipped = |n: usize| batch("a", n as u64, vec![record("10.0.0.1", "10.0.0.9", 443, n as u64 * 900)]);
         let in_order = told(new(), sequence.iter().map(|&n| shipped(n)));
@@ -357,17 +366,20 @@ pub(super) fn batches(agent: &str, traffic: &[(NameObservation, FlowRecord)], si
         .collect()
 }
 
-pub(super) fn how_records_are_cut_into_batches_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
-    proptest!(crate::testing::seeded(CASES), |(traffic in traffic(), size in 1_usize..10)| {
+pub(super) fn how_records_are_cut_into_batches_changes_nothing<S: FlowStore>(
+    new: impl Fn() -> S,
+    cases: u32,
+) {
+    proptest!(crate::testing::seeded(cases), |(traffic in traffic(), size in 1_usize..10)| {
         let whole = told(new(), batches("a", &traffic, usize::MAX));
         prop_assert_eq!(told(new(), batches("a", &traffic, size)), whole);
     });
 }
 
-pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
+pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl Fn() -> S, cases: u32) {
     let inventory = || inventory("address,name,role\n10.0.0.0/31,web,web\n10.0.1.1,db,db\n10.0.1.2,db,db\n");
     let tell = |batches: Vec<Batch>| kept(new(), inventory(), batches).snapshot(None).unwrap();
-    let config = crate::testing::seeded(CASES);
+    let config = crate::testing::seeded(cases);
     proptest!(config, |(ours in traffic(), theirs in traffic(), size in 1_usize..10)| {
         let (a, b) = (batches("a", &ours, size), batches("b", &theirs, size));
         let one_after_the_other = tell(a.iter().chain(&b).cloned().collect());
@@ -380,8 +392,8 @@ pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl
     });
 }
 
-pub(super) fn edges_come_in_order_and_lose_no_packet<S: FlowStore>(new: impl Fn() -> S) {
-    proptest!(crate::testing::seeded(CASES), |(traffic in traffic())| {
+pub(super) fn edges_come_in_order_and_lose_no_packet<S: FlowStore>(new: impl Fn() -> S, cases: u32) {
+    proptest!(crate::testing::seeded(cases), |(traffic in traffic())| {
         let snapshot = told(new(), batches("a", &traffic, 7));
         prop_assert!(snapshot.edges.is_sorted_by(|a, b| a.key < b.key));
         let sum = |edges: &[Edge]| {

@@ -4,7 +4,7 @@
 //! beside their rows: after a crash they are there whole or not at all, and a second append changes nothing. Nothing is remembered
 //! between deliveries but what is in the file, so that several processes may add to one.
 
-mod codec;
+pub(super) mod codec;
 mod read;
 mod retention;
 mod schema;

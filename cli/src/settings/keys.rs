@@ -248,6 +248,40 @@ pub(crate) const KEYS: &[Key] = &[
         write: |s, text, _| value::parse_integer(text, 1..=1 << 30).map(|n| s.store.max_names = n),
     },
     Key {
+        name: "clickhouse.password_file",
+        help: "File with the password of the store's user on ClickHouse; empty: no password.",
+        read: |s| path(s.store.clickhouse.password_file.as_ref()),
+        write: |s, text, base| {
+            s.store.clickhouse.password_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "clickhouse.timeout",
+        help: "How long to wait for an answer of ClickHouse.",
+        read: |s| value::duration(s.store.clickhouse.timeout),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.store.clickhouse.timeout = d),
+    },
+    Key {
+        name: "clickhouse.cluster",
+        help: "Cluster whose servers have the tables, replicated and distributed; empty: one server.",
+        read: |s| Value::String(s.store.clickhouse.cluster.clone().unwrap_or_default()),
+        write: |s, text, _| {
+            s.store.clickhouse.cluster = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        },
+    },
+    Key {
+        name: "clickhouse.flow_retention",
+        help: "How long ClickHouse keeps flow records, such as 30d; edges stay. \"never\": nothing is deleted.",
+        read: |s| s.store.clickhouse.flow_retention.map_or(Value::String("never".into()), value::duration),
+        write: |s, text, _| {
+            let retention = if text == "never" { None } else { Some(value::parse_duration(text)?) };
+            s.store.clickhouse.flow_retention = retention;
+            Ok(())
+        },
+    },
+    Key {
         name: "graph.internal",
         help: "Networks that are one's own; every other unicast address is public. Hosts of the inventory are\n\
                internal wherever they are.",

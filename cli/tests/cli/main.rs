@@ -5,6 +5,7 @@
 mod capture;
 
 mod bad_input;
+mod clickhouse;
 mod discover;
 mod listings;
 mod rules;

@@ -106,13 +106,13 @@ fn read_pairs(octets: &[u8]) -> Option<Vec<(u8, u64)>> {
 
 /// Ranges of batches as JSON, first, last and the hour for which what is missing before them counts:
 /// `[[0,6,null],[8,9,490000]]`.
-pub(super) fn ranges(kept: &BTreeMap<u64, Kept>) -> serde_json::Result<String> {
+pub(in crate::store) fn ranges(kept: &BTreeMap<u64, Kept>) -> serde_json::Result<String> {
     let ranges = kept.iter().map(|(first, range)| (first, range.last, range.missed.map(|hour| hour.0)));
     serde_json::to_string(&ranges.collect::<Vec<_>>())
 }
 
 /// Ranges from their column.
-pub(super) fn read_ranges(json: &str) -> Option<BTreeMap<u64, Kept>> {
+pub(in crate::store) fn read_ranges(json: &str) -> Option<BTreeMap<u64, Kept>> {
     let ranges: Vec<(u64, u64, Option<i64>)> = serde_json::from_str(json).ok()?;
     let in_order =
         ranges.is_sorted_by(|a, b| a.1 < b.0) && ranges.iter().all(|(first, last, _)| first <= last);
@@ -146,7 +146,7 @@ struct KeptCounters {
 }
 
 /// Counters as JSON; reasons that never came up are left out.
-pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
+pub(in crate::store) fn counters(counters: &Counters) -> serde_json::Result<String> {
     let Counters {
         packets,
         captured_bytes,
@@ -190,7 +190,7 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
 }
 
 /// Counters from their column.
-pub(super) fn read_counters(json: &str) -> Option<Counters> {
+pub(in crate::store) fn read_counters(json: &str) -> Option<Counters> {
     let kept: KeptCounters = serde_json::from_str(json).ok()?;
     let of = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
     Some(Counters {
