@@ -84,7 +84,7 @@ fn open_live(arguments: &LiveArguments) -> Result<Source, Failure> {
 
 /// A flag that Ctrl-C and SIGTERM set. A second one ends the program at once: a person who asks twice does not
 /// want to wait.
-fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))?;
