@@ -42,6 +42,6 @@ pub use progress::Progress;
 pub use run::{Aggregator, run};
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
 pub use store::{
-    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, MemoryStore, OpenStore,
-    Run, SqliteStore, StoreStatus,
+    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, MemoryStore,
+    OpenStore, Run, SqliteStore, StoreStatus,
 };

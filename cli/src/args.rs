@@ -1,5 +1,6 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
+pub(crate) mod aggregate;
 pub(crate) mod collect;
 pub(crate) mod rules;
 pub(crate) mod run;
@@ -173,6 +174,10 @@ pub(crate) enum Command {
     /// Capture, and ship what was seen to Kafka: the agent
     #[command(after_help = collect::EXAMPLES)]
     Collect(collect::CollectArguments),
+
+    /// Read what agents ship to Kafka, and keep the edges in a store
+    #[command(after_help = aggregate::EXAMPLES)]
+    Aggregate(aggregate::AggregateArguments),
 
     /// Map the dependencies that a store holds
     #[command(after_help = MAP_EXAMPLES)]
@@ -394,6 +399,7 @@ impl Arguments {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
             Command::Run(run) => (None, Some(&run.inventory)),
             Command::Collect(collect) => (Some(&collect.capture), None),
+            Command::Aggregate(aggregate) => (None, Some(&aggregate.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
@@ -405,6 +411,9 @@ impl Arguments {
         flag("inventory", inventory.and_then(|i| i.inventory.as_ref()));
         if let Command::Collect(collect) = &self.command {
             given.extend(collect.given());
+        }
+        if let Command::Aggregate(aggregate) = &self.command {
+            given.extend(aggregate.given());
         }
         let set = self.set.iter().cloned();
         given.extend(set.map(|(key, text)| Given { flag: format!("--set {key}"), key, text }));

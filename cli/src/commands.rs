@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod aggregate;
 mod check;
 mod collect;
 mod config;
@@ -60,6 +61,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Run(run) => run::run(run, load()?.settings)?,
         Command::Collect(collect) => collect::run(collect, &load()?.settings)?,
+        Command::Aggregate(aggregate) => aggregate::run(aggregate, &load()?.settings)?,
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
         Command::Map(stored) => {

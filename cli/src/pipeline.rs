@@ -83,6 +83,14 @@ pub(crate) fn aggregate<S: FlowStore>(
     Ok((aggregator.finish()?, report))
 }
 
+/// This host's name as an agent: the one set, else the system's.
+pub(crate) fn agent(settings: &Settings) -> AgentId {
+    if settings.agent.is_empty() {
+        return AgentId::from(gethostname::gethostname().to_string_lossy().as_ref());
+    }
+    AgentId::from(settings.agent.as_str())
+}
+
 /// The failure that a report's problems amount to, once everything that was readable is out.
 pub(crate) fn complete(report: &Report) -> Result<(), Failure> {
     if report.problems.is_empty() {

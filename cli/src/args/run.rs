@@ -44,6 +44,7 @@ pub(crate) struct RunArguments {
     pub(crate) store: StoreLocation,
 
     /// Where this is: what one agent sees adds up in the store, several agents see the same
-    #[arg(long, value_name = "NAME", default_value = "local", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) agent: String,
+    /// [setting: agent; else the host's name]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) agent: Option<String>,
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use axum::Router;
 use watershed_collector::sink::FlowSink as _;
 use watershed_collector::sink::kafka::{KafkaConfig, KafkaSink, ShippingStatus, WhenFull};
-use watershed_model::{AgentId, Batch};
+use watershed_model::Batch;
 
 use super::complain;
 use crate::args::collect::CollectArguments;
@@ -15,13 +16,17 @@ use crate::input;
 use crate::output::text::plain;
 use crate::pipeline;
 use crate::settings::Settings;
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::CaptureMetrics;
 
 /// How long to wait for Kafka at the end while nothing arrives: an orchestrator kills what takes 30 s.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ships until the source ends.
 pub(crate) fn run(arguments: &CollectArguments, settings: &Settings) -> Result<(), Failure> {
-    let agent = agent(settings);
+    let mut telemetry = Telemetry::open(settings, "collect")?;
+    let metrics = CaptureMetrics::register(telemetry.metrics());
+    let agent = pipeline::agent(settings);
     let mut config = config(settings)?;
     let mut source = input::open(&arguments.capture)?;
     config.when_full = if source.is_live() { WhenFull::Drop } else { WhenFull::Wait };
@@ -29,19 +34,14 @@ pub(crate) fn run(arguments: &CollectArguments, settings: &Settings) -> Result<(
     let mut sink = KafkaSink::open(&config).map_err(Failure::usage)?;
     complain(&plain(&format!("watershed: shipping to {} as {agent}", config.brokers)));
     let started = clock::now();
+    let _server = telemetry.serve(Router::new())?;
+    telemetry.health().ready();
     let report = pipeline::collect(&mut source, settings, |batch| {
+        metrics.shipped(&batch);
         Ok(sink.send(Batch { agent: agent.clone(), started, ..batch })?)
     })?;
     tell(&sink.close()?);
     pipeline::complete(&report)
-}
-
-/// The agent's name: the one set, else the host's.
-fn agent(settings: &Settings) -> AgentId {
-    if settings.agent.is_empty() {
-        return AgentId::from(gethostname::gethostname().to_string_lossy().as_ref());
-    }
-    AgentId::from(settings.agent.as_str())
 }
 
 fn config(settings: &Settings) -> Result<KafkaConfig, Failure> {

@@ -103,7 +103,7 @@ fn collector_config(arguments: &RunArguments, settings: &Settings) -> Result<Col
     let captures = arguments.captures.as_slice();
     let streaming = captures.is_empty() || captures.contains(&Path::new("-").into());
     Ok(CollectorConfig {
-        agent: AgentId::from(arguments.agent.as_str()),
+        agent: arguments.agent.as_deref().map_or_else(|| pipeline::agent(settings), AgentId::from),
         started: if streaming { clock::now() } else { fingerprint::start_of(captures)? },
         ship_every: Some(pipeline::LIVE_SHIPS_EVERY),
         ..pipeline::collector_config(settings)

@@ -11,6 +11,7 @@ use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::{MIN_LIMIT, SpoolConfig};
 use watershed_graph::GraphConfig;
 
+use super::aggregate::AggregateSettings;
 use super::kafka::{KafkaSettings, Mechanism, Security};
 use super::value;
 use crate::telemetry::{LogFormat, LogLevel, TelemetryConfig};
@@ -42,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) agent: String,
     /// How to reach Kafka.
     pub(crate) kafka: KafkaSettings,
+    /// How what is in Kafka is read.
+    pub(crate) aggregate: AggregateSettings,
     /// Where an agent keeps what Kafka does not have yet.
     pub(crate) spool: SpoolConfig,
 }
@@ -61,6 +64,7 @@ impl Default for Settings {
             telemetry: TelemetryConfig::default(),
             agent: String::new(),
             kafka: KafkaSettings::default(),
+            aggregate: AggregateSettings::default(),
             // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
             spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
         }
@@ -210,8 +214,14 @@ pub(crate) const KEYS: &[Key] = &[
         write: |s, text, _| value::parse_duration(text).map(|d| s.aggregator.name_slack = d),
     },
     Key {
+        name: "names.memory",
+        help: "The latest DNS answer goes on naming its address for this long after its time is over.",
+        read: |s| value::duration(s.aggregator.name_memory),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.aggregator.name_memory = d),
+    },
+    Key {
         name: "names.max_names",
-        help: "DNS answers remembered.",
+        help: "DNS answers remembered, of all agents.",
         read: |s| value::integer(s.aggregator.max_names),
         write: |s, text, _| value::parse_integer(text, 1..=1 << 30).map(|n| s.aggregator.max_names = n),
     },
@@ -434,6 +444,40 @@ pub(crate) const KEYS: &[Key] = &[
             s.kafka.password_file = parse_path(text, base);
             Ok(())
         },
+    },
+    Key {
+        name: "aggregate.group",
+        help: "Kafka's consumer group: aggregators of one group share the work.",
+        read: |s| Value::String(s.aggregate.group.clone()),
+        write: |s, text, _| value::parse_topic(text).map(|group| s.aggregate.group = group),
+    },
+    Key {
+        name: "aggregate.instance",
+        help: "A name that this aggregator keeps from one start to the next, its own in the group: it then goes\n\
+               on at once after a restart, and others take over 10 s after it ends. Empty: none.",
+        read: |s| Value::String(s.aggregate.instance.clone()),
+        write: |s, text, _| {
+            s.aggregate.instance = if text.is_empty() { String::new() } else { value::parse_topic(text)? };
+            Ok(())
+        },
+    },
+    Key {
+        name: "aggregate.dead_letters",
+        help: "The topic for messages that cannot be read; made if missing.",
+        read: |s| Value::String(s.aggregate.dead_letters.clone()),
+        write: |s, text, _| value::parse_topic(text).map(|topic| s.aggregate.dead_letters = topic),
+    },
+    Key {
+        name: "aggregate.max_records",
+        help: "Records that are stored together; twice as many may wait in memory.",
+        read: |s| value::integer(s.aggregate.max_records),
+        write: |s, text, _| value::parse_integer(text, 1..=1 << 24).map(|n| s.aggregate.max_records = n),
+    },
+    Key {
+        name: "aggregate.max_wait",
+        help: "How long records wait for others to be stored with them.",
+        read: |s| value::duration(s.aggregate.max_wait),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.aggregate.max_wait = d),
     },
     Key {
         name: "spool.directory",

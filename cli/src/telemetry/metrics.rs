@@ -2,6 +2,7 @@
 
 mod capture;
 mod keeping;
+mod reading;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -12,6 +13,7 @@ use watershed_model::Timestamp;
 
 pub(crate) use self::capture::CaptureMetrics;
 pub(crate) use self::keeping::KeepingMetrics;
+pub(crate) use self::reading::ReadingMetrics;
 
 /// What stands before every name.
 const PREFIX: &str = "watershed";

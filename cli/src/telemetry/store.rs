@@ -24,7 +24,7 @@ impl MeteredStore {
     pub(crate) fn new(store: OpenStore, config: &StoreConfig, metrics: KeepingMetrics) -> Self {
         let file = match &config.location {
             StoreLocation::Sqlite(path) => Some(path.clone()),
-            StoreLocation::Memory => None,
+            StoreLocation::Memory | StoreLocation::ClickHouse(_) => None,
         };
         Self { store, metrics, file }
     }

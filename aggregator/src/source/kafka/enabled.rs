@@ -35,9 +35,6 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// First and longest wait before something that failed is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long the end waits for the offset of what the store has; without it the next reader finds it out.
-const LAST_COMMIT: Duration = Duration::from_secs(3);
-
 /// Batches from Kafka.
 pub struct KafkaSource {
     config: KafkaSourceConfig,
@@ -246,49 +243,21 @@ impl KafkaSource {
     fn commit(&mut self, partition: i32, offset: i64, metadata: &str) -> Result<bool, AggregatorError> {
         let generation = self.generation;
         let mut failures = 0;
-        while self.is_ours(generation) {
+        // Once even at the end, so that the next reader need not find out what the store has.
+        while failures == 0 || self.is_ours(generation) {
             let mut offsets = TopicPartitionList::new();
             let mut element = offsets.add_partition(&self.config.topic, partition);
             let set = element.set_offset(Offset::Offset(offset));
             element.set_metadata(metadata);
-            self.consumer.context().take_commits();
-            let sent = set.and_then(|()| self.consumer.commit(&offsets, CommitMode::Async));
-            let failure = match sent {
-                Ok(()) => self.committed(partition, offset, generation)?,
-                Err(error) => Some(error.to_string()),
-            };
-            let Some(failure) = failure else { return Ok(self.generation == generation) };
+            // Meanwhile librdkafka's own thread keeps this reader in the group.
+            let sent = set.and_then(|()| self.consumer.commit(&offsets, CommitMode::Sync));
+            let Err(failure) = sent else { return Ok(true) };
             failures += 1;
             self.status.commit_failures += 1;
-            tracing::warn!(partition, offset, failure, "cannot commit an offset; trying again");
+            tracing::warn!(partition, offset, %failure, "cannot commit an offset; trying again");
             self.wait(backoff(failures), generation)?;
         }
         Ok(false)
-    }
-
-    /// Waits until Kafka has answered a commit; tells what went wrong.
-    fn committed(
-        &mut self,
-        partition: i32,
-        offset: i64,
-        generation: u64,
-    ) -> Result<Option<String>, AggregatorError> {
-        let mut stopped_at = None;
-        while self.generation == generation {
-            let commits = self.consumer.context().take_commits();
-            let ours = commits.into_iter().find(|c| c.partition == partition && c.offset == Some(offset));
-            if let Some(commit) = ours {
-                return Ok(commit.failure);
-            }
-            if self.stopped() {
-                let now = (self.config.now)();
-                if now.since(*stopped_at.get_or_insert(now)) >= LAST_COMMIT {
-                    return Ok(Some("Kafka does not answer".to_owned()));
-                }
-            }
-            self.pump()?;
-        }
-        Ok(None)
     }
 
     /// Puts a message aside that is no batch; false where its partition was taken away meanwhile.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use watershed_aggregator::source::kafka::KafkaStatus;
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::Counters;
 
@@ -24,6 +25,8 @@ fn all() -> Metrics {
     keeping.kept_until(Timestamp::from_parts(1_700_000_000, 500_000_000));
     keeping.refusing(true);
     keeping.inventory_again(Err(()));
+    let status = KafkaStatus { messages: 5, dead_letters: 1, lag: 2, ..KafkaStatus::default() };
+    ReadingMetrics::register(&metrics).observe(&status);
     metrics
 }
 

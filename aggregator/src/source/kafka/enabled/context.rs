@@ -5,9 +5,7 @@ use std::sync::PoisonError;
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaResult;
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::TopicPartitionList;
 
 /// How often it tells how far behind the group is.
 pub(super) const STATISTICS_EVERY: &str = "5000";
@@ -20,17 +18,7 @@ pub(super) struct Context(Mutex<Told>);
 struct Told {
     /// Raised whenever partitions are assigned or taken away.
     generation: u64,
-    commits: Vec<Commit>,
     lag: u64,
-}
-
-/// How a commit of an offset went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Commit {
-    pub(super) partition: i32,
-    pub(super) offset: Option<i64>,
-    /// What went wrong.
-    pub(super) failure: Option<String>,
 }
 
 impl Context {
@@ -40,10 +28,6 @@ impl Context {
 
     pub(super) fn lag(&self) -> u64 {
         self.told(|told| told.lag)
-    }
-
-    pub(super) fn take_commits(&self) -> Vec<Commit> {
-        self.told(|told| std::mem::take(&mut told.commits))
     }
 
     fn told<T>(&self, look: impl FnOnce(&mut Told) -> T) -> T {
@@ -62,16 +46,5 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, _: &Rebalance<'_>) {
         self.told(|told| told.generation += 1);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let all = result.err().map(|error| error.to_string());
-        let commits = offsets.elements().into_iter().map(|element| Commit {
-            partition: element.partition(),
-            offset: element.offset().to_raw(),
-            failure: all.clone().or_else(|| element.error().err().map(|error| error.to_string())),
-        });
-        let commits: Vec<Commit> = commits.collect();
-        self.told(|told| told.commits.extend(commits));
     }
 }
