@@ -9,6 +9,8 @@ mod config;
 
 mod graph;
 
+mod direction;
+
 mod verdict;
 
 mod scan;
@@ -27,6 +29,7 @@ mod export;
 mod testing;
 
 pub use config::GraphConfig;
+pub use direction::{Direction, FanIn};
 pub use export::{Format, json};
 pub use exposure::{ExposedService, Exposure, Scope};
 pub use graph::{Graph, Node};

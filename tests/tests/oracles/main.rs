@@ -12,3 +12,5 @@ mod ndpi;
 mod malformed;
 
 mod policy;
+
+mod direction;
