@@ -55,6 +55,12 @@ pub(super) fn parse_share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "write a number from 0 to 1".to_owned())
 }
 
+/// Reads how sure something must be; less than even odds is no knowledge.
+pub(super) fn parse_probability(text: &str) -> Result<f64, String> {
+    let probability = text.parse().ok().filter(|probability| (0.5..=1.0).contains(probability));
+    probability.ok_or_else(|| "write a number from 0.5 to 1".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

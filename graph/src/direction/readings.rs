@@ -110,8 +110,7 @@ fn take_over(winner: &mut Edge, other: &Edge) {
     // the wrong server are the right client's, so both must have sent.
     let both = is_connected(other.key.protocol) || other.to_server.packets > 0;
     winner.answered = winner.answered.saturating_add(if both { other.answered } else { 0 });
-    for (mine, theirs) in
-        [(&mut winner.to_server, other.to_client), (&mut winner.to_client, other.to_server)]
+    for (mine, theirs) in [(&mut winner.to_server, other.to_client), (&mut winner.to_client, other.to_server)]
     {
         mine.packets = mine.packets.saturating_add(theirs.packets);
         mine.ip_bytes = mine.ip_bytes.saturating_add(theirs.ip_bytes);

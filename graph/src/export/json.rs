@@ -47,11 +47,7 @@ pub fn write(graph: &Graph<'_>, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_str(",\n")?;
     array(out, "nodes", graph.nodes().map(NodeJson::from))?;
     out.write_str(",\n")?;
-    array(
-        out,
-        "edges",
-        graph.links().map(|(a, b, link)| EdgeJson::new(ids[a], ids[b], link)),
-    )?;
+    array(out, "edges", graph.links().map(|(a, b, link)| EdgeJson::new(ids[a], ids[b], link)))?;
     out.write_str(",\n")?;
     array(out, "shared_services", graph.shared_services().iter().map(|s| SharedJson::new(id(&s.party), s)))?;
     out.write_str(",\n")?;

@@ -63,7 +63,8 @@ fn late_packets_of_a_service_are_no_scan_of_its_clients() {
     let ports = Evidence::SYN | Evidence::LOWER_PORT;
     let used = |port| tcp(B, A, port).with(ConnState::Sf, ports).build();
     // From A's service to a port of B's, which is the lower one of two that clients are given.
-    let late = midstream(50_051, Evidence::FIRST_PACKET | Evidence::LOWER_PORT).traffic(1, 40, 0, 0).answered(0);
+    let late =
+        midstream(50_051, Evidence::FIRST_PACKET | Evidence::LOWER_PORT).traffic(1, 40, 0, 0).answered(0);
     let late = late.build();
     assert_eq!(among(&late, &[used(60_001), used(60_002)]), Verdict::NeedsPerson(Doubt::Mirrored));
     assert_eq!(among(&late, &[used(443)]), Verdict::Unanswered, "443 is no port that was seen");

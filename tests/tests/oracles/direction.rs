@@ -38,47 +38,89 @@ fn explore() {
             for r in &late {
                 let p = pair(r.protocol, r.client, r.server);
                 let Some(client) = truth.get(&p) else { continue };
-                if !seen.insert(p) { continue; }
+                if !seen.insert(p) {
+                    continue;
+                }
                 let e = r.evidence;
                 let right = *client == r.client;
                 let mut vote = |kind: &'static str, says: bool| {
-                    counts.entry((r.protocol.to_string(), kind)).or_default()[usize::from(says != right)] += 1;
+                    counts.entry((r.protocol.to_string(), kind)).or_default()[usize::from(says != right)] +=
+                        1;
                 };
                 let app = e.intersects(Evidence::TLS_CLIENT_HELLO | Evidence::HTTP_REQUEST);
                 let dns = e.intersects(Evidence::DNS_QUERY | Evidence::DNS_RESPONSE);
                 let quic = e.intersects(Evidence::QUIC_CLIENT_HELLO);
                 vote("verdict", true);
-                if app { vote("app", true); }
-                if dns { vote("dns", true); }
-                if quic { vote("quic", true); }
+                if app {
+                    vote("app", true);
+                }
+                if dns {
+                    vote("dns", true);
+                }
+                if quic {
+                    vote("quic", true);
+                }
                 let known = e.contains(Evidence::WELL_KNOWN_PORT);
-                if known { vote("known", true); }
-                if e.contains(Evidence::CONTRADICTED) { vote("contradicted", true); }
+                if known {
+                    vote("known", true);
+                }
+                if e.contains(Evidence::CONTRADICTED) {
+                    vote("contradicted", true);
+                }
                 let plain = !known && !app && !dns && !quic && !e.contains(Evidence::CONTRADICTED);
                 let eph = |p: Endpoint| p.port >= 32768;
                 let iana = |p: Endpoint| p.port >= 49152;
                 vote("first", e.contains(Evidence::FIRST_PACKET));
-                if r.client.port != r.server.port { vote("lower", r.server.port < r.client.port); }
-                if eph(r.client) != eph(r.server) { vote("ephemeral", eph(r.client)); }
-                let (c, s) = (fan.get(&(r.protocol, r.client)).map_or(0, |f| f.len()), fan.get(&(r.protocol, r.server)).map_or(0, |f| f.len()));
-                if c != s { vote("fan", s > c); }
-                if c != s && c.min(s) == 1 && c.max(s) > 2 { vote("fan>2", s > c); }
+                if r.client.port != r.server.port {
+                    vote("lower", r.server.port < r.client.port);
+                }
+                if eph(r.client) != eph(r.server) {
+                    vote("ephemeral", eph(r.client));
+                }
+                let (c, s) = (
+                    fan.get(&(r.protocol, r.client)).map_or(0, |f| f.len()),
+                    fan.get(&(r.protocol, r.server)).map_or(0, |f| f.len()),
+                );
+                if c != s {
+                    vote("fan", s > c);
+                }
+                if c != s && c.min(s) == 1 && c.max(s) > 2 {
+                    vote("fan>2", s > c);
+                }
                 if plain {
                     vote("plain first", e.contains(Evidence::FIRST_PACKET));
-                    if r.client.port != r.server.port { vote("plain lower", r.server.port < r.client.port); }
-                    if eph(r.client) != eph(r.server) { vote("plain ephemeral", eph(r.client)); }
-                    if iana(r.client) != iana(r.server) { vote("plain iana", iana(r.client)); }
-                    if c != s { vote("plain fan", s > c); }
-                    if eph(r.client) == eph(r.server) && r.client.port != r.server.port { vote("plain same class lower", r.server.port < r.client.port); }
-                    if eph(r.client) == eph(r.server) { vote("plain same class first", e.contains(Evidence::FIRST_PACKET)); }
+                    if r.client.port != r.server.port {
+                        vote("plain lower", r.server.port < r.client.port);
+                    }
+                    if eph(r.client) != eph(r.server) {
+                        vote("plain ephemeral", eph(r.client));
+                    }
+                    if iana(r.client) != iana(r.server) {
+                        vote("plain iana", iana(r.client));
+                    }
+                    if c != s {
+                        vote("plain fan", s > c);
+                    }
+                    if eph(r.client) == eph(r.server) && r.client.port != r.server.port {
+                        vote("plain same class lower", r.server.port < r.client.port);
+                    }
+                    if eph(r.client) == eph(r.server) {
+                        vote("plain same class first", e.contains(Evidence::FIRST_PACKET));
+                    }
                     if (r.server.port < r.client.port) != right && r.protocol == Protocol::TCP {
-                        println!("    lower wrong: {} {} truth client {client} fan {c} {s}", file_name(capture), crate::support::show(&p));
+                        println!(
+                            "    lower wrong: {} {} truth client {client} fan {c} {s}",
+                            file_name(capture),
+                            crate::support::show(&p)
+                        );
                     }
                 }
             }
         }
         println!("{masked:?}");
-        for ((p, k), [r, w]) in counts { println!("  {p:5} {k:24} {r:6} {w:6}  {:.2}", ((f64::from(r)+0.5)/(f64::from(w)+0.5)).ln()); }
+        for ((p, k), [r, w]) in counts {
+            println!("  {p:5} {k:24} {r:6} {w:6}  {:.2}", ((f64::from(r) + 0.5) / (f64::from(w) + 0.5)).ln());
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use watershed_collector::decode::{Decoder, Segments, Transport};
 use watershed_collector::sink::Memory;
-use watershed_collector::source::{self, MemoryPacket, MemorySource, PacketBatch, PacketSource, SourceConfig};
+use watershed_collector::source::{
+    self, MemoryPacket, MemorySource, PacketBatch, PacketSource, SourceConfig,
+};
 use watershed_collector::{CollectorConfig, run};
 use watershed_model::{FlowRecord, TcpFlags};
 
