@@ -12,7 +12,7 @@ use crate::direction::{self, Direction, Reading};
 use crate::roles::{self, Role, SharedService};
 use crate::scan::{self, Scan};
 use crate::verdict::{Verdict, verdict};
-use crate::{Exposure, GraphConfig, Scope, exposure, tiers};
+use crate::{Exposure, GraphConfig, Proposals, Scope, exposure, tiers};
 
 /// Who depends on whom in one period.
 ///
@@ -147,6 +147,12 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.snapshot.counters
+    }
+
+    /// Application groups and roles for those who have no labels.
+    #[must_use]
+    pub fn proposals(&self, config: &GraphConfig) -> Proposals {
+        Proposals::of(&self.inner, &self.shared, config)
     }
 
     /// All edges with the indices of client and server among [`Graph::nodes`], in order of their keys.

@@ -19,6 +19,8 @@ mod roles;
 
 mod tiers;
 
+mod groups;
+
 mod exposure;
 
 mod ports;
@@ -33,6 +35,7 @@ pub use direction::{Direction, FanIn};
 pub use export::{Format, json};
 pub use exposure::{ExposedService, Exposure, Scope};
 pub use graph::{Graph, Node};
+pub use groups::{Behaviour, Guess, Proposal, Proposals};
 pub use ports::{Service, service_name};
 pub use roles::{Role, SharedService};
 pub use scan::{Scan, ScanKind};
