@@ -69,7 +69,7 @@ impl FanIn {
     ///
     /// 1. of each [`Family`] of evidence, the weightiest kind that was seen;
     /// 2. ICMP: its type;
-    /// 3. datagrams: each flow that the client began, less each that the server did;
+    /// 3. datagrams: how many more flows the client began than the server, but for one;
     /// 4. more than one client of the server's port;
     /// 5. less connections that speak against it, in proportion to those that speak for it.
     #[must_use]
@@ -97,11 +97,14 @@ fn family_weight(edge: &Edge, family: Family) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// Flows are independent draws: each begins with the client, or was met at any packet of either side.
+/// Flows are independent draws: each begins with the client, or was met at any packet of either side. One of
+/// them may have been under way when the capture began, so one says nothing.
 fn first_packets(edge: &Edge) -> f64 {
     let client = f64::from(edge.evidence.of(Evidence::FIRST_PACKET));
     let server = edge.connections as f64 - client;
-    ((client - server) * weights::FIRST_PACKET).clamp(-weights::FIRST_PACKETS, weights::FIRST_PACKETS)
+    let ahead = client - server;
+    let counted = (ahead.abs() - 1.0).max(0.0) * weights::FIRST_PACKET;
+    counted.min(weights::FIRST_PACKETS).copysign(ahead)
 }
 
 /// What speaks against, in proportion to the strongest family that speaks for it.

@@ -42,14 +42,14 @@ pub(crate) const WEIGHTS: [Weight; 12] = [
     weight(Evidence::SCTP_INIT, Family::Opening, DEFINED, 0.0),
     weight(Evidence::SCTP_INIT_ACK, Family::Opening, DEFINED, 0.0),
     weight(Evidence::LISTENING, Family::Opening, DEFINED, DEFINED),
-    weight(Evidence::TLS_CLIENT_HELLO, Family::Message, 7.1, 7.1),
-    weight(Evidence::HTTP_REQUEST, Family::Message, 7.1, 7.1),
-    weight(Evidence::QUIC_CLIENT_HELLO, Family::Message, 5.5, 5.5),
-    weight(Evidence::DNS_QUERY, Family::Message, 6.7, 6.7),
-    weight(Evidence::DNS_RESPONSE, Family::Message, 6.7, 6.7),
-    weight(Evidence::WELL_KNOWN_PORT, Family::Ports, 7.5, 6.9),
-    // Counted where no port is well known.
-    weight(Evidence::EPHEMERAL_CLIENT, Family::Ports, 5.4, 5.4),
+    weight(Evidence::TLS_CLIENT_HELLO, Family::Message, 6.6, 6.6),
+    weight(Evidence::HTTP_REQUEST, Family::Message, 6.0, 6.0),
+    weight(Evidence::QUIC_CLIENT_HELLO, Family::Message, 3.6, 3.6),
+    weight(Evidence::DNS_QUERY, Family::Message, 6.5, 6.5),
+    weight(Evidence::DNS_RESPONSE, Family::Message, 6.5, 6.5),
+    weight(Evidence::WELL_KNOWN_PORT, Family::Ports, 7.5, 6.6),
+    // Counted where no port is well known. Peers that find each other through a third, as in calls, mix ranges.
+    weight(Evidence::EPHEMERAL_CLIENT, Family::Ports, 5.4, 2.1),
 ];
 
 /// Several clients use the server's port: connections that were answered, over TCP and SCTP.
@@ -57,8 +57,8 @@ pub(crate) const FAN_IN_CONNECTED: f64 = 5.9;
 /// The same over everything else, where peers also talk to many from one port.
 pub(crate) const FAN_IN_DATAGRAMS: f64 = 2.7;
 
-/// The client of a flow of datagrams sent its first packet, for each flow: half of the captures counted begin
-/// in the middle of every flow, where this says nothing.
+/// The client of a flow of datagrams sent its first packet, for each flow but one, which may be older than the
+/// capture. Of the flows counted, half were cut in the middle, so for a flow that began in sight this is little.
 pub(crate) const FIRST_PACKET: f64 = 0.9;
 /// At most so much for all flows together: what it weighs where every flow was seen from its start.
 pub(crate) const FIRST_PACKETS: f64 = 4.7;

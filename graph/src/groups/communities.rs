@@ -2,14 +2,15 @@
 //!
 //! Modularity (Newman and Girvan 2004) overlooks communities with less than about the square root of the whole
 //! weight (Fortunato and Barthélemy 2007), and an estate has many small applications. So what Louvain (Blondel
-//! and others 2008) finds is searched again by itself, and split where the parts hardly hold together. Nodes are
-//! visited in order and ties go to the lowest number, so the same graph gives the same communities.
+//! and others 2008) finds is searched again by itself; and since a small graph is always divided, parts that
+//! hold together are put together again. Nodes are visited in order and ties go to the lowest number, so the
+//! same graph gives the same communities.
 
 use std::collections::BTreeMap;
 
-/// Parts are taken apart where less than this share of their weight lies between them. An application of a few
-/// tiers has a third or more between any halves; two that happen to be in touch have a tenth.
-const MAX_BETWEEN: f64 = 0.2;
+/// Two communities are one where at least this share of the weight of the smaller is tied to the other. On
+/// generated estates from 0.10 to 0.15 all do well; from 0.2 on applications fall into their tiers.
+const MIN_TIE: f64 = 0.12;
 
 /// Rounds over all nodes at one level: the first few make nearly all moves, and more only settle ties.
 const MAX_ROUNDS: usize = 32;
@@ -65,21 +66,18 @@ impl Links {
 pub(super) fn find(links: &Links) -> Vec<usize> {
     let mut found: Vec<Vec<usize>> = Vec::new();
     let mut open: Vec<Vec<usize>> = vec![(0..links.0.len()).collect()];
-    let mut whole = true;
     while let Some(nodes) = open.pop() {
         let part = links.among(&nodes);
-        let communities = louvain(&part);
+        let communities = tied(&part, louvain(&part));
         let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (&node, &community) in nodes.iter().zip(&communities) {
             parts.entry(community).or_default().push(node);
         }
-        // The first division is of the estate, which need not hold together at all.
-        if parts.len() > 1 && (whole || between(&part, &communities) < MAX_BETWEEN) {
+        if parts.len() > 1 {
             open.extend(parts.into_values());
         } else {
             found.push(nodes);
         }
-        whole = false;
     }
     found.sort_unstable();
     let mut communities = vec![0; links.0.len()];
@@ -89,16 +87,41 @@ pub(super) fn find(links: &Links) -> Vec<usize> {
     communities
 }
 
-/// The share of the weight that lies between communities.
-fn between(links: &Links, communities: &[usize]) -> f64 {
-    let (mut across, mut whole) = (0.0, 0.0);
-    for (node, peers) in links.0.iter().enumerate() {
-        for &(peer, weight) in peers {
-            whole += weight;
-            across += if communities[node] == communities[peer] { 0.0 } else { weight };
+/// Puts together what holds together: pairs of communities that are each other's strongest tie, again and again,
+/// while a tie is at least [`MIN_TIE`] of the weight of the smaller.
+fn tied(links: &Links, mut communities: Vec<usize>) -> Vec<usize> {
+    loop {
+        let mut weights: BTreeMap<usize, f64> = BTreeMap::new();
+        let mut ties: BTreeMap<(usize, usize), f64> = BTreeMap::new();
+        for (node, peers) in links.0.iter().enumerate() {
+            let own = communities[node];
+            for &(peer, weight) in peers {
+                *weights.entry(own).or_default() += weight;
+                if communities[peer] != own {
+                    *ties.entry((own, communities[peer])).or_default() += weight;
+                }
+            }
+        }
+        let mut strongest: BTreeMap<usize, (usize, f64)> = BTreeMap::new();
+        for (&(own, other), tie) in &ties {
+            let tie = tie / weights[&own].min(weights[&other]);
+            let best = strongest.entry(own).or_insert((other, tie));
+            if tie > best.1 {
+                *best = (other, tie);
+            }
+        }
+        let mutual: BTreeMap<usize, usize> = strongest
+            .iter()
+            .filter(|&(own, &(other, tie))| tie >= MIN_TIE && own > &other && strongest[&other].0 == *own)
+            .map(|(own, (other, _))| (*own, *other))
+            .collect();
+        if mutual.is_empty() {
+            return communities;
+        }
+        for community in &mut communities {
+            *community = mutual.get(community).copied().unwrap_or(*community);
         }
     }
-    if whole > 0.0 { across / whole } else { 0.0 }
 }
 
 /// A level of Louvain: nodes that stand for communities of the level below, with the weight inside them.

@@ -120,24 +120,24 @@ fn used(graph: &Inner<'_>) -> impl Iterator<Item = (NodeIndex, NodeIndex, Servic
         })
 }
 
-/// Nodes that use many and are used by few: the conditions of shared services, the other way round.
+/// Nodes that use one service of many and are used by few: the conditions of shared services, the other way
+/// round. A front end uses many as well, but each for something else.
 fn collectors(graph: &Inner<'_>, config: &GraphConfig) -> BTreeSet<NodeIndex> {
-    let mut uses: BTreeMap<NodeIndex, BTreeSet<NodeIndex>> = BTreeMap::new();
+    let mut uses: BTreeMap<NodeIndex, BTreeMap<Service, BTreeSet<NodeIndex>>> = BTreeMap::new();
     let mut servers = BTreeSet::new();
-    for (client, server, ..) in used(graph) {
-        uses.entry(client).or_default().insert(server);
+    for (client, server, service, _) in used(graph) {
+        uses.entry(client).or_default().entry(service).or_default().insert(server);
         servers.insert(server);
     }
-    let many = |used: usize| {
-        used >= config.shared_min_dependants && used as f64 >= config.shared_min_share * servers.len() as f64
+    let collects = |client: NodeIndex, used: &BTreeMap<Service, BTreeSet<NodeIndex>>| {
+        let most = used.values().map(BTreeSet::len).max().unwrap_or(0);
+        let all: usize = used.values().map(BTreeSet::len).sum();
+        most >= config.shared_min_dependants
+            && most as f64 >= config.shared_min_share * servers.len() as f64
+            && 2 * most > all
+            && graph[client].dependants as f64 <= config.shared_max_dependencies * most as f64
     };
-    let few = |client: NodeIndex, used: usize| {
-        graph[client].dependants as f64 <= config.shared_max_dependencies * used as f64
-    };
-    uses.iter()
-        .filter(|(client, used)| many(used.len()) && few(**client, used.len()))
-        .map(|(client, _)| *client)
-        .collect()
+    uses.iter().filter(|(client, used)| collects(**client, used)).map(|(client, _)| *client).collect()
 }
 
 /// The weighted links between nodes that are not set apart.

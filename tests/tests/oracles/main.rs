@@ -14,3 +14,5 @@ mod malformed;
 mod policy;
 
 mod direction;
+
+mod groups;
