@@ -21,6 +21,7 @@ use crate::{Exposure, GraphConfig, Proposals, Scope, exposure, tiers};
 #[derive(Debug)]
 pub struct Graph<'a> {
     snapshot: &'a Snapshot,
+    config: GraphConfig,
     inner: Inner<'a>,
     shared: Vec<SharedService>,
     exposed: Vec<Exposure>,
@@ -84,7 +85,7 @@ impl<'a> Graph<'a> {
 
         let shared = roles::shared_services(&inner, config);
         let (exposed, egress) = (exposure::exposed(&inner), exposure::egress(&inner));
-        Self { snapshot, inner, shared, exposed, egress, scans }
+        Self { snapshot, config: config.clone(), inner, shared, exposed, egress, scans }
     }
 
     /// Edges that may become rules, in order of their keys.
@@ -151,8 +152,8 @@ impl<'a> Graph<'a> {
 
     /// Application groups and roles for those who have no labels.
     #[must_use]
-    pub fn proposals(&self, config: &GraphConfig) -> Proposals {
-        Proposals::of(&self.inner, &self.shared, config)
+    pub fn proposals(&self) -> Proposals {
+        Proposals::of(&self.inner, &self.shared, &self.config)
     }
 
     /// All edges with the indices of client and server among [`Graph::nodes`], in order of their keys.

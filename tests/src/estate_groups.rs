@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use fastrand::Rng;
 use watershed_model::{
-    ConnState, Counters, Edge, EdgeKey, EdgeTraffic, Evidence, EvidenceCounts, Hour, Party, Protocol, Snapshot,
-    StateCounts, TimeRange, Timestamp,
+    ConnState, Counters, Edge, EdgeKey, EdgeTraffic, Evidence, EvidenceCounts, Hour, Party, Protocol,
+    Snapshot, StateCounts, TimeRange, Timestamp,
 };
 
 /// How the applications of an estate are built.
@@ -39,7 +39,8 @@ const NOISE: std::ops::Range<u64> = 1..4;
 /// monitoring, backup), calls between applications, and one edge in `noise_every` between any two workloads.
 #[must_use]
 pub fn generate(style: Style, workloads: usize, noise_every: usize, seed: u64) -> Estate {
-    let mut estate = Builder { rng: Rng::with_seed(seed), truth: Vec::new(), edges: BTreeMap::new(), apps: 0 };
+    let mut estate =
+        Builder { rng: Rng::with_seed(seed), truth: Vec::new(), edges: BTreeMap::new(), apps: 0 };
     let shared = estate.shared();
     let mut fronts = Vec::new();
     while estate.truth.len() < workloads - workloads / 50 {
@@ -104,8 +105,14 @@ impl Builder {
     }
 
     fn tiers(&mut self) -> Vec<usize> {
-        let balancers = { let n = self.rng.usize(1..3); self.app(n) };
-        let mut tier = |workloads| { let n = self.rng.usize(workloads); self.more(n) };
+        let balancers = {
+            let n = self.rng.usize(1..3);
+            self.app(n)
+        };
+        let mut tier = |workloads| {
+            let n = self.rng.usize(workloads);
+            self.more(n)
+        };
         let (web, app, database) = (tier(1..12), tier(1..30), tier(1..5));
         let (cache, batch) = (tier(0..4), tier(0..8));
         let port = [8000, 8080, 9000, 8443][self.rng.usize(0..4)];

@@ -110,7 +110,7 @@ pub(super) fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Resul
     Ok(Discovery { graph, rules, nftables, certificate })
 }
 
-/// The graph and the edges.
+/// The graph, the edges, and the groups that are proposed.
 pub(super) fn write_map(
     directory: &mut Directory,
     snapshot: &Snapshot,
@@ -127,6 +127,7 @@ pub(super) fn write_map(
     let fan_in = FanIn::of(&snapshot.edges);
     directory.write("edges.jsonl", |file| edges::write(file, &snapshot.edges, &fan_in, EdgeFormat::Json))?;
     directory.write("edges.csv", |file| edges::write(file, &snapshot.edges, &fan_in, EdgeFormat::Csv))?;
+    directory.text("groups.yaml", &found.graph.proposals().to_yaml(&found.graph))?;
     Ok(())
 }
 

@@ -54,7 +54,8 @@ impl Links {
 
     /// The graph of some of the nodes, which get new numbers in the order given.
     fn among(&self, nodes: &[usize]) -> Self {
-        let numbers: BTreeMap<usize, usize> = nodes.iter().enumerate().map(|(new, &old)| (old, new)).collect();
+        let numbers: BTreeMap<usize, usize> =
+            nodes.iter().enumerate().map(|(new, &old)| (old, new)).collect();
         let of = |node: &usize| {
             self.0[*node].iter().filter_map(|(peer, weight)| Some((*numbers.get(peer)?, *weight))).collect()
         };

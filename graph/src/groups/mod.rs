@@ -183,10 +183,12 @@ fn names(graph: &Inner<'_>, links: &Links, communities: &[usize]) -> BTreeMap<us
         .into_iter()
         .map(|(community, members)| {
             let mut labels: BTreeMap<&str, usize> = BTreeMap::new();
-            let labelled = members.iter().filter_map(|&node| graph[node].party.workload()?.labels.get(LABELS.0));
+            let labelled =
+                members.iter().filter_map(|&node| graph[node].party.workload()?.labels.get(LABELS.0));
             labelled.for_each(|label| *labels.entry(label).or_default() += 1);
             let most = labels.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
-            let name = most.map_or_else(|| format!("with-{}", graph[members[0]].id), |(label, _)| label.to_owned());
+            let name =
+                most.map_or_else(|| format!("with-{}", graph[members[0]].id), |(label, _)| label.to_owned());
             (community, ids.unique(&name, '-'))
         })
         .collect()

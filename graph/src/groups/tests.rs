@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use watershed_model::{Party, Workload};
 
-use super::*;
 use crate::testing::{snapshot, tcp, udp};
 use crate::{Graph, GraphConfig};
 
@@ -35,10 +34,9 @@ fn estate() -> watershed_model::Snapshot {
 
 /// Node, application and role, in order.
 fn told(snapshot: &watershed_model::Snapshot) -> Vec<(String, Option<String>, Option<&'static str>)> {
-    let config = GraphConfig::default();
-    let graph = Graph::of(snapshot, &config);
+    let graph = Graph::of(snapshot, &GraphConfig::default());
     let nodes: Vec<_> = graph.nodes().collect();
-    let proposals = graph.proposals(&config);
+    let proposals = graph.proposals();
     let told = proposals.entries().iter().map(|proposal| {
         let app = proposal.app.as_ref().map(|guess| guess.value.clone());
         (nodes[proposal.node].id.clone(), app, proposal.role.as_ref().map(|guess| guess.value.as_str()))
@@ -77,9 +75,8 @@ fn a_group_takes_the_label_that_some_of_it_have_and_keeps_it() {
         }
     }
     snapshot.edges.sort_by(|a, b| a.key.cmp(&b.key));
-    let config = GraphConfig::default();
-    let graph = Graph::of(&snapshot, &config);
-    let text = graph.proposals(&config).to_yaml(&graph);
+    let graph = Graph::of(&snapshot, &GraphConfig::default());
+    let text = graph.proposals().to_yaml(&graph);
     assert_eq!(text.matches("\"app\": \"shop\"").count(), 4, "{text}");
     let entry = text.split("- addresses").find(|entry| entry.contains("db: ")).unwrap();
     assert_eq!(
@@ -91,9 +88,8 @@ fn a_group_takes_the_label_that_some_of_it_have_and_keeps_it() {
 #[test]
 fn an_empty_graph_proposes_nothing() {
     let snapshot = snapshot([]);
-    let config = GraphConfig::default();
-    let graph = Graph::of(&snapshot, &config);
-    assert_eq!(graph.proposals(&config).entries(), []);
+    let graph = Graph::of(&snapshot, &GraphConfig::default());
+    assert_eq!(graph.proposals().entries(), []);
 }
 
 #[test]

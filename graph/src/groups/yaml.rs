@@ -26,10 +26,10 @@ impl Proposals {
             if is_network || node.addresses.is_empty() {
                 continue;
             }
-            let role = proposal.role.as_ref().map(|role| Guess {
-                value: role.value.as_str().to_owned(),
-                score: role.score,
-            });
+            let role = proposal
+                .role
+                .as_ref()
+                .map(|role| Guess { value: role.value.as_str().to_owned(), score: role.score });
             let guesses = [(LABELS.0, proposal.app.as_ref()), (LABELS.1, role.as_ref())];
             write_entry(&mut text, node, &guesses).expect("writing to a string does not fail");
         }

@@ -137,7 +137,10 @@ impl Compared {
             .edges()
             .zip(graph.directions())
             .map(|((Edge { key, .. }, _), direction)| {
-                ((address(&key.client), address(&key.server), key.protocol, key.port), direction.probability())
+                (
+                    (address(&key.client), address(&key.server), key.protocol, key.port),
+                    direction.probability(),
+                )
             })
             .collect();
         let mut seen = BTreeSet::new();
@@ -247,7 +250,9 @@ fn no_kind_of_evidence_weighs_more_than_was_counted() {
         one.evidence.add(flag);
         let weight = FanIn::default().direction(&one).log_odds;
         let name = flag.names().collect::<String>();
-        println!("direction: {protocol:4} {name:18} {right:5} right {wrong:3} wrong: {counted:.2}, weighs {weight:.1}");
+        println!(
+            "direction: {protocol:4} {name:18} {right:5} right {wrong:3} wrong: {counted:.2}, weighs {weight:.1}"
+        );
         // Few cases say little; what they are few of weighs as much as elsewhere.
         if right >= FEW && weight > counted {
             too_heavy.push(format!("{protocol} {name} weighs {weight}, counted {counted:.2}"));

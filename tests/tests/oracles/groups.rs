@@ -14,10 +14,9 @@ const AGREEMENT: f64 = 0.9;
 
 /// The agreement of the proposed groups with the truth, and the numbers of groups: proposed, true.
 fn agreement(snapshot: &Snapshot, truth: &BTreeMap<IpAddr, usize>) -> (f64, usize, usize) {
-    let config = GraphConfig::default();
-    let graph = Graph::of(snapshot, &config);
+    let graph = Graph::of(snapshot, &GraphConfig::default());
     let parties: Vec<&Party> = graph.nodes().map(|node| &node.party).collect();
-    let proposals = graph.proposals(&config);
+    let proposals = graph.proposals();
     let proposed: BTreeMap<IpAddr, &str> = proposals
         .entries()
         .iter()

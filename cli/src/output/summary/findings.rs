@@ -192,7 +192,7 @@ fn why(edge: &Edge, doubt: Doubt, direction: &Direction) -> String {
     }
     let sure = probability(direction.probability());
     let Edge { key, .. } = edge;
-    let service = direction.reversed.as_ref().map(|other| super::service(other.protocol, other.port));
+    let service = direction.reversed.as_ref().map(|other| service(other.protocol, other.port));
     let other = service.unwrap_or_else(|| "another port".to_owned());
     format!("{sure} sure, or {} uses {} {other}: {}", key.server, key.client, doubt.describe())
 }
