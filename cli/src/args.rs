@@ -119,9 +119,9 @@ Examples:
   watershed edges capture.pcap --format json | jq 'select(.port == 5432) | .client'
 
 An edge is who used which service of whom. Fields: client, server, protocol, port (ICMP: type),
-direction (how probable it is that the client is the client), connections, packets_to_server, packets_to_client, bytes_to_server, bytes_to_client (IP bytes),
-first_seen, last_seen, states (how the connections went, in Zeek's words), names (what clients
-called the server).";
+direction (how probable it is that the client is the client), connections, packets_to_server,
+packets_to_client, bytes_to_server, bytes_to_client (IP bytes), first_seen, last_seen, states (how
+the connections went, in Zeek's words), names (what clients called the server).";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:

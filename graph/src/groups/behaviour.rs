@@ -83,7 +83,7 @@ struct Use {
 /// 1. Most of what it offers is of one kind of database, cache or DNS: that.
 /// 2. Most of what it uses are exporters and agents, or many nodes on one port: monitoring.
 /// 3. It offers nothing: batch.
-/// 4. Most of what it offers is the web's, and somebody public uses it or it uses somebody who offers none of
+/// 4. Half or more of what it offers is the web's, and somebody public uses it or it uses somebody who offers none of
 ///    1's kinds, while it uses none of these itself: web.
 /// 5. Otherwise it offers something of its own: app.
 pub(super) fn of(graph: &Inner<'_>) -> BTreeMap<NodeIndex, Guess<Behaviour>> {
@@ -129,7 +129,7 @@ impl Use {
         let public = self.offered.iter().any(|(client, _)| graph[*client].scope == Scope::Public);
         let passes_on = self.used.iter().any(|(_, service)| works(*service) && !keeps(*service));
         let has_data = self.used.iter().any(|(_, service)| keeps(*service));
-        if web > 0.5 && !has_data && (public || passes_on) {
+        if web >= 0.5 && !has_data && (public || passes_on) {
             return guess(Behaviour::Web, web);
         }
         guess(Behaviour::App, 1.0 - share(&self.offered, keeps))

@@ -1,5 +1,6 @@
 //! Proposals as an inventory file: YAML, an entry for each node, to be edited and fed back.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use watershed_model::{Labels, WorkloadKind};
@@ -20,6 +21,8 @@ impl Proposals {
     pub fn to_yaml(&self, graph: &Graph<'_>) -> String {
         let mut text = HEAD.to_owned();
         let nodes: Vec<&Node> = graph.nodes().collect();
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        nodes.iter().flat_map(|node| &node.names).for_each(|name| *known.entry(name).or_default() += 1);
         for proposal in &self.0 {
             let node = nodes[proposal.node];
             let is_network = node.party.workload().is_some_and(|w| w.kind == WorkloadKind::Network);
@@ -31,13 +34,24 @@ impl Proposals {
                 .as_ref()
                 .map(|role| Guess { value: role.value.as_str().to_owned(), score: role.score });
             let guesses = [(LABELS.0, proposal.app.as_ref()), (LABELS.1, role.as_ref())];
-            write_entry(&mut text, node, &guesses).expect("writing to a string does not fail");
+            // An address is called by what DNS says, if that is one name and of no other address.
+            let name = match (node.party.workload(), node.names.len(), node.names.first()) {
+                (Some(workload), ..) => workload.name.as_str(),
+                (None, 1, Some(name)) if known.get(&**name) == Some(&1) => name,
+                _ => node.id.as_str(),
+            };
+            write_entry(&mut text, node, name, &guesses).expect("writing to a string does not fail");
         }
         text
     }
 }
 
-fn write_entry(out: &mut String, node: &Node, guesses: &[(&str, Option<&Guess<String>>)]) -> fmt::Result {
+fn write_entry(
+    out: &mut String,
+    node: &Node,
+    name: &str,
+    guesses: &[(&str, Option<&Guess<String>>)],
+) -> fmt::Result {
     let workload = node.party.workload();
     let mut labels: Labels = workload.map(|workload| workload.labels.clone()).unwrap_or_default();
     let mut guessed = Vec::new();
@@ -51,12 +65,6 @@ fn write_entry(out: &mut String, node: &Node, guesses: &[(&str, Option<&Guess<St
         return Ok(());
     }
     let addresses: Vec<String> = node.addresses.iter().map(|a| quoted(&a.to_string())).collect();
-    let name = workload.map_or_else(|| node.id.as_str(), |workload| workload.name.as_str());
-    // An address has no name but what DNS says, if that is one name.
-    let name = match (workload, node.names.len(), node.names.first()) {
-        (None, 1, Some(name)) => name,
-        _ => name,
-    };
     writeln!(out, "- addresses: [{}]  # {}", addresses.join(", "), guessed.join(", "))?;
     writeln!(out, "  name: {}", quoted(name))?;
     if let Some(namespace) = workload.and_then(|workload| workload.namespace.as_deref()) {
