@@ -96,10 +96,10 @@ fn proposed_groups_are_an_inventory() {
     let folder = folder();
     capture::write(&folder, "shop.pcap");
     watershed(&folder).args(["discover", "shop.pcap", "--out", "out"]).assert().success();
-    let proposed = std::fs::read_to_string(folder.path().join("out/groups.yaml")).unwrap();
+    let proposed = fs::read_to_string(folder.path().join("out/groups.yaml")).unwrap();
     assert!(proposed.contains("name: "), "{proposed}");
     let fed_back = ["discover", "shop.pcap", "--inventory", "out/groups.yaml", "--out", "again"];
     watershed(&folder).args(fed_back).assert().success();
-    let graph = std::fs::read_to_string(folder.path().join("again/graph.json")).unwrap();
+    let graph = fs::read_to_string(folder.path().join("again/graph.json")).unwrap();
     assert!(graph.contains("\"labels\":{\"app\":"), "{graph}");
 }
