@@ -67,6 +67,7 @@ Files written with --out:
                            the dependency graph, for programs, Graphviz, Gephi, Mermaid
   flows.jsonl              one connection a line
   edges.jsonl edges.csv    one dependency a line
+  groups.yaml              applications and roles by behaviour: an inventory to edit and feed back
   rules.json rules.csv     the rules that allow what was observed, with their evidence
   rules.nft                the same for nftables, read back and proven before it is written
   default-deny.nft         drops what the rules do not allow; load it last
@@ -83,7 +84,8 @@ Examples:
   watershed map --store sqlite:edges.db
   watershed map --store sqlite:edges.db --since 7d --out map/
 
-Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl, edges.csv
+Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl,
+edges.csv, groups.yaml
 
 --since counts back from the newest packet in the store, so that the same store gives the same map
 whenever it is asked; with --now from the time given. Edges are kept by hour: an edge with a packet
@@ -120,9 +122,9 @@ Examples:
   watershed edges capture.pcap --format json | jq 'select(.port == 5432) | .client'
 
 An edge is who used which service of whom. Fields: client, server, protocol, port (ICMP: type),
-connections, packets_to_server, packets_to_client, bytes_to_server, bytes_to_client (IP bytes),
-first_seen, last_seen, states (how the connections went, in Zeek's words), names (what clients
-called the server).";
+direction (how probable it is that the client is the client), connections, packets_to_server,
+packets_to_client, bytes_to_server, bytes_to_client (IP bytes), first_seen, last_seen, states (how
+the connections went, in Zeek's words), names (what clients called the server).";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:

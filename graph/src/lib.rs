@@ -9,6 +9,8 @@ mod config;
 
 mod graph;
 
+mod direction;
+
 mod verdict;
 
 mod scan;
@@ -16,6 +18,8 @@ mod scan;
 mod roles;
 
 mod tiers;
+
+mod groups;
 
 mod exposure;
 
@@ -27,9 +31,11 @@ mod export;
 mod testing;
 
 pub use config::GraphConfig;
+pub use direction::{Direction, FanIn};
 pub use export::{Format, json};
 pub use exposure::{ExposedService, Exposure, Scope};
 pub use graph::{Graph, Node};
+pub use groups::{Behaviour, Guess, Proposal, Proposals};
 pub use ports::{Service, service_name};
 pub use roles::{Role, SharedService};
 pub use scan::{Scan, ScanKind};

@@ -39,12 +39,18 @@ bitflags! {
         const SCTP_INIT_ACK = 1 << 13;
         /// Something that was seen speaks for the opposite direction.
         const CONTRADICTED = 1 << 14;
+        /// The server's port is lower than the client's.
+        const LOWER_PORT = 1 << 15;
+        /// The client's port is of a range that systems give to clients, and the server's is not.
+        const EPHEMERAL_CLIENT = 1 << 16;
+        /// An agent on the server's host saw a socket that listens on the server's port.
+        const LISTENING = 1 << 17;
     }
 }
 
 impl Evidence {
     /// How many flags there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 18;
     /// Flags that settle the direction: the transport's own handshake.
     pub const HANDSHAKES: Self =
         Self::SYN.union(Self::SYN_ACK).union(Self::SCTP_INIT).union(Self::SCTP_INIT_ACK);
@@ -71,6 +77,9 @@ const NAMES: [&str; Evidence::COUNT] = [
     "sctp_init",
     "sctp_init_ack",
     "contradicted",
+    "lower_port",
+    "ephemeral_client",
+    "listening",
 ];
 
 /// In how many connections each kind of [`Evidence`] was seen.

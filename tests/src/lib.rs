@@ -10,4 +10,6 @@ pub mod traffic;
 
 pub mod binary;
 
+pub mod estate_groups;
+
 pub mod kafka;

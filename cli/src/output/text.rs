@@ -58,6 +58,11 @@ pub(crate) fn bytes(number: u64) -> String {
     scaled(number, &[" B", " kB", " MB", " GB", " TB", " PB", " EB"])
 }
 
+/// A probability for a person: `99.95 %`, rounded down so that nothing is certain.
+pub(crate) fn probability(probability: f64) -> String {
+    format!("{:.2} %", (probability * 10_000.0).floor() / 100.0)
+}
+
 /// A time for a person, in UTC: `2026-01-02 03:04:05`.
 pub(crate) fn seconds(time: Timestamp) -> String {
     let text = time.to_string();

@@ -299,6 +299,12 @@ pub(crate) const KEYS: &[Key] = &[
         write: |s, text, _| value::parse_networks(text).map(|n| s.graph.internal = n),
     },
     Key {
+        name: "graph.min_direction_probability",
+        help: "How sure it must be which end is the client before there is a rule, from 0.5 to 1.",
+        read: |s| Value::Float(s.graph.min_direction_probability),
+        write: |s, text, _| value::parse_probability(text).map(|x| s.graph.min_direction_probability = x),
+    },
+    Key {
         name: "graph.port_scan_ports",
         help: "So many ports of one host, tried in vain by one source, make a port scan.",
         read: |s| value::integer(s.graph.port_scan_ports),

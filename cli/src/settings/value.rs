@@ -97,6 +97,12 @@ pub(super) fn parse_agent(text: &str) -> Result<String, String> {
         .ok_or_else(|| "write at most 255 octets without control characters".to_owned())
 }
 
+/// Reads how sure something must be; less than even odds is no knowledge.
+pub(super) fn parse_probability(text: &str) -> Result<f64, String> {
+    let probability = text.parse().ok().filter(|probability| (0.5..=1.0).contains(probability));
+    probability.ok_or_else(|| "write a number from 0.5 to 1".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
