@@ -8,6 +8,8 @@
 
 mod identity;
 
+mod who;
+
 mod service;
 
 mod rule;
@@ -23,6 +25,8 @@ pub mod k8s;
 pub mod check;
 
 pub mod proof;
+
+pub mod confidence;
 
 mod error;
 

@@ -8,4 +8,6 @@ pub mod scenario;
 
 pub mod traffic;
 
+pub mod history;
+
 pub mod binary;
