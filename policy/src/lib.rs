@@ -28,6 +28,8 @@ pub mod proof;
 
 pub mod confidence;
 
+pub mod whatif;
+
 mod error;
 
 pub use error::Error;

@@ -11,16 +11,16 @@ use super::Observed;
 use crate::k8s::{End, Pod, World};
 
 /// A world with the workloads that were observed or are known beside the pods of the manifests.
-pub(super) struct Cast {
+pub(crate) struct Cast {
     /// The inventory's pods first, then those of the manifests.
-    pub(super) world: World,
+    pub(crate) world: World,
     of_workload: BTreeMap<Arc<Workload>, usize>,
     /// Pods by the addresses that manifests give them.
     of_address: BTreeMap<IpAddr, usize>,
 }
 
 impl Cast {
-    pub(super) fn new<'a>(manifests: &World, observed: Observed<'a>) -> Self {
+    pub(crate) fn new<'a>(manifests: &World, observed: Observed<'a>) -> Self {
         let mut addresses: BTreeMap<Arc<Workload>, BTreeSet<IpAddr>> = BTreeMap::new();
         let mut meet = |workload: &Arc<Workload>, seen: &BTreeSet<IpAddr>| {
             if workload.namespace.is_some() {
@@ -79,12 +79,12 @@ impl Cast {
     }
 
     /// The pods of the inventory; where there are none, those of the manifests.
-    pub(super) fn inventory(&self) -> Range<usize> {
+    pub(crate) fn inventory(&self) -> Range<usize> {
         0..if self.of_workload.is_empty() { self.world.pods().len() } else { self.of_workload.len() }
     }
 
     /// What a party is to policies: its pod, or the addresses that it was seen with.
-    pub(super) fn ends(&self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<End> {
+    pub(crate) fn ends(&self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<End> {
         match party {
             Party::Workload(workload) if workload.namespace.is_some() => {
                 self.of_workload.get(workload).map(|&pod| End::Pod(pod)).into_iter().collect()

@@ -3,7 +3,7 @@
 //!
 //! Workloads of a namespace stand for pods; everybody else is an address outside the cluster.
 
-mod cast;
+pub(crate) mod cast;
 
 mod selectors;
 
