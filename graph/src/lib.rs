@@ -21,6 +21,8 @@ mod exposure;
 
 mod ports;
 
+mod reach;
+
 mod export;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use export::{Format, json};
 pub use exposure::{ExposedService, Exposure, Scope};
 pub use graph::{Graph, Node};
 pub use ports::{Service, service_name};
+pub use reach::Links;
 pub use roles::{Role, SharedService};
 pub use scan::{Scan, ScanKind};
 pub use verdict::{Doubt, Verdict};

@@ -30,6 +30,10 @@ pub mod confidence;
 
 pub mod whatif;
 
+pub mod reach;
+
+pub mod rollout;
+
 mod error;
 
 pub use error::Error;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use watershed_model::{
-    Counters, Edge, EdgeKey, EdgeTraffic, EvidenceCounts, Hour, Party, Protocol, Snapshot, StateCounts, TimeRange,
-    Workload,
+    Counters, Edge, EdgeKey, EdgeTraffic, EvidenceCounts, Hour, Party, Protocol, Snapshot, StateCounts,
+    TimeRange, Workload,
 };
 
 use habits::Habit;

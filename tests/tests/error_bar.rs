@@ -54,7 +54,10 @@ fn what_comes_stays_within_the_bound_and_the_bound_is_near() {
     let share = (calm + lossy) as f64 / HISTORIES as f64;
     let ratio = far(&|one| one.at_most as f64);
     println!("error bar on {HISTORIES} generated histories, seeds 0 to {}, a week ahead:", HISTORIES - 1);
-    println!("  held in {:.1} %: {calm} of {of_calm} without loss, {lossy} of {of_lossy} with", 100.0 * share);
+    println!(
+        "  held in {:.1} %: {calm} of {of_calm} without loss, {lossy} of {of_lossy} with",
+        100.0 * share
+    );
     println!("  bound / actual, median: {ratio:.2} over the {} in which something came", something.len());
     println!("  expected / actual, median: {:.2}", far(&|one| one.expected));
     println!("  actual, median: {}", median(outcomes.iter().map(|one| one.actual as f64).collect()));

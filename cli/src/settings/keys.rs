@@ -9,6 +9,8 @@ use toml::Value;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_graph::GraphConfig;
+use watershed_model::Labels;
+use watershed_policy::confidence::ReadyRule;
 
 use super::value;
 
@@ -33,6 +35,10 @@ pub(crate) struct Settings {
     pub(crate) retention: Option<Duration>,
     /// What the graph is told rather than finds out.
     pub(crate) graph: GraphConfig,
+    /// When rules are sure enough to be enforced.
+    pub(crate) ready: ReadyRule,
+    /// Labels of what is most worth protecting.
+    pub(crate) crown_jewels: Labels,
 }
 
 impl Default for Settings {
@@ -47,6 +53,8 @@ impl Default for Settings {
             store: StoreConfig::default(),
             retention: None,
             graph: GraphConfig::default(),
+            ready: ReadyRule::default(),
+            crown_jewels: Labels::from([("crown-jewel".to_owned(), "true".to_owned())]),
         }
     }
 }
@@ -245,5 +253,35 @@ pub(crate) const KEYS: &[Key] = &[
         help: "... and it has at most so many dependencies for each dependant, from 0 to 1.",
         read: |s| Value::Float(s.graph.shared_max_dependencies),
         write: |s, text, _| value::parse_share(text).map(|x| s.graph.shared_max_dependencies = x),
+    },
+    Key {
+        name: "rules.ready_coverage",
+        help: "Rules are ready to be enforced with at least this coverage, from 0 to 1 ...",
+        read: |s| Value::Float(s.ready.coverage),
+        write: |s, text, _| value::parse_share(text).map(|x| s.ready.coverage = x),
+    },
+    Key {
+        name: "rules.ready_weekly_cycles",
+        help: "... after so many weeks watched whole ...",
+        read: |s| Value::Integer(i64::try_from(s.ready.weekly_cycles).unwrap_or(i64::MAX)),
+        write: |s, text, _| value::parse_integer(text, 0..=520).map(|n| s.ready.weekly_cycles = n as u64),
+    },
+    Key {
+        name: "rules.ready_monthly_cycles",
+        help: "... and so many months (31 days) ...",
+        read: |s| Value::Integer(i64::try_from(s.ready.monthly_cycles).unwrap_or(i64::MAX)),
+        write: |s, text, _| value::parse_integer(text, 0..=120).map(|n| s.ready.monthly_cycles = n as u64),
+    },
+    Key {
+        name: "rules.ready_hidden",
+        help: "... of which loss has hidden at most this share, from 0 to 1.",
+        read: |s| Value::Float(s.ready.hidden),
+        write: |s, text, _| value::parse_share(text).map(|x| s.ready.hidden = x),
+    },
+    Key {
+        name: "rules.crown_jewels",
+        help: "Workloads with one of these labels are most worth protecting: key=value, separated by commas.",
+        read: |s| value::labels(&s.crown_jewels),
+        write: |s, text, _| value::parse_labels(text).map(|labels| s.crown_jewels = labels),
     },
 ];

@@ -82,9 +82,9 @@ pub(super) fn window(span: &RangeInclusive<Hour>) -> Option<i64> {
 /// out: there everything is new.
 fn clump(firsts: &Firsts, span: &RangeInclusive<Hour>) -> f64 {
     let from = Hour(span.start().0 + (span.end().0 - span.start().0 + 1) / 3);
-    let (sum, squares) = firsts
-        .range(from..)
-        .fold((0.0, 0.0), |(sum, squares), (_, &count)| (sum + count as f64, squares + (count * count) as f64));
+    let (sum, squares) = firsts.range(from..).fold((0.0, 0.0), |(sum, squares), (_, &count)| {
+        (sum + count as f64, squares + (count * count) as f64)
+    });
     if sum > 0.0 { squares / sum } else { 1.0 }
 }
 

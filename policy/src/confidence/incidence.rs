@@ -51,6 +51,8 @@ impl Incidence {
             (0, _) => 0.0,
             // One block: every edge is a singleton, and nothing says that there are no others.
             _ if self.blocks <= 1 => 1.0,
+            // One singleton and no doubleton: the form for Q2 = 0 would be 0. Good's own, the cautious one.
+            (1, 0) => 1.0,
             (_, 0) => later * (q1 - 1.0) / later.mul_add(q1 - 1.0, 2.0),
             _ => later * q1 / later.mul_add(q1, 2.0 * q2),
         };
@@ -97,5 +99,6 @@ mod tests {
         assert_eq!((incidence(0, &[]).coverage(), incidence(0, &[]).unseen()), (0.0, 0.0));
         assert_eq!(incidence(1, &[1, 1]).coverage(), 0.0);
         assert_eq!(incidence(100, &[100, 99]).coverage(), 1.0);
+        assert_eq!(incidence(100, &[1]).coverage(), 0.0);
     }
 }

@@ -138,7 +138,11 @@ pub fn assess<'a>(
         hidden,
         loss: losses(snapshot),
         cycles,
-        namespaces: scopes.namespaces.iter().map(|(&name, scope)| (name.to_owned(), estimate(scope))).collect(),
+        namespaces: scopes
+            .namespaces
+            .iter()
+            .map(|(&name, scope)| (name.to_owned(), estimate(scope)))
+            .collect(),
         workloads: scopes
             .workloads
             .into_values()

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use watershed_model::{
-    Counters, Edge, EdgeKey, EdgeTraffic, EvidenceCounts, Hour, Labels, Loss, LossEntry, Party, Protocol, Snapshot,
-    StateCounts, TimeRange, Workload,
+    Counters, Edge, EdgeKey, EdgeTraffic, EvidenceCounts, Hour, Labels, Loss, LossEntry, Party, Protocol,
+    Snapshot, StateCounts, TimeRange, Workload,
 };
 
 use super::{Confidence, ConfidenceConfig, Missing, assess};
@@ -21,7 +21,12 @@ fn edge(client: &str, labels: &[(&str, &str)], port: u16, hours: impl IntoIterat
     };
     let hours: BTreeSet<Hour> = hours.into_iter().map(Hour).collect();
     Edge {
-        key: EdgeKey { client: party(client, labels), server: party("db", &[]), protocol: Protocol::TCP, port },
+        key: EdgeKey {
+            client: party(client, labels),
+            server: party("db", &[]),
+            protocol: Protocol::TCP,
+            port,
+        },
         connections: hours.len() as u64,
         answered: hours.len() as u64,
         to_server: EdgeTraffic { packets: 10 * hours.len() as u64, ip_bytes: 0 },
@@ -75,7 +80,8 @@ fn what_was_new_lately_is_what_is_expected() {
     assert_eq!((told.whole.incidence.edges, told.whole.incidence.once), (4, 1));
     assert_eq!((told.cycles.daily, told.cycles.weekly, told.cycles.monthly), (35, 5, 1));
     assert!(told.is_ready() && told.hidden == 0.0 && told.unwatched == 0);
-    let names: Vec<_> = told.workloads.iter().map(|(party, one)| (party.to_string(), one.incidence.edges)).collect();
+    let names: Vec<_> =
+        told.workloads.iter().map(|(party, one)| (party.to_string(), one.incidence.edges)).collect();
     let expected = [("shop/db", 4), ("shop/job", 1), ("shop/late", 2), ("shop/web", 1)];
     assert_eq!(names, expected.map(|(name, edges)| (name.to_owned(), edges)));
     assert_eq!(told.namespaces.len(), 1);

@@ -74,9 +74,10 @@ impl<'a> Indexed<'a> {
         };
         let isolating = self.evaluator.isolating(direction, subject);
         isolating.is_empty()
-            || isolating.iter().flat_map(|&policy| &self.rules[direction as usize][policy]).any(|rule| {
-                self.has_port(rule.rule, server, protocol, port) && self.means(rule, peer)
-            })
+            || isolating
+                .iter()
+                .flat_map(|&policy| &self.rules[direction as usize][policy])
+                .any(|rule| self.has_port(rule.rule, server, protocol, port) && self.means(rule, peer))
     }
 
     fn means(&self, rule: &IndexedRule<'_>, peer: End) -> bool {
@@ -192,11 +193,15 @@ mod tests {
 
     fn labels() -> impl Strategy<Value = String> {
         let pair = (prop::sample::select(vec!["app", "tier"]), prop::sample::select(vec!["a", "b"]));
-        prop::collection::btree_map(pair.clone().prop_map(|(key, _)| key), pair.prop_map(|(_, value)| value), 0..3)
-            .prop_map(|labels| {
-                let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-                format!("{{{}}}", pairs.join(", "))
-            })
+        prop::collection::btree_map(
+            pair.clone().prop_map(|(key, _)| key),
+            pair.prop_map(|(_, value)| value),
+            0..3,
+        )
+        .prop_map(|labels| {
+            let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+            format!("{{{}}}", pairs.join(", "))
+        })
     }
 
     fn selector() -> impl Strategy<Value = String> {
@@ -224,10 +229,12 @@ mod tests {
             Just("{port: web}".to_owned()),
             Just("{protocol: SCTP}".to_owned()),
         ];
-        (prop::collection::vec(peer(), 0..3), prop::collection::vec(port, 0..3)).prop_map(move |(peers, ports)| {
-            let peers: Vec<_> = peers.into_iter().map(|peer| format!("{{{peer}}}")).collect();
-            format!("{{{side}: [{}], ports: [{}]}}", peers.join(", "), ports.join(", "))
-        })
+        (prop::collection::vec(peer(), 0..3), prop::collection::vec(port, 0..3)).prop_map(
+            move |(peers, ports)| {
+                let peers: Vec<_> = peers.into_iter().map(|peer| format!("{{{peer}}}")).collect();
+                format!("{{{side}: [{}], ports: [{}]}}", peers.join(", "), ports.join(", "))
+            },
+        )
     }
 
     fn world() -> impl Strategy<Value = String> {

@@ -1,7 +1,7 @@
 //! History against NetworkPolicies.
 
-use std::collections::HashMap;
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -160,7 +160,9 @@ pub struct Comparison<'a> {
 /// What changes from `old` to `new`.
 #[must_use]
 pub fn compare<'a>(old: &'a Outcome, new: &'a Outcome) -> Comparison<'a> {
-    let keys = |outcome: &'a Outcome| -> BTreeSet<&'a EdgeKey> { outcome.denied.iter().map(|one| &one.edge).collect() };
+    let keys = |outcome: &'a Outcome| -> BTreeSet<&'a EdgeKey> {
+        outcome.denied.iter().map(|one| &one.edge).collect()
+    };
     let (before, now) = (keys(old), keys(new));
     Comparison {
         newly_denied: new.denied.iter().filter(|one| !before.contains(&one.edge)).collect(),

@@ -68,7 +68,9 @@ fn what_would_have_been_denied_is_told_with_its_owners_and_the_missing_rule() {
     assert_eq!((outcome.allowed, outcome.not_covered, outcome.connections_denied()), (2, 0, 3));
     assert_eq!(
         told(&outcome),
-        ["shop/job -> shop/db tcp/5432 db-team,job-team | shop/db | ingress of shop/db: allow tcp/5432 from shop/job"]
+        [
+            "shop/job -> shop/db tcp/5432 db-team,job-team | shop/db | ingress of shop/db: allow tcp/5432 from shop/job"
+        ]
     );
 }
 
