@@ -118,17 +118,17 @@ impl Report {
     pub fn to_sarif(&self, tool_version: &str) -> Result<String, Error> {
         let denied = self.denied.iter().map(|denied| {
             let places = denied.refusals.iter().flat_map(|refusal| &refusal.places);
-            result(0, describe(denied), places.collect())
+            result(0, describe(denied), places)
         });
         let unmatched = self
             .unmatched
             .iter()
-            .map(|one| result(1, format!("{}, {}: {}", one.policy, one.part, one.why), vec![&one.place]));
+            .map(|one| result(1, format!("{}, {}: {}", one.policy, one.part, one.why), [&one.place]));
         let idle = self.idle.iter().map(|one| {
             let text = format!("no observed dependency needs this {} rule of {}", one.direction, one.policy);
-            result(2, text, vec![&one.place])
+            result(2, text, [&one.place])
         });
-        let notes = self.notes.iter().map(|note| result(3, note.message.clone(), vec![&note.place]));
+        let notes = self.notes.iter().map(|note| result(3, note.message.clone(), [&note.place]));
         let rules = RULES.iter().map(|&(id, level, text)| RuleMirror {
             id,
             short_description: Message { text: text.to_owned() },
@@ -153,9 +153,9 @@ pub(super) fn describe(denied: &Denied) -> String {
     format!("{edge} would be denied by {}; seen {connections} times, last {last_seen}", by.join(" and "))
 }
 
-fn result(rule: usize, text: String, places: Vec<&Place>) -> ResultMirror {
+fn result<'a>(rule: usize, text: String, places: impl IntoIterator<Item = &'a Place>) -> ResultMirror {
     let (rule_id, level, _) = RULES[rule];
-    let location = |place: &&Place| Location {
+    let location = |place: &Place| Location {
         physical_location: PhysicalLocation {
             artifact_location: ArtifactLocation { uri: uri(&place.file) },
             region: Region { start_line: place.line, start_column: place.column },
@@ -168,7 +168,7 @@ fn result(rule: usize, text: String, places: Vec<&Place>) -> ResultMirror {
         rule_index: rule,
         level,
         message: Message { text },
-        locations: places.iter().map(location).collect(),
+        locations: places.into_iter().map(location).collect(),
         partial_fingerprints: Fingerprints { finding: digest },
     }
 }

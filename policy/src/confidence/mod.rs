@@ -132,9 +132,9 @@ pub fn assess<'a>(
     let span = observation.span();
     let length = span.as_ref().map_or(0, |span| (span.end().0 - span.start().0 + 1).unsigned_abs());
     let hidden = observation.hidden();
-    let cycles = Cycles::of(observation.hours());
+    let cycles = Cycles::of(&observation.hours());
     Confidence {
-        unwatched: length.saturating_sub(observation.hours().count() as u64),
+        unwatched: length.saturating_sub(observation.hours().len() as u64),
         hidden,
         loss: losses(snapshot),
         cycles,

@@ -68,8 +68,8 @@ impl Observation {
     }
 
     /// Hours watched, at least in part.
-    pub(super) fn hours(&self) -> impl Iterator<Item = Hour> + Clone {
-        self.watched.iter().filter(|(_, share)| **share > 0.0).map(|(&hour, _)| hour)
+    pub(super) fn hours(&self) -> Vec<Hour> {
+        self.watched.iter().filter(|(_, share)| **share > 0.0).map(|(&hour, _)| hour).collect()
     }
 
     /// How many hours of `range` were watched, those with loss in part.

@@ -52,14 +52,11 @@ impl<'a> Indexed<'a> {
 
     /// The ends that do not permit a connection; empty where it is allowed.
     pub(crate) fn refusing(&self, client: End, server: End, protocol: Protocol, port: u16) -> Vec<Direction> {
-        let refuses = |direction: &Direction| !self.side(*direction, client, server, protocol, port);
-        let mut refusing: Vec<Direction> =
-            [Direction::Egress, Direction::Ingress].into_iter().filter(refuses).collect();
-        if !refusing.is_empty() && self.evaluator.connections(client, server).contains(protocol, port) {
-            // Allowed whatever the policies say: a pod to itself, a node to its pods.
-            refusing.clear();
+        if self.evaluator.always(client, server) {
+            return Vec::new();
         }
-        refusing
+        let refuses = |direction: &Direction| !self.side(*direction, client, server, protocol, port);
+        [Direction::Egress, Direction::Ingress].into_iter().filter(refuses).collect()
     }
 
     /// The policies that isolate `end` for `direction`, as indices.
