@@ -44,7 +44,7 @@ fn confidence_says_how_much_may_come_and_what_is_missing() {
         "Rules learned from this would deny at most ",
         "\nNot ready to enforce: ",
         "0 of 1 week watched whole",
-        "BACKTEST",
+        "first seen in the last 12 hours",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
