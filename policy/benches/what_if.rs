@@ -3,6 +3,7 @@
 //! `cargo bench -p watershed-policy --bench what_if`
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use std::collections::BTreeSet;
@@ -49,13 +50,17 @@ fn policies() -> String {
     let mut text = String::new();
     for namespace in 0..NAMESPACES {
         for tier in 0..POLICIES {
-            let (next, other) = ((tier + 1) % POLICIES, (namespace + 1) % NAMESPACES);
-            let peers = format!(
-                "[{{podSelector: {{matchLabels: {{tier: tier-{next}}}}}}}, {{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: team-{other}}}}}, podSelector: {{matchLabels: {{env: production}}}}}}, {{ipBlock: {{cidr: 10.9.0.0/16}}}}]"
-            );
+            let other = (namespace + 1) % NAMESPACES;
+            let peers = |next: usize| {
+                format!(
+                    "[{{podSelector: {{matchLabels: {{tier: tier-{next}}}}}}}, {{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: team-{other}}}}}, podSelector: {{matchLabels: {{env: production}}}}}}, {{ipBlock: {{cidr: 10.9.0.0/16}}}}]"
+                )
+            };
+            // Each tier is used by the one before it.
+            let (from, to) = (peers((tier + POLICIES - 1) % POLICIES), peers((tier + 1) % POLICIES));
             writeln!(
                 text,
-                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: tier-{tier}, namespace: team-{namespace}}}\nspec:\n  podSelector: {{matchLabels: {{tier: tier-{tier}}}}}\n  policyTypes: [Ingress, Egress]\n  ingress: [{{from: {peers}, ports: [{{port: 443}}]}}, {{from: {peers}, ports: [{{port: 8000, endPort: 9000}}]}}]\n  egress: [{{to: {peers}, ports: [{{port: 443}}]}}, {{ports: [{{port: 53, protocol: UDP}}]}}]"
+                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: tier-{tier}, namespace: team-{namespace}}}\nspec:\n  podSelector: {{matchLabels: {{tier: tier-{tier}}}}}\n  policyTypes: [Ingress, Egress]\n  ingress: [{{from: {from}, ports: [{{port: 443}}]}}, {{from: {from}, ports: [{{port: 8000, endPort: 9000}}]}}]\n  egress: [{{to: {to}, ports: [{{port: 443}}]}}, {{ports: [{{port: 53, protocol: UDP}}]}}]"
             )
             .unwrap();
         }

@@ -1,6 +1,6 @@
 //! Who plays which part: parties of edges as pods and as addresses outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,21 +21,28 @@ pub(crate) struct Cast {
 
 impl Cast {
     pub(crate) fn new<'a>(manifests: &World, observed: Observed<'a>) -> Self {
-        let mut addresses: BTreeMap<Arc<Workload>, BTreeSet<IpAddr>> = BTreeMap::new();
-        let mut meet = |workload: &Arc<Workload>, seen: &BTreeSet<IpAddr>| {
+        // Edges share their workloads: a place in memory is quicker to find than a name with its labels.
+        let mut met: HashMap<*const Workload, (&Arc<Workload>, BTreeSet<IpAddr>)> = HashMap::new();
+        let mut meet = |workload: &'a Arc<Workload>, seen: Option<&BTreeSet<IpAddr>>| {
             if workload.namespace.is_some() {
-                addresses.entry(Arc::clone(workload)).or_default().extend(seen);
+                let (_, addresses) =
+                    met.entry(Arc::as_ptr(workload)).or_insert_with(|| (workload, BTreeSet::new()));
+                addresses.extend(seen.into_iter().flatten());
             }
         };
-        observed.workloads.iter().for_each(|workload| meet(workload, &BTreeSet::new()));
+        observed.workloads.iter().for_each(|workload| meet(workload, None));
         let ends = |edge: &&'a Edge| {
             let Edge { key, client_addresses, server_addresses, .. } = *edge;
             [(&key.client, client_addresses), (&key.server, server_addresses)]
         };
         for (party, seen) in observed.edges.unwrap_or_default().iter().flat_map(ends) {
             if let Party::Workload(workload) = party {
-                meet(workload, seen);
+                meet(workload, Some(seen));
             }
+        }
+        let mut addresses: BTreeMap<Arc<Workload>, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (workload, seen) in met.into_values() {
+            addresses.entry(Arc::clone(workload)).or_default().extend(seen);
         }
         Self::of(manifests, addresses)
     }
