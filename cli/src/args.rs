@@ -1,6 +1,7 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
 pub(crate) mod aggregate;
+pub(crate) mod ahead;
 pub(crate) mod collect;
 pub(crate) mod rules;
 pub(crate) mod run;

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use watershed_aggregator::{InventoryConfig, OpenInventory};
 
-use crate::args::rules::RulesRequest;
+use crate::args::rules::{RulesAction, RulesRequest};
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::output::text::plain;
@@ -73,7 +73,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);
             match arguments.request() {
-                Some(RulesRequest::Check(policies)) => check::run(policies, &settings, style, &mut out)?,
+                Some(RulesRequest::Act(action)) => act(action, &settings, style, &mut out)?,
                 Some(RulesRequest::Propose(stored)) => rules::run(&stored, &settings, style, &mut out)?,
                 None => {}
             }
@@ -89,6 +89,22 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// What `watershed rules` does beside proposing rules.
+fn act(
+    action: &RulesAction,
+    settings: &Settings,
+    style: Style,
+    out: &mut impl io::Write,
+) -> Result<(), Failure> {
+    match action {
+        RulesAction::Check(check) => check::run(check, settings, style, out),
+        RulesAction::Confidence(asked) => rules::confidence::run(asked, settings, style, out),
+        RulesAction::WhatIf(asked) => rules::whatif::run(asked, settings, style, out),
+        RulesAction::Reach(asked) => rules::reach::run(asked, settings, style, out),
+        RulesAction::Rollout(asked) => rules::rollout::run(asked, settings, style, out),
+    }
 }
 
 /// Opens the inventory and tells which of its entries lie inside others: allowed, but worth a look.

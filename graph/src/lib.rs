@@ -25,6 +25,8 @@ mod exposure;
 
 mod ports;
 
+mod reach;
+
 mod export;
 
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub use exposure::{ExposedService, Exposure, Scope};
 pub use graph::{Graph, Node};
 pub use groups::{Behaviour, Guess, Proposal, Proposals};
 pub use ports::{Service, service_name};
+pub use reach::Links;
 pub use roles::{Role, SharedService};
 pub use scan::{Scan, ScanKind};
 pub use verdict::{Doubt, Verdict};

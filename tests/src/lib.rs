@@ -8,6 +8,8 @@ pub mod scenario;
 
 pub mod traffic;
 
+pub mod history;
+
 pub mod binary;
 
 pub mod estate_groups;

@@ -10,6 +10,8 @@ use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::{MIN_LIMIT, SpoolConfig};
 use watershed_graph::GraphConfig;
+use watershed_model::Labels;
+use watershed_policy::confidence::ReadyRule;
 
 use super::aggregate::AggregateSettings;
 use super::kafka::{KafkaSettings, Mechanism, Security};
@@ -47,6 +49,10 @@ pub(crate) struct Settings {
     pub(crate) aggregate: AggregateSettings,
     /// Where an agent keeps what Kafka does not have yet.
     pub(crate) spool: SpoolConfig,
+    /// When rules are sure enough to be enforced.
+    pub(crate) ready: ReadyRule,
+    /// Labels of what is most worth protecting.
+    pub(crate) crown_jewels: Labels,
 }
 
 impl Default for Settings {
@@ -67,6 +73,8 @@ impl Default for Settings {
             aggregate: AggregateSettings::default(),
             // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
             spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
+            ready: ReadyRule::default(),
+            crown_jewels: Labels::from([("crown-jewel".to_owned(), "true".to_owned())]),
         }
     }
 }
@@ -503,5 +511,35 @@ pub(crate) const KEYS: &[Key] = &[
             s.spool.limit = u64::try_from(bytes).unwrap_or(u64::MAX);
             Ok(())
         },
+    },
+    Key {
+        name: "rules.ready_coverage",
+        help: "Rules are ready to be enforced with at least this coverage, from 0 to 1 ...",
+        read: |s| Value::Float(s.ready.coverage),
+        write: |s, text, _| value::parse_share(text).map(|x| s.ready.coverage = x),
+    },
+    Key {
+        name: "rules.ready_weekly_cycles",
+        help: "... after so many weeks watched whole ...",
+        read: |s| Value::Integer(i64::try_from(s.ready.weekly_cycles).unwrap_or(i64::MAX)),
+        write: |s, text, _| value::parse_integer(text, 0..=520).map(|n| s.ready.weekly_cycles = n as u64),
+    },
+    Key {
+        name: "rules.ready_monthly_cycles",
+        help: "... and so many months (31 days) ...",
+        read: |s| Value::Integer(i64::try_from(s.ready.monthly_cycles).unwrap_or(i64::MAX)),
+        write: |s, text, _| value::parse_integer(text, 0..=120).map(|n| s.ready.monthly_cycles = n as u64),
+    },
+    Key {
+        name: "rules.ready_hidden",
+        help: "... of which loss has hidden at most this share, from 0 to 1.",
+        read: |s| Value::Float(s.ready.hidden),
+        write: |s, text, _| value::parse_share(text).map(|x| s.ready.hidden = x),
+    },
+    Key {
+        name: "rules.crown_jewels",
+        help: "Workloads with one of these labels are most worth protecting: key=value, separated by commas.",
+        read: |s| value::labels(&s.crown_jewels),
+        write: |s, text, _| value::parse_labels(text).map(|labels| s.crown_jewels = labels),
     },
 ];

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Value;
+use watershed_model::Labels;
 
 pub(super) fn integer(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
@@ -59,6 +60,21 @@ pub(super) fn parse_choice<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, 
     let found = all.iter().find(|(name, _)| *name == text).map(|&(_, choice)| choice);
     let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     found.ok_or_else(|| format!("write one of {}", names()))
+}
+
+pub(super) fn labels(labels: &Labels) -> Value {
+    Value::Array(labels.iter().map(|(key, value)| Value::String(format!("{key}={value}"))).collect())
+}
+
+/// Labels as `key=value`, separated by commas.
+pub(super) fn parse_labels(text: &str) -> Result<Labels, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let label = |part: &str| {
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is no label: write key=value"))?;
+        Ok((key.trim().to_owned(), value.trim().to_owned()))
+    };
+    parts.map(label).collect()
 }
 
 /// A number from 0 to 1.

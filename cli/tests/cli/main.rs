@@ -4,6 +4,7 @@
 
 mod capture;
 
+mod ahead;
 mod bad_input;
 mod clickhouse;
 mod discover;
