@@ -5,14 +5,15 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench fuzz clean
+.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench bench-clickhouse fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 RECORDING := tests/lab/recording
 OUT := out
-# What is tested beside the default build: capturing on interfaces, which needs libpcap.
-FEATURES := --features watershed/live,watershed-tests/live
+# What is tested beside the default build: capturing on interfaces, which needs libpcap, and Kafka, which needs
+# OpenSSL's headers.
+FEATURES := --features watershed/live,watershed/kafka,watershed-tests/live,watershed-tests/kafka
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60
 # How often each program of the benchmark runs.
@@ -69,6 +70,9 @@ lab: ## Record the lab anew (as root)
 bench: ## Speed and memory on 10 million packets, beside tcpdump copying the file
 	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture
 	tests/bench/edges.py --rounds $(BENCH_ROUNDS)
+
+bench-clickhouse: ## What putting flow records into ClickHouse's engine costs, and what they take there
+	$(CARGO) run --release --locked -p watershed-aggregator --example clickhouse-insert
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::StoreError;
+use crate::store::NoLocation;
+use crate::{ClickHouseConfig, ClickHouseLocation, StoreError};
 
 /// How batches are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +17,13 @@ pub struct AggregatorConfig {
     /// How much later than a flow's first packet an answer may be and still name it: packets of several
     /// interfaces and files are only in order up to their clocks. 100 ms.
     pub name_slack: Duration,
-    /// Names remembered for the join, per agent; beyond it new ones count as `NamesRefused`.
+    /// How long the latest answer stands after its time is over, where no later one is in force: long-lived
+    /// runtimes never ask again, and what was not asked for a day is no name to rely on. 24 h.
+    pub name_memory: Duration,
+    /// Names remembered for the join, of all agents; beyond it new ones count as `NamesRefused`.
     /// One million take about 200 MB.
     pub max_names: usize,
-    /// Unanswered connections that are still open, remembered per agent until their answer comes; beyond it
+    /// Unanswered connections that are still open, remembered of all agents until their answer comes; beyond it
     /// a late answer goes uncounted and the connection counts as `EdgesRefused`. As many as a flow table holds.
     pub max_unanswered: usize,
 }
@@ -29,6 +33,7 @@ impl Default for AggregatorConfig {
         Self {
             name_floor: Duration::from_secs(60),
             name_slack: Duration::from_millis(100),
+            name_memory: Duration::from_secs(24 * 60 * 60),
             max_names: 1_000_000,
             max_unanswered: 1_000_000,
         }
@@ -50,6 +55,8 @@ pub enum StoreLocation {
     Memory,
     /// In an SQLite database file: `sqlite:PATH`.
     Sqlite(PathBuf),
+    /// On a ClickHouse server: `clickhouse://USER@HOST:PORT/DATABASE`.
+    ClickHouse(ClickHouseLocation),
 }
 
 /// As it is written.
@@ -58,6 +65,7 @@ impl fmt::Display for StoreLocation {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::ClickHouse(location) => location.fmt(f),
         }
     }
 }
@@ -69,7 +77,12 @@ impl FromStr for StoreLocation {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
-            _ => Err(StoreError::Location { text: text.to_owned() }),
+            _ => match ClickHouseLocation::parse(text) {
+                Ok(location) => Ok(Self::ClickHouse(location)),
+                // Not even in an error.
+                Err(NoLocation::Password) => Err(StoreError::PasswordInLocation),
+                Err(NoLocation::Other) => Err(StoreError::Location { text: text.to_owned() }),
+            },
         }
     }
 }
@@ -86,7 +99,9 @@ pub struct StoreConfig {
     /// Names held in memory, counted as pairs of address and name and as pairs of edge and name, each; beyond
     /// it names count as `NamesRefused`. One million take about 200 MB.
     pub max_names: usize,
-    /// Octets that a store takes on disk; a block that would take more is an error. 64 GiB are about half a
+    /// How a ClickHouse server is asked.
+    pub clickhouse: ClickHouseConfig,
+    /// Octets that a store in a file takes on disk; a block that would take more is an error. 64 GiB are about half a
     /// billion edges.
     pub max_bytes: u64,
 }
@@ -97,6 +112,7 @@ impl Default for StoreConfig {
             location: StoreLocation::Memory,
             max_edges: 4_000_000,
             max_names: 1_000_000,
+            clickhouse: ClickHouseConfig::default(),
             max_bytes: 64 << 30,
         }
     }

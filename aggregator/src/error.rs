@@ -37,13 +37,32 @@ pub enum AggregatorError {
     /// Lines of an inventory file are wrong.
     #[error(transparent)]
     Inventory(#[from] InventoryProblems),
+    /// Kafka failed, for good.
+    #[error("cannot {operation} at {brokers}: {reason}")]
+    Kafka {
+        /// What was tried.
+        operation: &'static str,
+        /// Where the cluster is.
+        brokers: String,
+        /// What the client library said, or what to do.
+        reason: String,
+    },
+    /// This build cannot read from Kafka.
+    #[error(
+        "cannot read from Kafka at {brokers}: this build has no Kafka; install OpenSSL's headers (Debian: apt \
+         install libssl-dev) and build with: cargo build --release --features kafka --bin watershed"
+    )]
+    KafkaDisabled {
+        /// Where the cluster is.
+        brokers: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Why a store could not keep or tell.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A period was asked for that ends before it starts.
@@ -55,13 +74,19 @@ pub enum StoreError {
         end: Timestamp,
     },
     /// The text that names a store names none.
-    #[error("there is no store `{text}`: write memory, or sqlite:PATH for an SQLite database file")]
+    #[error(
+        "there is no store `{text}`: write memory, sqlite:PATH for an SQLite database file, or \
+         clickhouse://USER@HOST:PORT/DATABASE"
+    )]
     Location {
         /// The text.
         text: String,
     },
     /// A store in memory was asked for what an earlier process kept.
-    #[error("a store in memory keeps nothing from one run to the next: name one on disk, sqlite:PATH")]
+    #[error(
+        "a store in memory keeps nothing from one run to the next: name one on disk, sqlite:PATH, or \
+         clickhouse://HOST"
+    )]
     NothingKept,
     /// The file of a store could not be opened.
     #[error("cannot open the store {}: {reason}", path.display())]
@@ -117,6 +142,40 @@ pub enum StoreError {
         /// What SQLite said, or what in the file makes no sense.
         reason: String,
     },
+    /// The text that names a store holds a password.
+    #[error(
+        "a store's location must not hold a password, which process lists would show: write it to a file \
+         and name that in the setting clickhouse.password_file"
+    )]
+    PasswordInLocation,
+    /// The file with the password could not be read.
+    #[error("cannot read the password of the store from {}: {reason}", path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The server cannot be reached, does not answer in time, or has too much to do just now.
+    #[error("cannot {operation} {place} now: {reason}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// The server and database.
+        place: String,
+        /// What the server or the network said.
+        reason: String,
+    },
+    /// The server refuses, or what it answers makes no sense.
+    #[error("cannot {operation} {place}: {reason}")]
+    ClickHouse {
+        /// What was tried.
+        operation: &'static str,
+        /// The server and database.
+        place: String,
+        /// What the server said, or what of it makes no sense.
+        reason: String,
+    },
     /// A period holds more than fits into memory.
     #[error(
         "cannot take a snapshot: the period has more than {limit} edges, counted for each hour; ask for a \
@@ -139,4 +198,12 @@ pub enum StoreError {
         /// The batch's number.
         sequence: u64,
     },
+}
+
+impl StoreError {
+    /// Whether it may work later without anybody doing anything: the server comes back, or room is made.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+    }
 }

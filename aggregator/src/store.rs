@@ -4,6 +4,8 @@ mod memory;
 
 mod sqlite;
 
+mod clickhouse;
+
 mod runs;
 
 mod status;
@@ -11,12 +13,16 @@ mod status;
 #[cfg(test)]
 mod conformance;
 
-use watershed_model::{Snapshot, TimeRange, Timestamp};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
+pub(crate) use clickhouse::NoLocation;
+pub use clickhouse::{ClickHouseConfig, ClickHouseLocation, ClickHouseStore};
 pub use memory::{EdgesInOrder, MemoryStore};
+pub use runs::Run;
 pub use sqlite::SqliteStore;
 pub use status::{AgentStatus, Deleted, StoreStatus};
 
+use crate::source::DeliveryToken;
 use crate::{Block, StoreConfig, StoreError, StoreLocation};
 
 /// Keeps blocks and tells what was observed in a period.
@@ -24,12 +30,21 @@ use crate::{Block, StoreConfig, StoreError, StoreLocation};
 /// Totals of an edge take, for each pair of addresses, the agent that saw most of it, not the sum over the
 /// agents that saw the same connections; times, hours, names and observers are those of all agents.
 pub trait FlowStore {
-    /// Keeps a block, or nothing of it when a block with the same token was kept before.
+    /// Keeps the blocks of one delivery, and nothing of those whose batch was kept before. They are kept for
+    /// good once it returns.
     ///
     /// # Errors
     ///
-    /// When the block could not be kept; it may then be appended again.
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError>;
+    /// When a block could not be kept; the same delivery may then be appended again, also by another process,
+    /// and nothing doubles.
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError>;
+
+    /// What it has of the run of `agent` that began at `started`; `None` where that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError>;
 
     /// What was observed in `period`, or ever.
     ///
@@ -45,12 +60,13 @@ pub trait FlowStore {
 
 /// A store as the settings choose it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum OpenStore {
     /// In memory, for as long as the process runs.
     Memory(MemoryStore),
     /// In an SQLite database file.
     Sqlite(SqliteStore),
+    /// On a ClickHouse server.
+    ClickHouse(ClickHouseStore),
 }
 
 /// Opens the store that `config` asks for; makes it where there is none.
@@ -62,6 +78,7 @@ pub fn open(config: &StoreConfig) -> Result<OpenStore, StoreError> {
     Ok(match &config.location {
         StoreLocation::Memory => OpenStore::Memory(MemoryStore::new(config)),
         StoreLocation::Sqlite(path) => OpenStore::Sqlite(SqliteStore::open(path, config)?),
+        StoreLocation::ClickHouse(at) => OpenStore::ClickHouse(ClickHouseStore::open(at, config)?),
     })
 }
 
@@ -74,6 +91,9 @@ pub fn open_existing(config: &StoreConfig) -> Result<OpenStore, StoreError> {
     match &config.location {
         StoreLocation::Memory => Err(StoreError::NothingKept),
         StoreLocation::Sqlite(path) => Ok(OpenStore::Sqlite(SqliteStore::open_existing(path, config)?)),
+        StoreLocation::ClickHouse(at) => {
+            Ok(OpenStore::ClickHouse(ClickHouseStore::open_existing(at, config)?))
+        }
     }
 }
 
@@ -84,6 +104,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => store.added(),
             Self::Sqlite(store) => store.added(),
+            Self::ClickHouse(store) => store.added(),
         }
     }
 
@@ -96,6 +117,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.extent()),
             Self::Sqlite(store) => store.extent(),
+            Self::ClickHouse(store) => store.extent(),
         }
     }
 
@@ -109,6 +131,7 @@ impl OpenStore {
         match self {
             Self::Memory(_) => Ok(Deleted::default()),
             Self::Sqlite(store) => store.delete_before(before),
+            Self::ClickHouse(store) => store.delete_before(before),
         }
     }
 
@@ -121,15 +144,25 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.status()),
             Self::Sqlite(store) => store.status(),
+            Self::ClickHouse(store) => store.status(),
         }
     }
 }
 
 impl FlowStore for OpenStore {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         match self {
-            Self::Memory(store) => store.append(block),
-            Self::Sqlite(store) => store.append(block),
+            Self::Memory(store) => store.append(delivery, blocks),
+            Self::Sqlite(store) => store.append(delivery, blocks),
+            Self::ClickHouse(store) => store.append(delivery, blocks),
+        }
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        match self {
+            Self::Memory(store) => store.run(agent, started),
+            Self::Sqlite(store) => store.run(agent, started),
+            Self::ClickHouse(store) => store.run(agent, started),
         }
     }
 
@@ -137,6 +170,7 @@ impl FlowStore for OpenStore {
         match self {
             Self::Memory(store) => store.snapshot(period),
             Self::Sqlite(store) => store.snapshot(period),
+            Self::ClickHouse(store) => store.snapshot(period),
         }
     }
 }

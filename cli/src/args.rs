@@ -1,6 +1,10 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
+pub(crate) mod aggregate;
+pub(crate) mod ahead;
+pub(crate) mod collect;
 pub(crate) mod rules;
+pub(crate) mod run;
 pub(crate) mod who;
 
 use std::path::PathBuf;
@@ -64,6 +68,7 @@ Files written with --out:
                            the dependency graph, for programs, Graphviz, Gephi, Mermaid
   flows.jsonl              one connection a line
   edges.jsonl edges.csv    one dependency a line
+  groups.yaml              applications and roles by behaviour: an inventory to edit and feed back
   rules.json rules.csv     the rules that allow what was observed, with their evidence
   rules.nft                the same for nftables, read back and proven before it is written
   default-deny.nft         drops what the rules do not allow; load it last
@@ -80,7 +85,8 @@ Examples:
   watershed map --store sqlite:edges.db
   watershed map --store sqlite:edges.db --since 7d --out map/
 
-Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl, edges.csv
+Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl,
+edges.csv, groups.yaml
 
 --since counts back from the newest packet in the store, so that the same store gives the same map
 whenever it is asked; with --now from the time given. Edges are kept by hour: an edge with a packet
@@ -117,9 +123,9 @@ Examples:
   watershed edges capture.pcap --format json | jq 'select(.port == 5432) | .client'
 
 An edge is who used which service of whom. Fields: client, server, protocol, port (ICMP: type),
-connections, packets_to_server, packets_to_client, bytes_to_server, bytes_to_client (IP bytes),
-first_seen, last_seen, states (how the connections went, in Zeek's words), names (what clients
-called the server).";
+direction (how probable it is that the client is the client), connections, packets_to_server,
+packets_to_client, bytes_to_server, bytes_to_client (IP bytes), first_seen, last_seen, states (how
+the connections went, in Zeek's words), names (what clients called the server).";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -164,6 +170,17 @@ pub(crate) enum Command {
     /// Map the dependencies in captures and propose the rules that allow them
     #[command(after_help = DISCOVER_EXAMPLES)]
     Discover(DiscoverArguments),
+
+    /// Capture, join and keep for as long as it runs, in one process
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArguments),
+    /// Capture, and ship what was seen to Kafka: the agent
+    #[command(after_help = collect::EXAMPLES)]
+    Collect(collect::CollectArguments),
+
+    /// Read what agents ship to Kafka, and keep the edges in a store
+    #[command(after_help = aggregate::EXAMPLES)]
+    Aggregate(aggregate::AggregateArguments),
 
     /// Map the dependencies that a store holds
     #[command(after_help = MAP_EXAMPLES)]
@@ -271,7 +288,7 @@ pub(crate) struct DiscoverArguments {
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
 
-    /// Add the edges to this store too: sqlite:PATH, made if missing
+    /// Add the edges to this store too: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, made if missing
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<StoreLocation>,
 
@@ -282,7 +299,7 @@ pub(crate) struct DiscoverArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoredArguments {
-    /// The store: sqlite:PATH, as `discover --store` fills it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, as `discover --store` fills it
     #[arg(long, value_name = "STORE", required = true)]
     pub(crate) store: StoreLocation,
 
@@ -387,6 +404,9 @@ impl Arguments {
         flag("color", self.color.as_ref());
         let (capture, inventory) = match &self.command {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
+            Command::Run(run) => (None, Some(&run.inventory)),
+            Command::Collect(collect) => (Some(&collect.capture), None),
+            Command::Aggregate(aggregate) => (None, Some(&aggregate.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
@@ -397,6 +417,12 @@ impl Arguments {
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));
         flag("inventory", inventory.and_then(|i| i.inventory.as_ref()));
+        if let Command::Collect(collect) = &self.command {
+            given.extend(collect.given());
+        }
+        if let Command::Aggregate(aggregate) = &self.command {
+            given.extend(aggregate.given());
+        }
         let set = self.set.iter().cloned();
         given.extend(set.map(|(key, text)| Given { flag: format!("--set {key}"), key, text }));
         given

@@ -1,6 +1,8 @@
 //! One file for each command.
 
+mod aggregate;
 mod check;
+mod collect;
 mod config;
 mod discover;
 mod edges;
@@ -8,6 +10,7 @@ mod flows;
 mod kept;
 mod map;
 mod rules;
+mod run;
 mod shell;
 mod status;
 mod who;
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use watershed_aggregator::{InventoryConfig, OpenInventory};
 
-use crate::args::rules::RulesRequest;
+use crate::args::rules::{RulesAction, RulesRequest};
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::output::text::plain;
@@ -57,6 +60,9 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             discover::run(discover, &settings, style, &mut out)?;
         }
+        Command::Run(run) => run::run(run, load()?.settings)?,
+        Command::Collect(collect) => collect::run(collect, &load()?.settings)?,
+        Command::Aggregate(aggregate) => aggregate::run(aggregate, &load()?.settings)?,
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
         Command::Map(stored) => {
@@ -68,7 +74,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);
             match arguments.request() {
-                Some(RulesRequest::Check(policies)) => check::run(policies, &settings, style, &mut out)?,
+                Some(RulesRequest::Act(action)) => act(action, &settings, style, &mut out)?,
                 Some(RulesRequest::Propose(stored)) => rules::run(&stored, &settings, style, &mut out)?,
                 None => {}
             }
@@ -89,6 +95,22 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// What `watershed rules` does beside proposing rules.
+fn act(
+    action: &RulesAction,
+    settings: &Settings,
+    style: Style,
+    out: &mut impl io::Write,
+) -> Result<(), Failure> {
+    match action {
+        RulesAction::Check(check) => check::run(check, settings, style, out),
+        RulesAction::Confidence(asked) => rules::confidence::run(asked, settings, style, out),
+        RulesAction::WhatIf(asked) => rules::whatif::run(asked, settings, style, out),
+        RulesAction::Reach(asked) => rules::reach::run(asked, settings, style, out),
+        RulesAction::Rollout(asked) => rules::rollout::run(asked, settings, style, out),
+    }
 }
 
 /// Opens the inventory and tells which of its entries lie inside others: allowed, but worth a look.

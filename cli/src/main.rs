@@ -6,12 +6,14 @@ mod commands;
 mod directory;
 mod failure;
 mod fingerprint;
+mod http;
 mod input;
 mod output;
 mod period;
 mod pipeline;
 mod progress;
 mod settings;
+mod telemetry;
 mod terminal;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 //! The types that are serialised here mirror the model's and are the formats' own, so that a change inside
 //! does not change a file that another program reads.
 
+pub(crate) mod ahead;
 pub(crate) mod check;
 pub(crate) mod edges;
 pub(crate) mod flows;

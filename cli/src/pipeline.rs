@@ -20,7 +20,7 @@ use crate::progress::Watched;
 use crate::settings::Settings;
 
 /// How often a live capture hands on what it has: often enough to watch it, seldom enough to cost nothing.
-const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads `source` to its end and hands every batch to `take`.
 ///
@@ -83,6 +83,14 @@ pub(crate) fn aggregate<S: FlowStore>(
     Ok((aggregator.finish()?, report))
 }
 
+/// This host's name as an agent: the one set, else the system's.
+pub(crate) fn agent(settings: &Settings) -> AgentId {
+    if settings.agent.is_empty() {
+        return AgentId::from(gethostname::gethostname().to_string_lossy().as_ref());
+    }
+    AgentId::from(settings.agent.as_str())
+}
+
 /// The failure that a report's problems amount to, once everything that was readable is out.
 pub(crate) fn complete(report: &Report) -> Result<(), Failure> {
     if report.problems.is_empty() {
@@ -92,7 +100,8 @@ pub(crate) fn complete(report: &Report) -> Result<(), Failure> {
     Err(Failure::Work(anyhow!(problems.join("\n"))))
 }
 
-fn collector_config(settings: &Settings) -> CollectorConfig {
+/// How the collector works under these settings.
+pub(crate) fn collector_config(settings: &Settings) -> CollectorConfig {
     let mut config = CollectorConfig { flow: settings.flow.clone(), ..CollectorConfig::default() };
     // Random, so that nobody can craft traffic that collides; no output depends on it.
     config.flow.hash_key = RandomState::new().build_hasher().finish();
@@ -121,8 +130,8 @@ fn on_two_threads(
         let collector =
             scope.spawn(move || watershed_collector::run(source, &mut Channel(sender), config, |_| ()));
         let taken = (|| {
-            while let Some(batch) = batches.next()? {
-                take(batch)?;
+            while let Some(delivery) = batches.next()? {
+                delivery.batches.into_iter().try_for_each(&mut take)?;
             }
             anyhow::Ok(())
         })();

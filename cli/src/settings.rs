@@ -3,8 +3,10 @@
 //! Each layer goes over the one before: defaults, file, `WATERSHED_*` environment, flags. Every setting is
 //! one entry of [`KEYS`], so that all layers, `config print` and the example file know the same ones.
 
+mod aggregate;
 mod environment;
 mod file;
+mod kafka;
 mod keys;
 mod print;
 pub(crate) mod value;

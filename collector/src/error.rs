@@ -1,5 +1,6 @@
 //! Errors of the collector.
 
+use std::path::PathBuf;
 use std::{fmt, io};
 
 /// Why a packet source could not be read, or not to its end.
@@ -193,6 +194,44 @@ pub enum SinkError {
     /// Whoever took them is gone.
     #[error("cannot ship a batch: its receiver has stopped")]
     Gone,
+    /// This build cannot ship to Kafka.
+    #[error(
+        "cannot ship to Kafka at {brokers}: this build has no Kafka in it; install OpenSSL's headers (Debian: \
+         apt install libssl-dev; Fedora: dnf install openssl-devel) and build with: cargo build --release \
+         --features kafka --bin watershed"
+    )]
+    KafkaDisabled {
+        /// What was asked for.
+        brokers: String,
+    },
+    /// The settings for Kafka contradict each other, or name files that cannot be read.
+    #[error("cannot ship to Kafka at {brokers}: {reason}")]
+    Kafka {
+        /// The brokers.
+        brokers: String,
+        /// The client library's reason.
+        reason: String,
+    },
+    /// The spool's directory cannot be used.
+    #[error(
+        "cannot use the spool directory {}: {error}; name one that this user may write to with --spool",
+        directory.display()
+    )]
+    Spool {
+        /// The directory.
+        directory: PathBuf,
+        /// The operating system's reason.
+        error: io::Error,
+    },
+    /// Another agent has it.
+    #[error(
+        "cannot use the spool directory {}: another process uses it; give each agent its own with --spool",
+        directory.display()
+    )]
+    SpoolInUse {
+        /// The directory.
+        directory: PathBuf,
+    },
 }
 
 /// Why collecting stopped before its source ended.

@@ -1,6 +1,6 @@
 //! Batches: when they are shipped, and what they say.
 
-use watershed_model::{Batch, Timestamp};
+use watershed_model::{Batch, Timestamp, wire};
 
 use crate::config::CollectorConfig;
 use crate::error::CollectorError;
@@ -31,7 +31,7 @@ impl<'c> Shipping<'c> {
         self.at_least(if overdue { 0 } else { self.config.batch_records }, collector, sink)
     }
 
-    /// Ships a batch if there are so many records.
+    /// Ships a batch if there are so many records; several if they do not fit in one.
     pub(crate) fn at_least(
         &mut self,
         records: usize,
@@ -42,23 +42,26 @@ impl<'c> Shipping<'c> {
         if flows.records() < records {
             return Ok(());
         }
-        let (records, names) = (flows.take_records(), flows.take_names());
         counters.flows_started = flows.started();
         counters.flows_evicted = flows.evicted();
         counters.names_limited = flows.names_limited();
-        counters.records += records.len() as u64;
-        counters.names += names.len() as u64;
-        let batch = Batch {
-            agent: self.config.agent.clone(),
-            started: self.config.started,
-            sequence: self.sequence,
-            now: *now,
-            records,
-            names,
-            counters: counters.clone(),
-        };
-        self.sequence += 1;
         self.shipped = *now;
-        Ok(sink.send(batch)?)
+        // Many connections may end at once, so that one message would not hold them all.
+        for (records, names) in wire::cut(flows.take_records(), flows.take_names()) {
+            counters.records += records.len() as u64;
+            counters.names += names.len() as u64;
+            let batch = Batch {
+                agent: self.config.agent.clone(),
+                started: self.config.started,
+                sequence: self.sequence,
+                now: *now,
+                records,
+                names,
+                counters: counters.clone(),
+            };
+            self.sequence += 1;
+            sink.send(batch)?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,9 @@
 //! Where batches go: the [`FlowSink`] seam.
 
+pub mod kafka;
+
+pub mod spool;
+
 use crossbeam_channel::Sender;
 use watershed_model::Batch;
 

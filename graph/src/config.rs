@@ -16,6 +16,11 @@ pub struct GraphConfig {
     /// networks), link-local and loopback. Documentation ranges are not among them: labs use them to
     /// play the internet.
     pub internal: Vec<IpNet>,
+    /// How sure it must be which end is the client before an edge may become a rule, from 0.5 to 1.
+    ///
+    /// Default 0.99: one rule in a hundred for the wrong end is an outage, and what is less sure than that was
+    /// as often wrong as right where it was counted (see `docs/direction.md`).
+    pub min_direction_probability: f64,
     /// So many ports of one host, tried in vain by one source, make a port scan. Default 10: a client
     /// with a broken service tries one or two ports; Zeek alarms at 15, but an entry here wakes nobody.
     pub port_scan_ports: usize,
@@ -36,12 +41,21 @@ impl Default for GraphConfig {
     fn default() -> Self {
         Self {
             internal: private_networks(),
+            min_direction_probability: 0.99,
             port_scan_ports: 10,
             host_sweep_hosts: 8,
             shared_min_dependants: 5,
             shared_min_share: 0.2,
             shared_max_dependencies: 0.25,
         }
+    }
+}
+
+impl GraphConfig {
+    /// [`GraphConfig::min_direction_probability`] as log-odds; a probability of 1 asks for what nothing reaches.
+    pub(crate) fn direction_threshold(&self) -> f64 {
+        let probability = self.min_direction_probability.clamp(0.5, 1.0);
+        (probability / (1.0 - probability)).ln()
     }
 }
 

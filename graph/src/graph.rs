@@ -1,16 +1,18 @@
 //! The graph itself: built once from a snapshot, then only read.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
-use watershed_model::{Counters, Edge, KnownName, LossEntry, Party, Protocol, Snapshot, TimeRange};
+use watershed_model::{Counters, Edge, KnownName, LossEntry, Party, Snapshot, TimeRange};
 
+use crate::direction::{self, Direction, Reading};
 use crate::roles::{self, Role, SharedService};
 use crate::scan::{self, Scan};
 use crate::verdict::{Verdict, verdict};
-use crate::{Exposure, GraphConfig, Scope, exposure, tiers};
+use crate::{Exposure, GraphConfig, Proposals, Scope, exposure, tiers};
 
 /// Who depends on whom in one period.
 ///
@@ -19,6 +21,7 @@ use crate::{Exposure, GraphConfig, Scope, exposure, tiers};
 #[derive(Debug)]
 pub struct Graph<'a> {
     snapshot: &'a Snapshot,
+    config: GraphConfig,
     inner: Inner<'a>,
     shared: Vec<SharedService>,
     exposed: Vec<Exposure>,
@@ -30,9 +33,10 @@ pub struct Graph<'a> {
 pub(crate) type Inner<'a> = DiGraph<Node, Link<'a>>;
 
 /// An edge and what it is good for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link<'a> {
-    pub(crate) edge: &'a Edge,
+    pub(crate) edge: Cow<'a, Edge>,
+    pub(crate) direction: Direction,
     pub(crate) verdict: Verdict,
 }
 
@@ -66,28 +70,37 @@ impl<'a> Graph<'a> {
         let mut edges: Vec<&Edge> = snapshot.edges.iter().collect();
         edges.sort_by(|a, b| a.key.cmp(&b.key));
 
-        let mut verdicts = verdicts(&edges);
+        let threshold = config.direction_threshold();
+        let readings = direction::settle(&edges, threshold);
+        let edges: Vec<&Edge> = readings.iter().map(|reading| &*reading.edge).collect();
+        let mut verdicts: Vec<Verdict> =
+            readings.iter().map(|reading| verdict(&reading.edge, &reading.direction, threshold)).collect();
         let scanners = scan::judge(&edges, &mut verdicts, config);
         let scans = scan::ledger(&edges, &verdicts, &scanners, config);
 
-        let mut inner = assemble(&edges, &verdicts);
+        let mut inner = assemble(readings, &verdicts);
         describe_nodes(&mut inner, &snapshot.names, config);
         roles::assign(&mut inner);
         tiers::assign(&mut inner);
 
         let shared = roles::shared_services(&inner, config);
         let (exposed, egress) = (exposure::exposed(&inner), exposure::egress(&inner));
-        Self { snapshot, inner, shared, exposed, egress, scans }
+        Self { snapshot, config: config.clone(), inner, shared, exposed, egress, scans }
     }
 
     /// Edges that may become rules, in order of their keys.
     pub fn accepted(&self) -> impl Iterator<Item = &Edge> {
-        self.inner.edge_weights().filter(|link| link.verdict == Verdict::Accepted).map(|link| link.edge)
+        self.inner.edge_weights().filter(|link| link.verdict == Verdict::Accepted).map(|link| &*link.edge)
     }
 
     /// All edges with their verdicts, in order of their keys.
     pub fn edges(&self) -> impl Iterator<Item = (&Edge, &Verdict)> {
-        self.inner.edge_weights().map(|link| (link.edge, &link.verdict))
+        self.inner.edge_weights().map(|link| (&*link.edge, &link.verdict))
+    }
+
+    /// How sure the direction of each edge is, in the order of [`Graph::edges`].
+    pub fn directions(&self) -> impl Iterator<Item = &Direction> {
+        self.inner.edge_weights().map(|link| &link.direction)
     }
 
     /// All nodes, in order of their parties.
@@ -137,54 +150,40 @@ impl<'a> Graph<'a> {
         &self.snapshot.counters
     }
 
+    /// Application groups and roles for those who have no labels.
+    #[must_use]
+    pub fn proposals(&self) -> Proposals {
+        Proposals::of(&self.inner, &self.shared, &self.config)
+    }
+
     /// All edges with the indices of client and server among [`Graph::nodes`], in order of their keys.
     pub(crate) fn links(&self) -> impl Iterator<Item = (usize, usize, &Link<'a>)> {
         self.inner.edge_references().map(|r| (r.source().index(), r.target().index(), r.weight()))
     }
 }
 
-/// The verdict on each of the sorted edges.
-fn verdicts(edges: &[&Edge]) -> Vec<Verdict> {
-    let same = |a: &&Edge, b: &&Edge| ends(a) == ends(b);
-    let mirrors: HashMap<_, _> = edges.chunk_by(same).map(|between| (ends(between[0]), between)).collect();
-    edges
-        .iter()
-        .map(|edge| {
-            let (client, server, protocol) = ends(edge);
-            verdict(edge, mirrors.get(&(server, client, protocol)).copied().unwrap_or_default())
-        })
-        .collect()
-}
-
-fn ends(edge: &Edge) -> (&Party, &Party, Protocol) {
-    (&edge.key.client, &edge.key.server, edge.key.protocol)
-}
-
 /// Nodes with their addresses and edges with their verdicts; both arrive sorted and stay so.
-fn assemble<'a>(edges: &[&'a Edge], verdicts: &[Verdict]) -> Inner<'a> {
-    let mut addresses: HashMap<&Party, BTreeSet<IpAddr>> = HashMap::new();
-    for edge in edges {
+fn assemble<'a>(readings: Vec<Reading<'a>>, verdicts: &[Verdict]) -> Inner<'a> {
+    let mut addresses: BTreeMap<&Party, BTreeSet<IpAddr>> = BTreeMap::new();
+    for Reading { edge, .. } in &readings {
         addresses.entry(&edge.key.client).or_default().extend(&edge.client_addresses);
         addresses.entry(&edge.key.server).or_default().extend(&edge.server_addresses);
     }
-    let mut parties: Vec<_> = addresses.into_iter().collect();
-    parties.sort_unstable();
-
-    let mut inner = Inner::with_capacity(parties.len(), edges.len());
-    let mut indices: HashMap<&Party, NodeIndex> = HashMap::with_capacity(parties.len());
-    for (party, mut addresses) in parties {
+    let mut inner = Inner::with_capacity(addresses.len(), readings.len());
+    let mut indices: HashMap<Party, NodeIndex> = HashMap::with_capacity(addresses.len());
+    for (party, mut addresses) in addresses {
         if let Party::Address(address) = party {
             addresses.insert(*address);
         }
-        indices.insert(party, inner.add_node(Node::new(party.clone(), addresses)));
+        indices.insert(party.clone(), inner.add_node(Node::new(party.clone(), addresses)));
     }
-    for (&edge, &verdict) in edges.iter().zip(verdicts) {
+    for (Reading { edge, direction }, &verdict) in readings.into_iter().zip(verdicts) {
         let (client, server) = (indices[&edge.key.client], indices[&edge.key.server]);
-        inner.add_edge(client, server, Link { edge, verdict });
         // Who merely probes may write any name into a request.
         if verdict == Verdict::Accepted {
             inner[server].names.extend(edge.names.iter().cloned());
         }
+        inner.add_edge(client, server, Link { edge, direction, verdict });
     }
     inner
 }

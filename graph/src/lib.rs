@@ -9,6 +9,8 @@ mod config;
 
 mod graph;
 
+mod direction;
+
 mod verdict;
 
 mod scan;
@@ -17,9 +19,13 @@ mod roles;
 
 mod tiers;
 
+mod groups;
+
 mod exposure;
 
 mod ports;
+
+mod reach;
 
 mod export;
 
@@ -27,10 +33,13 @@ mod export;
 mod testing;
 
 pub use config::GraphConfig;
+pub use direction::{Direction, FanIn};
 pub use export::{Format, json};
 pub use exposure::{ExposedService, Exposure, Scope};
 pub use graph::{Graph, Node};
+pub use groups::{Behaviour, Guess, Proposal, Proposals};
 pub use ports::{Service, service_name};
+pub use reach::Links;
 pub use roles::{Role, SharedService};
 pub use scan::{Scan, ScanKind};
 pub use verdict::{Doubt, Verdict};

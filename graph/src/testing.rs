@@ -22,10 +22,10 @@ pub(crate) fn tcp(client: &str, server: &str, port: u16) -> Builder {
         .traffic(6, 900, 5, 4_000)
 }
 
-/// A UDP question with its answer, without any sign but who came first.
+/// A UDP question to a known port, with its answer.
 pub(crate) fn udp(client: &str, server: &str, port: u16) -> Builder {
     Builder::new(client, server, Protocol::UDP, port)
-        .with(ConnState::Sf, Evidence::FIRST_PACKET | Evidence::SERVER_REPLIED)
+        .with(ConnState::Sf, Evidence::FIRST_PACKET | Evidence::SERVER_REPLIED | Evidence::WELL_KNOWN_PORT)
         .traffic(1, 60, 1, 120)
 }
 

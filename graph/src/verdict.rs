@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use watershed_model::{ConnState, Edge, Evidence, Party, Protocol};
 
+use crate::direction::Direction;
 use crate::ports::{Service, is_one_way};
 
 /// What an edge is good for.
@@ -30,11 +31,11 @@ pub enum Verdict {
 /// Why an edge needs a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
-    /// Neither handshake nor request nor a known port says who the client is.
+    /// Too little says who the client is.
     NoEvidence,
     /// As much speaks for the opposite direction.
     Contradicted,
-    /// The server also talks to the client, on another port: one of the two edges may be the other's replies.
+    /// The server also uses a service of the client, and this may be that service's replies.
     Mirrored,
     /// Both sides were seen, but only from the middle of connections, and data at most one way.
     Midstream,
@@ -44,6 +45,8 @@ pub enum Doubt {
     OneWay,
     /// The client is a scanner, and this host or port is among what it scanned.
     Scanner,
+    /// Whenever it was seen, an end's address was going from one workload to another.
+    HandedOver,
 }
 
 impl Verdict {
@@ -90,7 +93,7 @@ impl fmt::Display for Verdict {
 
 impl Doubt {
     /// Every doubt, in declaration order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoEvidence,
         Self::Contradicted,
         Self::Mirrored,
@@ -98,6 +101,7 @@ impl Doubt {
         Self::OneSided,
         Self::OneWay,
         Self::Scanner,
+        Self::HandedOver,
     ];
 
     /// Its name in snake case.
@@ -111,6 +115,7 @@ impl Doubt {
             Self::OneSided => "one_sided",
             Self::OneWay => "one_way",
             Self::Scanner => "scanner",
+            Self::HandedOver => "handed_over",
         }
     }
 
@@ -125,6 +130,7 @@ impl Doubt {
             Self::OneSided => "only one side's packets were captured",
             Self::OneWay => "one-way, as is usual for this service",
             Self::Scanner => "the client is a scanner, and this is what it scanned",
+            Self::HandedOver => "seen only while an address changed hands",
         }
     }
 }
@@ -141,16 +147,17 @@ const MAX_STEALTH_PACKETS: u64 = 3;
 const MAX_UDP_PROBE_PACKETS: u64 = 2;
 
 /// The verdict on one edge, before scanners are known (see [`crate::scan`]). The first condition that
-/// holds decides; `mirrors` are all edges of its protocol from its server to its client.
+/// holds decides; `direction` is how sure it is who the client is, and `threshold` how sure it must be.
 ///
 /// 1. An end is a multicast or broadcast address: `Group`.
 /// 2. ICMP that is no request (errors, redirects, neighbour and router discovery): `Control`.
 /// 3. The client was never seen sending: half a conversation, or backscatter of a forged source:
 ///    `NeedsPerson(OneSided)`.
-/// 4. A connection was answered: `Accepted` if [`direction`] is sure, else `NeedsPerson`.
+/// 4. A connection was answered: `Accepted` if the direction is sure and it was not only seen while an address
+///    changed hands, else `NeedsPerson`.
 /// 5. TCP or SCTP of which no opening was seen, so the capture came late or somebody probes stealthily:
-///    5.1 the server is also the client's client on another port, so these may be late packets of a server,
-///    which would look like a scan of its clients: `NeedsPerson(Mirrored)`;
+///    5.1 they may be late packets of a service that the server uses, which would look like a scan of its
+///    clients: `NeedsPerson(Mirrored)`;
 ///    5.2 more packets than a probe has, or packets from the server that reset nothing:
 ///    `NeedsPerson(Midstream)`, or `NeedsPerson(OneSided)` if none came from the server.
 /// 6. TCP without a packet from the server, but with a request, a close or more packets than retries
@@ -159,7 +166,7 @@ const MAX_UDP_PROBE_PACKETS: u64 = 2;
 /// 8. The server sent something (a SYN-ACK that nobody completed): `Probe`.
 /// 9. A service that never answers, with more packets than a probe has: `NeedsPerson(OneWay)`.
 /// 10. Otherwise `Unanswered`.
-pub(crate) fn verdict(edge: &Edge, mirrors: &[&Edge]) -> Verdict {
+pub(crate) fn verdict(edge: &Edge, direction: &Direction, threshold: f64) -> Verdict {
     let Edge { key, states, evidence, .. } = edge;
     let connected = matches!(key.protocol, Protocol::TCP | Protocol::SCTP);
     let sent_at_most = |packets: u64, limit: u64| packets <= limit.saturating_mul(edge.connections.max(1));
@@ -177,10 +184,10 @@ pub(crate) fn verdict(edge: &Edge, mirrors: &[&Edge]) -> Verdict {
         return Verdict::NeedsPerson(Doubt::OneSided);
     }
     if edge.answered > 0 {
-        return direction(edge, mirrors).map_or_else(Verdict::NeedsPerson, |()| Verdict::Accepted);
+        return doubt(edge, direction, threshold).map_or(Verdict::Accepted, Verdict::NeedsPerson);
     }
     if connected && strongest(edge, Evidence::HANDSHAKES) == 0 {
-        if mirrors.iter().any(|mirror| mirror.key.port != key.port) {
+        if direction.reversed.is_some() {
             return Verdict::NeedsPerson(Doubt::Mirrored);
         }
         if received > 0 && (!reset || !sent_at_most(sent.max(received), MAX_STEALTH_PACKETS)) {
@@ -215,57 +222,26 @@ const REQUESTS: Evidence = Evidence::TLS_CLIENT_HELLO
     .union(Evidence::DNS_RESPONSE)
     .union(Evidence::QUIC_CLIENT_HELLO);
 
-/// Whether it is clear which end of an answered edge is the client. The first kind of evidence seen decides.
-///
-/// 1. A handshake (SYN, SYN-ACK, SCTP INIT): sure, unless more connections contradict than confirm.
-///    Weaker signs may well disagree with a handshake, as in FTP's data connections.
-/// 2. A request or a DNS response: sure, unless as many connections contradict.
-/// 3. ICMP: its types tell request from reply.
-/// 4. A well-known port on the server's side alone: sure, unless as many connections contradict.
-/// 5. Not TCP or SCTP, and the client sent first: sure, unless as many contradict or the edge is
-///    mirrored. After a pause the server's next packet looks like a first one.
-/// 6. Otherwise nobody knows: a capture that starts late shows the server first as often as not.
-fn direction(edge: &Edge, mirrors: &[&Edge]) -> Result<(), Doubt> {
-    let contradicted = edge.evidence.of(Evidence::CONTRADICTED);
-    let sure_if = |sure: bool| if sure { Ok(()) } else { Err(Doubt::Contradicted) };
-
-    let handshakes = strongest(edge, Evidence::HANDSHAKES);
-    if handshakes > 0 {
-        return sure_if(contradicted <= handshakes);
+/// Why the direction of an answered edge is not sure enough, if it is not.
+fn doubt(edge: &Edge, direction: &Direction, threshold: f64) -> Option<Doubt> {
+    if edge.connections > 0 && u64::from(edge.evidence.of(Evidence::HANDED_OVER)) >= edge.connections {
+        return Some(Doubt::HandedOver);
     }
-    let requests = strongest(edge, REQUESTS);
-    if requests > 0 {
-        return sure_if(contradicted < requests);
+    if direction.log_odds >= threshold {
+        return None;
     }
-    if edge.key.protocol.is_icmp() {
-        return Ok(());
-    }
-    let known_port = edge.evidence.of(Evidence::WELL_KNOWN_PORT);
-    if known_port > 0 {
-        return sure_if(contradicted < known_port);
-    }
-    let first = edge.evidence.of(Evidence::FIRST_PACKET);
-    if first > 0 && !matches!(edge.key.protocol, Protocol::TCP | Protocol::SCTP) {
-        if mirrored(edge, mirrors) {
-            return Err(Doubt::Mirrored);
-        }
-        return sure_if(contradicted < first);
-    }
-    Err(Doubt::NoEvidence)
+    Some(if direction.reversed.is_some() {
+        Doubt::Mirrored
+    } else if edge.evidence.of(Evidence::CONTRADICTED) > 0 {
+        Doubt::Contradicted
+    } else {
+        Doubt::NoEvidence
+    })
 }
 
 /// Connections that showed the most frequent of `flags`: one connection may show several.
 fn strongest(edge: &Edge, flags: Evidence) -> u32 {
     flags.iter().map(|flag| edge.evidence.of(flag)).max().unwrap_or(0)
-}
-
-/// Whether what looks like a service may be the client's end of a connection the other way.
-///
-/// The same port on both sides is how peers talk, and a known port settles which packets are replies.
-fn mirrored(edge: &Edge, mirrors: &[&Edge]) -> bool {
-    mirrors
-        .iter()
-        .any(|mirror| mirror.key.port != edge.key.port && mirror.evidence.of(Evidence::WELL_KNOWN_PORT) == 0)
 }
 
 /// Multicast and limited broadcast, of either IP version.

@@ -5,7 +5,8 @@ use bitflags::bitflags;
 bitflags! {
     /// What was seen in a flow that says who is its client, and whether its server answered.
     ///
-    /// Each flag speaks for the direction that the record states, except [`Evidence::CONTRADICTED`].
+    /// Each flag speaks for the direction that the record states, except [`Evidence::CONTRADICTED`] and
+    /// [`Evidence::HANDED_OVER`].
     /// The verdict is the record's order of endpoints; this is why.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Evidence: u32 {
@@ -39,12 +40,21 @@ bitflags! {
         const SCTP_INIT_ACK = 1 << 13;
         /// Something that was seen speaks for the opposite direction.
         const CONTRADICTED = 1 << 14;
+        /// The server's port is lower than the client's.
+        const LOWER_PORT = 1 << 15;
+        /// The client's port is of a range that systems give to clients, and the server's is not.
+        const EPHEMERAL_CLIENT = 1 << 16;
+        /// An agent on the server's host saw a socket that listens on the server's port.
+        const LISTENING = 1 << 17;
+        /// An end's address went from one workload to another during the flow, so that whose it was is not sure;
+        /// says nothing of the direction.
+        const HANDED_OVER = 1 << 18;
     }
 }
 
 impl Evidence {
     /// How many flags there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 19;
     /// Flags that settle the direction: the transport's own handshake.
     pub const HANDSHAKES: Self =
         Self::SYN.union(Self::SYN_ACK).union(Self::SCTP_INIT).union(Self::SCTP_INIT_ACK);
@@ -71,6 +81,10 @@ const NAMES: [&str; Evidence::COUNT] = [
     "sctp_init",
     "sctp_init_ack",
     "contradicted",
+    "lower_port",
+    "ephemeral_client",
+    "listening",
+    "handed_over",
 ];
 
 /// In how many connections each kind of [`Evidence`] was seen.

@@ -33,6 +33,9 @@ pub enum Error {
     /// A value could not be written as JSON.
     #[error("writing rules as json: {0}")]
     Json(#[from] serde_json::Error),
+    /// A report could not be written as XML.
+    #[error("writing a report as xml: {0}")]
+    Xml(#[source] std::io::Error),
     /// A value could not be written as CSV.
     #[error("writing rules as csv: {0}")]
     Csv(#[from] csv::Error),

@@ -8,6 +8,8 @@
 
 mod identity;
 
+mod who;
+
 mod service;
 
 mod rule;
@@ -23,6 +25,14 @@ pub mod k8s;
 pub mod check;
 
 pub mod proof;
+
+pub mod confidence;
+
+pub mod whatif;
+
+pub mod reach;
+
+pub mod rollout;
 
 mod error;
 

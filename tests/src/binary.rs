@@ -25,8 +25,10 @@ fn build() -> Result<PathBuf, String> {
     // The whole workspace's features, as `cargo test` has just built them: next to nothing is left to do.
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--workspace", "--bin", "watershed", "--target-dir"]).arg(target);
-    if cfg!(feature = "live") {
-        cargo.args(["--features", "watershed/live"]);
+    for (wanted, feature) in [(cfg!(feature = "live"), "live"), (cfg!(feature = "kafka"), "kafka")] {
+        if wanted {
+            cargo.args(["--features", &format!("watershed/{feature}")]);
+        }
     }
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {

@@ -8,4 +8,10 @@ pub mod scenario;
 
 pub mod traffic;
 
+pub mod history;
+
 pub mod binary;
+
+pub mod estate_groups;
+
+pub mod kafka;

@@ -11,29 +11,44 @@ use watershed_model::{
 
 use crate::testing::{address, answer, batch, probe, record};
 use crate::{
-    Aggregator, AggregatorConfig, AggregatorError, FileInventory, FlowStore, OpenInventory, StoreError,
+    Aggregator, AggregatorConfig, AggregatorError, Delivery, DeliveryToken, FileInventory, FlowSource,
+    FlowStore, OpenInventory, StoreError,
 };
 
-/// Makes a test of each of these functions for the stores that `$new` makes.
+/// Makes a test of each of these functions for the stores that `$new` makes; those that try many cases try
+/// `$cases`, 60 unless said.
 macro_rules! every_store_must {
-    ($new:expr; $($name:ident)*) => {
+    ($new:expr; $cases:expr; $($name:ident)*; $($property:ident)*) => {
         $(#[test]
         fn $name() {
             crate::store::conformance::$name($new);
         })*
+        $(#[test]
+        fn $property() {
+            crate::store::conformance::$property($new, $cases);
+        })*
     };
     ($new:expr) => {
-        crate::store::conformance::every_store_must! { $new;
+        crate::store::conformance::every_store_must! { $new, crate::store::conformance::CASES }
+    };
+    ($new:expr, $cases:expr) => {
+        crate::store::conformance::every_store_must! { $new; $cases;
             an_edge_says_all_that_was_seen
             a_batch_that_comes_again_counts_once
             a_batch_that_comes_again_with_other_content_is_refused
+            a_run_goes_on_where_the_store_has_it
+            what_comes_late_is_taken_and_not_missing_any_more
+            blocks_of_a_delivery_come_together_and_once
             parts_of_a_connection_are_one_connection
             workloads_gather_their_addresses
+            an_address_that_changes_hands_is_each_workloads_in_its_time
             one_flow_seen_by_two_agents_counts_once
             a_period_has_its_own_edges_and_hours
             counters_are_the_sum_of_each_run_of_each_agent
             notes_reach_the_ledger
             an_empty_store_tells_nothing
+            ;
+            the_order_in_which_batches_come_changes_nothing
             how_records_are_cut_into_batches_changes_nothing
             which_agent_is_heard_first_changes_nothing
             edges_come_in_order_and_lose_no_packet
@@ -43,7 +58,7 @@ macro_rules! every_store_must {
 pub(super) use every_store_must;
 
 /// Cases of each property: enough to meet what may go wrong, few enough for a store on a disk.
-const CASES: u32 = 60;
+pub(super) const CASES: u32 = 60;
 
 /// What a fresh store tells after these batches.
 pub(super) fn told(store: impl FlowStore, batches: impl IntoIterator<Item = Batch>) -> Snapshot {
@@ -132,6 +147,91 @@ pub(super) fn a_batch_that_comes_again_with_other_content_is_refused<S: FlowStor
     assert_eq!(aggregator.finish().unwrap().snapshot(None).unwrap().edges[0].connections, 1);
 }
 
+pub(super) fn a_run_goes_on_where_the_store_has_it<S: FlowStore>(new: impl Fn() -> S) {
+    let shipped = |sequence, kernel_dropped| {
+        let mut batch = batch("a", sequence, vec![record("10.0.0.1", "10.0.0.9", 443, sequence)]);
+        batch.counters.kernel_dropped = kernel_dropped;
+        batch
+    };
+    assert_eq!(new().run(&"a".into(), Timestamp::default()).unwrap(), None);
+    let mut store = new();
+    // A new aggregator for each batch, as after a restart.
+    for batch in [shipped(0, 3), shipped(1, 3), shipped(1, 3), shipped(2, 5), shipped(4, 6)] {
+        store = kept(store, OpenInventory::Empty, [batch]);
+    }
+    let snapshot = store.snapshot(None).unwrap();
+    assert_eq!(losses(&snapshot), [(Loss::KernelDropped, 6), (Loss::BatchesMissing, 1)]);
+    assert_eq!(snapshot.edges[0].connections, 4);
+    let run = store.run(&"a".into(), Timestamp::default()).unwrap().unwrap();
+    assert_eq!((run.batches(), run.missing(), run.counters.kernel_dropped), (4, 1, 6));
+    assert_eq!(store.run(&"a".into(), Timestamp::from_parts(1, 0)).unwrap(), None);
+    assert_eq!(store.run(&"b".into(), Timestamp::default()).unwrap(), None);
+}
+
+pub(super) fn what_comes_late_is_taken_and_not_missing_any_more<S: FlowStore>(new: impl Fn() -> S) {
+    let shipped =
+        |sequence: u64| batch("a", sequence, vec![record("10.0.0.1", "10.0.0.9", 443, sequence * 4_000)]);
+    let missing = |store: &S| {
+        let loss = store.snapshot(None).unwrap().loss;
+        loss.into_iter().map(|entry| (entry.hour.0, entry.count)).collect::<Vec<_>>()
+    };
+    let store = kept(new(), OpenInventory::Empty, [shipped(0), shipped(4)]);
+    assert_eq!(missing(&store), [(4, 3)]);
+    let store = kept(store, OpenInventory::Empty, [shipped(2), shipped(2)]);
+    assert_eq!(missing(&store), [(2, 1), (4, 1)]);
+    assert!(store.snapshot(seconds(0, 7_000)).unwrap().loss.is_empty());
+    let store = kept(store, OpenInventory::Empty, [shipped(3), shipped(1), shipped(3)]);
+    assert_eq!((missing(&store), store.snapshot(None).unwrap().edges[0].connections), (vec![], 5));
+}
+
+pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new: impl Fn() -> S, cases: u32) {
+    let order = prop::collection::vec(0_usize..12, 0..30);
+    proptest!(crate::testing::seeded(cases), |(order in order, restarts in prop::collection::vec(any::<bool>(), 30))| {
+        let sequence: BTreeSet<usize> = order.iter().copied().collect();
+        let shipped = |n: usize| batch("a", n as u64, vec![record("10.0.0.1", "10.0.0.9", 443, n as u64 * 900)]);
+        let in_order = told(new(), sequence.iter().map(|&n| shipped(n)));
+        let mut store = new();
+        let mut batches = Vec::new();
+        for (&n, &restart) in order.iter().zip(&restarts) {
+            batches.push(shipped(n));
+            if restart {
+                store = kept(store, OpenInventory::Empty, std::mem::take(&mut batches));
+            }
+        }
+        prop_assert_eq!(kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap(), in_order);
+    });
+}
+
+pub(super) fn blocks_of_a_delivery_come_together_and_once<S: FlowStore>(new: impl Fn() -> S) {
+    /// Gives one delivery again and again.
+    struct Again(Vec<Delivery>);
+    impl FlowSource for Again {
+        fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {
+            Ok(self.0.pop())
+        }
+    }
+    let shipped = |agent, n| batch(agent, n, vec![record("10.0.0.1", "10.0.0.9", 443, n)]);
+    let delivery = |batches: Vec<Batch>, resumed| Delivery {
+        token: DeliveryToken("flows/0/0-5".into()),
+        batches,
+        resumed,
+    };
+    let batches = vec![shipped("a", 0), shipped("b", 0), shipped("a", 1), shipped("a", 0)];
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, new());
+    let mut source = Again(vec![
+        delivery(batches.clone(), true),
+        delivery(batches.clone(), false),
+        delivery(batches, true),
+    ]);
+    crate::run(&mut source, &mut aggregator, |_| ()).unwrap();
+    let progress = aggregator.progress();
+    assert_eq!((progress.deliveries, progress.batches, progress.repeated), (3, 12, 9));
+    let snapshot = aggregator.finish().unwrap().snapshot(None).unwrap();
+    assert_eq!((snapshot.counters.records, losses(&snapshot)), (2, vec![]));
+    // Of two agents, the best observer counts.
+    assert_eq!(snapshot.edges[0].connections, 2);
+}
+
 pub(super) fn parts_of_a_connection_are_one_connection<S: FlowStore>(new: impl Fn() -> S) {
     let mut parts: Vec<FlowRecord> = (0..3).map(|n| record("10.0.0.1", "10.0.0.9", 22, n * 4_000)).collect();
     for (number, part) in parts.iter_mut().enumerate() {
@@ -160,6 +260,23 @@ pub(super) fn workloads_gather_their_addresses<S: FlowStore>(new: impl Fn() -> S
         snapshot.edges[0].client_addresses,
         BTreeSet::from([address("10.0.0.1"), address("10.0.0.2")])
     );
+}
+
+pub(super) fn an_address_that_changes_hands_is_each_workloads_in_its_time<S: FlowStore>(new: impl Fn() -> S) {
+    let inventory = inventory(
+        "address,name,valid_from,valid_to\n10.0.0.1,old,,1970-01-01T00:00:05\n10.0.0.1,new,1970-01-01T00:00:05,\n",
+    );
+    let mut across = record("10.0.0.1", "10.0.0.9", 443, 4);
+    across.last_seen = Timestamp::from_parts(6, 0);
+    let records =
+        vec![record("10.0.0.1", "10.0.0.9", 443, 3), across, record("10.0.0.1", "10.0.0.9", 443, 5)];
+    let snapshot = kept(new(), inventory, [batch("a", 0, records)]).snapshot(None).unwrap();
+    let told: Vec<_> = snapshot
+        .edges
+        .iter()
+        .map(|edge| (edge.key.client.to_string(), edge.connections, edge.evidence.of(Evidence::HANDED_OVER)))
+        .collect();
+    assert_eq!(told, [("new".to_owned(), 1, 0), ("old".to_owned(), 2, 1)]);
 }
 
 pub(super) fn one_flow_seen_by_two_agents_counts_once<S: FlowStore>(new: impl Fn() -> S) {
@@ -267,17 +384,20 @@ pub(super) fn batches(agent: &str, traffic: &[(NameObservation, FlowRecord)], si
         .collect()
 }
 
-pub(super) fn how_records_are_cut_into_batches_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
-    proptest!(crate::testing::seeded(CASES), |(traffic in traffic(), size in 1_usize..10)| {
+pub(super) fn how_records_are_cut_into_batches_changes_nothing<S: FlowStore>(
+    new: impl Fn() -> S,
+    cases: u32,
+) {
+    proptest!(crate::testing::seeded(cases), |(traffic in traffic(), size in 1_usize..10)| {
         let whole = told(new(), batches("a", &traffic, usize::MAX));
         prop_assert_eq!(told(new(), batches("a", &traffic, size)), whole);
     });
 }
 
-pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
+pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl Fn() -> S, cases: u32) {
     let inventory = || inventory("address,name,role\n10.0.0.0/31,web,web\n10.0.1.1,db,db\n10.0.1.2,db,db\n");
     let tell = |batches: Vec<Batch>| kept(new(), inventory(), batches).snapshot(None).unwrap();
-    let config = crate::testing::seeded(CASES);
+    let config = crate::testing::seeded(cases);
     proptest!(config, |(ours in traffic(), theirs in traffic(), size in 1_usize..10)| {
         let (a, b) = (batches("a", &ours, size), batches("b", &theirs, size));
         let one_after_the_other = tell(a.iter().chain(&b).cloned().collect());
@@ -290,8 +410,8 @@ pub(super) fn which_agent_is_heard_first_changes_nothing<S: FlowStore>(new: impl
     });
 }
 
-pub(super) fn edges_come_in_order_and_lose_no_packet<S: FlowStore>(new: impl Fn() -> S) {
-    proptest!(crate::testing::seeded(CASES), |(traffic in traffic())| {
+pub(super) fn edges_come_in_order_and_lose_no_packet<S: FlowStore>(new: impl Fn() -> S, cases: u32) {
+    proptest!(crate::testing::seeded(cases), |(traffic in traffic())| {
         let snapshot = told(new(), batches("a", &traffic, 7));
         prop_assert!(snapshot.edges.is_sorted_by(|a, b| a.key < b.key));
         let sum = |edges: &[Edge]| {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use watershed_aggregator::StoreLocation;
 
+use super::ahead::{self, ConfidenceArguments, ReachArguments, RolloutArguments, WhatIfArguments};
 use super::{InventoryArguments, PeriodArguments, StoredArguments};
 
 const CHECK_EXAMPLES: &str = "\
@@ -44,8 +45,8 @@ pub(crate) struct RulesArguments {
 
 /// What `watershed rules` was asked for.
 pub(crate) enum RulesRequest<'a> {
-    /// To check policies.
-    Check(&'a CheckArguments),
+    /// To do something with rules or policies.
+    Act(&'a RulesAction),
     /// To propose rules from a store.
     Propose(StoredArguments),
 }
@@ -53,8 +54,8 @@ pub(crate) enum RulesRequest<'a> {
 impl RulesArguments {
     /// What is asked for; `None` only where the parser let neither through.
     pub(crate) fn request(&self) -> Option<RulesRequest<'_>> {
-        if let Some(RulesAction::Check(check)) = &self.action {
-            return Some(RulesRequest::Check(check));
+        if let Some(action) = &self.action {
+            return Some(RulesRequest::Act(action));
         }
         let (store, period, out) = (self.store.clone()?, self.period.clone(), self.out.clone());
         Some(RulesRequest::Propose(StoredArguments { store, period, out }))
@@ -64,7 +65,7 @@ impl RulesArguments {
     pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match &self.action {
             Some(RulesAction::Check(check)) => Some(check),
-            None => None,
+            _ => None,
         }
     }
 }
@@ -74,6 +75,22 @@ pub(crate) enum RulesAction {
     /// Check Kubernetes NetworkPolicies, and what they would do to observed traffic
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),
+
+    /// Tell how sure the rules are: what they would deny that was not seen yet
+    #[command(after_help = ahead::CONFIDENCE_EXAMPLES)]
+    Confidence(ConfidenceArguments),
+
+    /// Tell what policies would have denied of what a store holds
+    #[command(after_help = ahead::WHAT_IF_EXAMPLES)]
+    WhatIf(WhatIfArguments),
+
+    /// Tell who can get to whom, before the rules and after
+    #[command(after_help = ahead::REACH_EXAMPLES)]
+    Reach(ReachArguments),
+
+    /// Plan the order in which to enforce, with files for each step
+    #[command(after_help = ahead::ROLLOUT_EXAMPLES)]
+    Rollout(RolloutArguments),
 }
 
 #[derive(Debug, Args)]
@@ -107,4 +124,8 @@ pub(crate) enum CheckFormat {
     Markdown,
     /// One object, for a pipeline
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit's XML, for test reports
+    Junit,
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let manifests = read(arguments)?;
+    let manifests = manifests(&arguments.policies, &arguments.namespace)?;
     let inventory = super::inventory(settings)?;
     let workloads = match &inventory {
         OpenInventory::Empty => Vec::new(),
@@ -71,15 +71,17 @@ fn write(format: CheckFormat, report: &Report, style: Style, out: &mut impl Writ
         CheckFormat::Text => output::check::text(out, report, style)?,
         CheckFormat::Markdown => output::check::markdown(out, report)?,
         CheckFormat::Json => output::check::json(out, &report.to_json()?)?,
+        CheckFormat::Sarif => output::check::json(out, &report.to_sarif(env!("CARGO_PKG_VERSION"))?)?,
+        CheckFormat::Junit => out.write_all(report.to_junit()?.as_bytes())?,
     }
     out.flush()?;
     Ok(())
 }
 
 /// Reads all policies; nothing is checked unless all of them are valid.
-fn read(arguments: &CheckArguments) -> Result<Manifests, Failure> {
+pub(super) fn manifests(policies: &[PathBuf], namespace: &str) -> Result<Manifests, Failure> {
     let mut paths = Vec::new();
-    for path in &arguments.policies {
+    for path in policies {
         files(path, 0, &mut paths).map_err(Failure::usage)?;
     }
     paths.sort();
@@ -87,9 +89,9 @@ fn read(arguments: &CheckArguments) -> Result<Manifests, Failure> {
     let texts: Result<Vec<(String, String)>, _> = paths.iter().map(|path| text(path)).collect();
     let texts = texts.map_err(Failure::usage)?;
     let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let manifests = Manifests::read(files, &arguments.namespace).map_err(Failure::usage)?;
+    let manifests = Manifests::read(files, namespace).map_err(Failure::usage)?;
     if manifests.policies.is_empty() {
-        let places: Vec<_> = arguments.policies.iter().map(|path| path.display().to_string()).collect();
+        let places: Vec<_> = policies.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::usage(anyhow!(
             "there is no NetworkPolicy of networking.k8s.io/v1 in {}; name the files or directories that hold them",
             places.join(", ")
@@ -123,7 +125,7 @@ fn files(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> anyhow::Result<
 }
 
 /// Name and text of a file.
-fn text(path: &Path) -> anyhow::Result<(String, String)> {
+pub(super) fn text(path: &Path) -> anyhow::Result<(String, String)> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path)

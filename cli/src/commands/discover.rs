@@ -4,7 +4,7 @@ use std::io::Write;
 
 use watershed_aggregator::{FlowStore as _, MemoryStore, OpenInventory};
 use watershed_collector::Report;
-use watershed_graph::{Format, Graph, Verdict};
+use watershed_graph::{FanIn, Format, Graph, Verdict};
 use watershed_model::{Batch, Snapshot};
 use watershed_policy::export::{self, nftables};
 use watershed_policy::nft::Hook;
@@ -110,7 +110,7 @@ pub(super) fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Resul
     Ok(Discovery { graph, rules, nftables, certificate })
 }
 
-/// The graph and the edges.
+/// The graph, the edges, and the groups that are proposed.
 pub(super) fn write_map(
     directory: &mut Directory,
     snapshot: &Snapshot,
@@ -124,8 +124,10 @@ pub(super) fn write_map(
     ] {
         directory.text(name, &format.render(&found.graph))?;
     }
-    directory.write("edges.jsonl", |file| edges::write(file, &snapshot.edges, EdgeFormat::Json))?;
-    directory.write("edges.csv", |file| edges::write(file, &snapshot.edges, EdgeFormat::Csv))?;
+    let fan_in = FanIn::of(&snapshot.edges);
+    directory.write("edges.jsonl", |file| edges::write(file, &snapshot.edges, &fan_in, EdgeFormat::Json))?;
+    directory.write("edges.csv", |file| edges::write(file, &snapshot.edges, &fan_in, EdgeFormat::Csv))?;
+    directory.text("groups.yaml", &found.graph.proposals().to_yaml(&found.graph))?;
     Ok(())
 }
 

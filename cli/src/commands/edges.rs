@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use watershed_aggregator::MemoryStore;
+use watershed_graph::FanIn;
 
 use crate::args::EdgesArguments;
 use crate::failure::Failure;
@@ -22,7 +23,8 @@ pub(crate) fn run(
     let (store, report) =
         pipeline::aggregate(source, &Origin::default(), &inventory, store, settings, |_| Ok(()))?;
     // One edge at a time: all of them in full would take many times the room that the store takes.
-    edges::write(out, store.edges(None), arguments.format)?;
+    let fan_in = FanIn::of(store.edges(None));
+    edges::write(out, store.edges(None), &fan_in, arguments.format)?;
     out.flush()?;
     pipeline::complete(&report)
 }

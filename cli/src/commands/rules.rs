@@ -1,15 +1,23 @@
 //! `watershed rules`: the rules that allow what a store holds.
 
+pub(crate) mod confidence;
+pub(crate) mod reach;
+pub(crate) mod rollout;
+pub(crate) mod whatif;
+
 use std::io::Write;
 
 use super::discover;
-use super::map::Stored;
+use super::map::{self, Stored};
 use crate::args::StoredArguments;
+use crate::args::ahead::AskedArguments;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output::summary;
 use crate::settings::Settings;
 use crate::terminal::Style;
+use watershed_aggregator::FlowStore as _;
+use watershed_model::Snapshot;
 
 /// Prints the rules in short, and writes them with their proof to the directory if there is one.
 pub(crate) fn run(
@@ -28,4 +36,11 @@ pub(crate) fn run(
         writeln!(out, "\n{}", summary::written(&directory, style))?;
     }
     Ok(())
+}
+
+/// What the store holds of the period asked for.
+fn asked(arguments: &AskedArguments, settings: &Settings) -> Result<Snapshot, Failure> {
+    let (store, period) = (arguments.store.clone(), arguments.period.clone());
+    let (store, period) = map::open(&StoredArguments { store, period, out: None }, settings)?;
+    Ok(store.snapshot(period)?)
 }

@@ -5,24 +5,31 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde::ser::Serializer;
+use watershed_graph::FanIn;
 use watershed_model::{Edge, Protocol, StateCounts, Timestamp};
 
 use super::text::{self, plain};
 use super::{json, table};
 use crate::args::EdgeFormat;
 
-/// Writes the edges, in the order in which they come.
+/// Writes the edges, in the order in which they come; `fan_in` counts the clients of all of them.
 pub(crate) fn write<E: Borrow<Edge>>(
     out: &mut impl Write,
     edges: impl IntoIterator<Item = E>,
+    fan_in: &FanIn,
     format: EdgeFormat,
 ) -> io::Result<()> {
     let mut edges = edges.into_iter();
     match format {
-        EdgeFormat::Json => edges.try_for_each(|edge| json::line(out, &Line::of(edge.borrow()))),
-        EdgeFormat::Csv => write_csv(out, edges),
-        EdgeFormat::Table => write_table(out, edges),
+        EdgeFormat::Json => edges.try_for_each(|edge| json::line(out, &Line::of(edge.borrow(), fan_in))),
+        EdgeFormat::Csv => write_csv(out, edges, fan_in),
+        EdgeFormat::Table => write_table(out, edges, fan_in),
     }
+}
+
+/// The probability that the client is the client, to six digits.
+fn direction(edge: &Edge, fan_in: &FanIn) -> f64 {
+    (fan_in.direction(edge).probability() * 1e6).round() / 1e6
 }
 
 /// One edge as a line of JSON.
@@ -39,6 +46,8 @@ struct Line<'a> {
     protocol: Protocol,
     /// The server's port; for ICMP the type that the client sent; else 0.
     port: u16,
+    /// The probability that the client is the client.
+    direction: f64,
     /// Connections, answered or not.
     connections: u64,
     packets_to_server: u64,
@@ -61,12 +70,13 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(edge: &'a Edge) -> Self {
+    fn of(edge: &'a Edge, fan_in: &FanIn) -> Self {
         Self {
             client: &edge.key.client,
             server: &edge.key.server,
             protocol: edge.key.protocol,
             port: edge.key.port,
+            direction: direction(edge, fan_in),
             connections: edge.connections,
             packets_to_server: edge.to_server.packets,
             packets_to_client: edge.to_client.packets,
@@ -91,11 +101,12 @@ fn states<S: Serializer>(states: &StateCounts, serializer: S) -> Result<S::Ok, S
     serializer.collect_map(states.iter().map(|(state, count)| (state.as_str(), count)))
 }
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 14] = [
     "client",
     "server",
     "protocol",
     "port",
+    "direction",
     "connections",
     "packets_to_server",
     "packets_to_client",
@@ -108,7 +119,11 @@ const HEADER: [&str; 13] = [
 ];
 
 /// The fields of [`Line`]; `states` as `S0=1 SF=2`, `names` separated by spaces.
-fn write_csv<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item = E>) -> io::Result<()> {
+fn write_csv<E: Borrow<Edge>>(
+    out: &mut impl Write,
+    edges: impl Iterator<Item = E>,
+    fan_in: &FanIn,
+) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(HEADER)?;
     for edge in edges {
@@ -118,6 +133,7 @@ fn write_csv<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item = 
             plain(&edge.key.server.to_string()).as_ref(),
             &edge.key.protocol.to_string(),
             &edge.key.port.to_string(),
+            &direction(edge, fan_in).to_string(),
             &edge.connections.to_string(),
             &edge.to_server.packets.to_string(),
             &edge.to_client.packets.to_string(),
@@ -132,11 +148,16 @@ fn write_csv<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item = 
     csv.flush()
 }
 
-fn write_table<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item = E>) -> io::Result<()> {
+fn write_table<E: Borrow<Edge>>(
+    out: &mut impl Write,
+    edges: impl Iterator<Item = E>,
+    fan_in: &FanIn,
+) -> io::Result<()> {
     let mut table = table::Table::new(&[
         table::text("CLIENT", 40),
         table::text("SERVER", 40),
         table::text("SERVICE", 14),
+        table::number("SURE"),
         table::number("CONNECTIONS"),
         table::number("PACKETS"),
         table::number("BYTES OUT"),
@@ -150,6 +171,7 @@ fn write_table<E: Borrow<Edge>>(out: &mut impl Write, edges: impl Iterator<Item 
             edge.key.client.to_string(),
             edge.key.server.to_string(),
             format!("{}/{}", edge.key.protocol, edge.key.port),
+            text::probability(fan_in.direction(edge).probability()),
             text::count(edge.connections),
             text::count(edge.to_server.packets.saturating_add(edge.to_client.packets)),
             text::bytes(edge.to_server.ip_bytes),
@@ -208,7 +230,7 @@ pub(crate) mod tests {
 
     fn written(format: EdgeFormat, name: &str) -> String {
         let mut out = Vec::new();
-        write(&mut out, &[edge(name)], format).unwrap();
+        write(&mut out, &[edge(name)], &FanIn::default(), format).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -217,7 +239,7 @@ pub(crate) mod tests {
         assert_eq!(
             written(EdgeFormat::Json, "shop.example"),
             concat!(
-                r#"{"client":"10.0.0.1","server":"2001:db8::1","protocol":"tcp","port":443,"connections":2,"#,
+                r#"{"client":"10.0.0.1","server":"2001:db8::1","protocol":"tcp","port":443,"direction":0.5,"connections":2,"#,
                 r#""packets_to_server":7,"packets_to_client":5,"bytes_to_server":700,"bytes_to_client":5000,"#,
                 r#""first_seen":"2023-11-14T22:13:20.000000005Z","last_seen":"2023-11-14T22:14:20Z","#,
                 r#""states":{"S0":1,"SF":1},"names":["shop.example"]}"#,

@@ -48,9 +48,19 @@ pub(crate) fn count(number: u64) -> String {
     scaled(number, &["", " k", " M", " G", " T", " P", " E"])
 }
 
+/// A count of things that take an s: `1 hour`, `12.3 k hours`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Octets for a person: `950 B`, `12.3 kB`, `4.56 MB`.
 pub(crate) fn bytes(number: u64) -> String {
     scaled(number, &[" B", " kB", " MB", " GB", " TB", " PB", " EB"])
+}
+
+/// A probability for a person: `99.95 %`, rounded down so that nothing is certain.
+pub(crate) fn probability(probability: f64) -> String {
+    format!("{:.2} %", (probability * 10_000.0).floor() / 100.0)
 }
 
 /// A time for a person, in UTC: `2026-01-02 03:04:05`.

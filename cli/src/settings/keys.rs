@@ -8,9 +8,15 @@ use std::time::Duration;
 use toml::Value;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
+use watershed_collector::sink::spool::{MIN_LIMIT, SpoolConfig};
 use watershed_graph::GraphConfig;
+use watershed_model::Labels;
+use watershed_policy::confidence::ReadyRule;
 
+use super::aggregate::AggregateSettings;
+use super::kafka::{KafkaSettings, Mechanism, Security};
 use super::value;
+use crate::telemetry::{LogFormat, LogLevel, TelemetryConfig};
 
 /// The validated settings.
 #[derive(Clone, Debug)]
@@ -33,6 +39,20 @@ pub(crate) struct Settings {
     pub(crate) retention: Option<Duration>,
     /// What the graph is told rather than finds out.
     pub(crate) graph: GraphConfig,
+    /// What a process that runs for long tells about itself.
+    pub(crate) telemetry: TelemetryConfig,
+    /// The agent's name; empty: the host's.
+    pub(crate) agent: String,
+    /// How to reach Kafka.
+    pub(crate) kafka: KafkaSettings,
+    /// How what is in Kafka is read.
+    pub(crate) aggregate: AggregateSettings,
+    /// Where an agent keeps what Kafka does not have yet.
+    pub(crate) spool: SpoolConfig,
+    /// When rules are sure enough to be enforced.
+    pub(crate) ready: ReadyRule,
+    /// Labels of what is most worth protecting.
+    pub(crate) crown_jewels: Labels,
 }
 
 impl Default for Settings {
@@ -47,6 +67,14 @@ impl Default for Settings {
             store: StoreConfig::default(),
             retention: None,
             graph: GraphConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            agent: String::new(),
+            kafka: KafkaSettings::default(),
+            aggregate: AggregateSettings::default(),
+            // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
+            spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
+            ready: ReadyRule::default(),
+            crown_jewels: Labels::from([("crown-jewel".to_owned(), "true".to_owned())]),
         }
     }
 }
@@ -62,6 +90,27 @@ pub(crate) enum ColorChoice {
 
 impl ColorChoice {
     const ALL: [(&str, Self); 3] = [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+}
+
+/// The name of one of several choices.
+pub(super) fn name_of<T: Copy + PartialEq>(all: &[(&'static str, T)], choice: T) -> &'static str {
+    all.iter().find(|(_, one)| *one == choice).map_or("", |(name, _)| name)
+}
+
+/// The choice with this name.
+fn choice<T: Copy>(all: &[(&str, T)], text: &str) -> Result<T, String> {
+    let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+    let found = all.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+    found.ok_or_else(|| format!("write one of {}", names.join(", ")))
+}
+
+fn path(path: Option<&PathBuf>) -> Value {
+    Value::String(path.map_or(String::new(), |path| path.display().to_string()))
+}
+
+/// A file name; none if empty.
+fn parse_path(text: &str, base: &Path) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| base.join(text))
 }
 
 /// One setting.
@@ -82,6 +131,9 @@ impl Key {
         format!("WATERSHED_{}", self.name.to_uppercase().replace('.', "_"))
     }
 }
+
+/// The smallest spool.
+const MIN_SPOOL: usize = MIN_LIMIT as usize;
 
 /// Every setting, in the order in which they are printed: keys of the same table stand together.
 pub(crate) const KEYS: &[Key] = &[
@@ -170,8 +222,14 @@ pub(crate) const KEYS: &[Key] = &[
         write: |s, text, _| value::parse_duration(text).map(|d| s.aggregator.name_slack = d),
     },
     Key {
+        name: "names.memory",
+        help: "The latest DNS answer goes on naming its address for this long after its time is over.",
+        read: |s| value::duration(s.aggregator.name_memory),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.aggregator.name_memory = d),
+    },
+    Key {
         name: "names.max_names",
-        help: "DNS answers remembered.",
+        help: "DNS answers remembered, of all agents.",
         read: |s| value::integer(s.aggregator.max_names),
         write: |s, text, _| value::parse_integer(text, 1..=1 << 30).map(|n| s.aggregator.max_names = n),
     },
@@ -208,11 +266,51 @@ pub(crate) const KEYS: &[Key] = &[
         write: |s, text, _| value::parse_integer(text, 1..=1 << 30).map(|n| s.store.max_names = n),
     },
     Key {
+        name: "clickhouse.password_file",
+        help: "File with the password of the store's user on ClickHouse; empty: no password.",
+        read: |s| path(s.store.clickhouse.password_file.as_ref()),
+        write: |s, text, base| {
+            s.store.clickhouse.password_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "clickhouse.timeout",
+        help: "How long to wait for an answer of ClickHouse.",
+        read: |s| value::duration(s.store.clickhouse.timeout),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.store.clickhouse.timeout = d),
+    },
+    Key {
+        name: "clickhouse.cluster",
+        help: "Cluster whose servers have the tables, replicated and distributed; empty: one server.",
+        read: |s| Value::String(s.store.clickhouse.cluster.clone().unwrap_or_default()),
+        write: |s, text, _| {
+            s.store.clickhouse.cluster = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        },
+    },
+    Key {
+        name: "clickhouse.flow_retention",
+        help: "How long ClickHouse keeps flow records, such as 30d; edges stay. \"never\": nothing is deleted.",
+        read: |s| s.store.clickhouse.flow_retention.map_or(Value::String("never".into()), value::duration),
+        write: |s, text, _| {
+            let retention = if text == "never" { None } else { Some(value::parse_duration(text)?) };
+            s.store.clickhouse.flow_retention = retention;
+            Ok(())
+        },
+    },
+    Key {
         name: "graph.internal",
         help: "Networks that are one's own; every other unicast address is public. Hosts of the inventory are\n\
                internal wherever they are.",
         read: |s| value::networks(&s.graph.internal),
         write: |s, text, _| value::parse_networks(text).map(|n| s.graph.internal = n),
+    },
+    Key {
+        name: "graph.min_direction_probability",
+        help: "How sure it must be which end is the client before there is a rule, from 0.5 to 1.",
+        read: |s| Value::Float(s.graph.min_direction_probability),
+        write: |s, text, _| value::parse_probability(text).map(|x| s.graph.min_direction_probability = x),
     },
     Key {
         name: "graph.port_scan_ports",
@@ -245,5 +343,203 @@ pub(crate) const KEYS: &[Key] = &[
         help: "... and it has at most so many dependencies for each dependant, from 0 to 1.",
         read: |s| Value::Float(s.graph.shared_max_dependencies),
         write: |s, text, _| value::parse_share(text).map(|x| s.graph.shared_max_dependencies = x),
+    },
+    Key {
+        name: "metrics.listen",
+        help: "Where a command that runs for long serves /metrics, /healthz and /readyz: an address and a port,\n\
+               0 for one that the kernel chooses, or \"none\". They need no password: keep them on loopback.",
+        read: |s| Value::String(s.telemetry.listen.map_or("none".into(), |address| address.to_string())),
+        write: |s, text, _| {
+            let none = text == "none";
+            let hint = |_| "write an address with its port, such as 127.0.0.1:9464, or none".to_owned();
+            s.telemetry.listen = if none { None } else { Some(text.parse().map_err(hint)?) };
+            Ok(())
+        },
+    },
+    Key {
+        name: "log.level",
+        help: "What a command that runs for long logs: \"error\", \"warn\", \"info\" or \"debug\".",
+        read: |s| value::choice(s.telemetry.level, &LogLevel::ALL),
+        write: |s, text, _| value::parse_choice(text, &LogLevel::ALL).map(|level| s.telemetry.level = level),
+    },
+    Key {
+        name: "log.format",
+        help: "How it writes that to standard error: \"text\", or \"json\", one object a line.",
+        read: |s| value::choice(s.telemetry.format, &LogFormat::ALL),
+        write: |s, text, _| {
+            value::parse_choice(text, &LogFormat::ALL).map(|format| s.telemetry.format = format)
+        },
+    },
+    Key {
+        name: "agent",
+        help: "The name under which an agent ships what it captures: its own in the whole deployment. Empty: the\n\
+               host's name.",
+        read: |s| Value::String(s.agent.clone()),
+        write: |s, text, _| value::parse_agent(text).map(|agent| s.agent = agent),
+    },
+    Key {
+        name: "kafka.brokers",
+        help: "Where Kafka is: \"host:port\", several separated by commas.",
+        read: |s| Value::String(s.kafka.brokers.clone()),
+        write: |s, text, _| value::parse_brokers(text).map(|brokers| s.kafka.brokers = brokers),
+    },
+    Key {
+        name: "kafka.topic",
+        help: "The topic that agents write to and aggregators read from. It is made if there is none ...",
+        read: |s| Value::String(s.kafka.topic.clone()),
+        write: |s, text, _| value::parse_topic(text).map(|topic| s.kafka.topic = topic),
+    },
+    Key {
+        name: "kafka.partitions",
+        help: "... with so many partitions: at most so many aggregators share the work. An agent's batches stay\n\
+               in one partition.",
+        read: |s| value::integer(s.kafka.partitions),
+        write: |s, text, _| value::parse_integer(text, 1..=10_000).map(|n| s.kafka.partitions = n),
+    },
+    Key {
+        name: "kafka.replication",
+        help: "... and so many copies of each: 3 on a cluster that may lose brokers.",
+        read: |s| value::integer(s.kafka.replication),
+        write: |s, text, _| value::parse_integer(text, 1..=100).map(|n| s.kafka.replication = n),
+    },
+    Key {
+        name: "kafka.security",
+        help: "How to connect: \"plaintext\", \"tls\", \"sasl\" or \"sasl_tls\".",
+        read: |s| Value::String(name_of(&Security::ALL, s.kafka.security).into()),
+        write: |s, text, _| choice(&Security::ALL, text).map(|security| s.kafka.security = security),
+    },
+    Key {
+        name: "kafka.ca_file",
+        help: "Certificates of the authorities to trust, in PEM. Empty: the system's.",
+        read: |s| path(s.kafka.ca_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.ca_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.certificate_file",
+        help: "The client's own certificate, in PEM, where brokers want one ...",
+        read: |s| path(s.kafka.certificate_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.certificate_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.key_file",
+        help: "... and its key, in PEM.",
+        read: |s| path(s.kafka.key_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.key_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.mechanism",
+        help: "How SASL proves who the client is: \"PLAIN\", \"SCRAM-SHA-256\" or \"SCRAM-SHA-512\" ...",
+        read: |s| Value::String(name_of(&Mechanism::ALL, s.kafka.mechanism).into()),
+        write: |s, text, _| choice(&Mechanism::ALL, text).map(|mechanism| s.kafka.mechanism = mechanism),
+    },
+    Key {
+        name: "kafka.user",
+        help: "... as this user ...",
+        read: |s| Value::String(s.kafka.user.clone()),
+        write: |s, text, _| {
+            text.clone_into(&mut s.kafka.user);
+            Ok(())
+        },
+    },
+    Key {
+        name: "kafka.password_file",
+        help: "... with the password in this file.",
+        read: |s| path(s.kafka.password_file.as_ref()),
+        write: |s, text, base| {
+            s.kafka.password_file = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "aggregate.group",
+        help: "Kafka's consumer group: aggregators of one group share the work.",
+        read: |s| Value::String(s.aggregate.group.clone()),
+        write: |s, text, _| value::parse_topic(text).map(|group| s.aggregate.group = group),
+    },
+    Key {
+        name: "aggregate.instance",
+        help: "A name that this aggregator keeps from one start to the next, its own in the group: it then goes\n\
+               on at once after a restart, and others take over 10 s after it ends. Empty: none.",
+        read: |s| Value::String(s.aggregate.instance.clone()),
+        write: |s, text, _| {
+            s.aggregate.instance = if text.is_empty() { String::new() } else { value::parse_topic(text)? };
+            Ok(())
+        },
+    },
+    Key {
+        name: "aggregate.dead_letters",
+        help: "The topic for messages that cannot be read; made if missing.",
+        read: |s| Value::String(s.aggregate.dead_letters.clone()),
+        write: |s, text, _| value::parse_topic(text).map(|topic| s.aggregate.dead_letters = topic),
+    },
+    Key {
+        name: "aggregate.max_records",
+        help: "Records that are stored together; twice as many may wait in memory.",
+        read: |s| value::integer(s.aggregate.max_records),
+        write: |s, text, _| value::parse_integer(text, 1..=1 << 24).map(|n| s.aggregate.max_records = n),
+    },
+    Key {
+        name: "aggregate.max_wait",
+        help: "How long records wait for others to be stored with them.",
+        read: |s| value::duration(s.aggregate.max_wait),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.aggregate.max_wait = d),
+    },
+    Key {
+        name: "spool.directory",
+        help: "Where an agent keeps what Kafka does not have yet; of this agent only, made if missing.",
+        read: |s| path(Some(&s.spool.directory)),
+        write: |s, text, base| {
+            s.spool.directory = parse_path(text, base).ok_or("name a directory")?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "spool.max_bytes",
+        help: "Bytes that it may take on disk; beyond, what comes is dropped, counted and told.",
+        read: |s| Value::Integer(i64::try_from(s.spool.limit).unwrap_or(i64::MAX)),
+        write: |s, text, _| {
+            let bytes = value::parse_integer(text, MIN_SPOOL..=1 << 44)?;
+            s.spool.limit = u64::try_from(bytes).unwrap_or(u64::MAX);
+            Ok(())
+        },
+    },
+    Key {
+        name: "rules.ready_coverage",
+        help: "Rules are ready to be enforced with at least this coverage, from 0 to 1 ...",
+        read: |s| Value::Float(s.ready.coverage),
+        write: |s, text, _| value::parse_share(text).map(|x| s.ready.coverage = x),
+    },
+    Key {
+        name: "rules.ready_weekly_cycles",
+        help: "... after so many weeks watched whole ...",
+        read: |s| Value::Integer(i64::try_from(s.ready.weekly_cycles).unwrap_or(i64::MAX)),
+        write: |s, text, _| value::parse_integer(text, 0..=520).map(|n| s.ready.weekly_cycles = n as u64),
+    },
+    Key {
+        name: "rules.ready_monthly_cycles",
+        help: "... and so many months (31 days) ...",
+        read: |s| Value::Integer(i64::try_from(s.ready.monthly_cycles).unwrap_or(i64::MAX)),
+        write: |s, text, _| value::parse_integer(text, 0..=120).map(|n| s.ready.monthly_cycles = n as u64),
+    },
+    Key {
+        name: "rules.ready_hidden",
+        help: "... of which loss has hidden at most this share, from 0 to 1.",
+        read: |s| Value::Float(s.ready.hidden),
+        write: |s, text, _| value::parse_share(text).map(|x| s.ready.hidden = x),
+    },
+    Key {
+        name: "rules.crown_jewels",
+        help: "Workloads with one of these labels are most worth protecting: key=value, separated by commas.",
+        read: |s| value::labels(&s.crown_jewels),
+        write: |s, text, _| value::parse_labels(text).map(|labels| s.crown_jewels = labels),
     },
 ];

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Value;
+use watershed_model::Labels;
 
 pub(super) fn integer(number: usize) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
@@ -49,10 +50,73 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     }
 }
 
+/// One of several words.
+pub(super) fn choice<T: Copy + PartialEq>(chosen: T, all: &[(&str, T)]) -> Value {
+    Value::String(all.iter().find(|(_, choice)| *choice == chosen).map_or("", |(name, _)| name).into())
+}
+
+/// What the word stands for.
+pub(super) fn parse_choice<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
+    let found = all.iter().find(|(name, _)| *name == text).map(|&(_, choice)| choice);
+    let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("write one of {}", names()))
+}
+
+pub(super) fn labels(labels: &Labels) -> Value {
+    Value::Array(labels.iter().map(|(key, value)| Value::String(format!("{key}={value}"))).collect())
+}
+
+/// Labels as `key=value`, separated by commas.
+pub(super) fn parse_labels(text: &str) -> Result<Labels, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let label = |part: &str| {
+        let (key, value) =
+            part.split_once('=').ok_or_else(|| format!("`{part}` is no label: write key=value"))?;
+        Ok((key.trim().to_owned(), value.trim().to_owned()))
+    };
+    parts.map(label).collect()
+}
+
 /// A number from 0 to 1.
 pub(super) fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a number from 0 to 1".to_owned())
+}
+
+/// `host:port`, several separated by commas.
+pub(super) fn parse_brokers(text: &str) -> Result<String, String> {
+    let is_broker = |broker: &str| {
+        let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+        port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+            && !broker.contains(char::is_whitespace)
+    };
+    let brokers: Vec<_> = text.split(',').map(str::trim).filter(|broker| !broker.is_empty()).collect();
+    match brokers.iter().find(|broker| !is_broker(broker)) {
+        Some(wrong) => {
+            Err(format!("`{wrong}` is no broker: write host:port, such as kafka1:9092,kafka2:9092"))
+        }
+        None => Ok(brokers.join(",")),
+    }
+}
+
+/// A name that Kafka takes for a topic.
+pub(super) fn parse_topic(text: &str) -> Result<String, String> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let fits = (1..=249).contains(&text.len()) && text.chars().all(allowed) && text != "." && text != "..";
+    fits.then(|| text.to_owned()).ok_or_else(|| "write 1 to 249 letters, digits, dots, dashes".to_owned())
+}
+
+/// A name that people read; empty: none.
+pub(super) fn parse_agent(text: &str) -> Result<String, String> {
+    let fits = text.len() <= 255 && !text.contains(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "write at most 255 octets without control characters".to_owned())
+}
+
+/// Reads how sure something must be; less than even odds is no knowledge.
+pub(super) fn parse_probability(text: &str) -> Result<f64, String> {
+    let probability = text.parse().ok().filter(|probability| (0.5..=1.0).contains(probability));
+    probability.ok_or_else(|| "write a number from 0.5 to 1".to_owned())
 }
 
 #[cfg(test)]
@@ -67,6 +131,23 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(300)), Value::String("5m".into()));
         for wrong in ["", "5", "-5m", "0s", "1 fortnight", "1mo"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn brokers_have_a_port() {
+        assert_eq!(parse_brokers(" a:9092, [::1]:9 ,"), Ok("a:9092,[::1]:9".into()));
+        assert_eq!(parse_brokers(""), Ok(String::new()));
+        for wrong in ["a", "a:", ":1", "a:0", "a:70000", "a b:1", "a:1;b:2"] {
+            assert!(parse_brokers(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn topics_are_what_kafka_takes() {
+        assert!(parse_topic("watershed.flows.v1").is_ok());
+        for wrong in ["", ".", "a b", "a/b", "\u{e4}"] {
+            assert!(parse_topic(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{capture, folder, stdout, watershed};
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "certificate.json",
     "default-deny-revert.nft",
     "default-deny.nft",
@@ -15,6 +15,7 @@ const FILES: [&str; 14] = [
     "graph.graphml",
     "graph.json",
     "graph.mmd",
+    "groups.yaml",
     "rules.csv",
     "rules.json",
     "rules.nft",
@@ -88,4 +89,17 @@ fn colours_come_when_asked_for() {
     assert!(colored("always", ""));
     assert!(!colored("auto", "1"));
     assert!(!colored("never", ""));
+}
+
+#[test]
+fn proposed_groups_are_an_inventory() {
+    let folder = folder();
+    capture::write(&folder, "shop.pcap");
+    watershed(&folder).args(["discover", "shop.pcap", "--out", "out"]).assert().success();
+    let proposed = fs::read_to_string(folder.path().join("out/groups.yaml")).unwrap();
+    assert!(proposed.contains("name: "), "{proposed}");
+    let fed_back = ["discover", "shop.pcap", "--inventory", "out/groups.yaml", "--out", "again"];
+    watershed(&folder).args(fed_back).assert().success();
+    let graph = fs::read_to_string(folder.path().join("again/graph.json")).unwrap();
+    assert!(graph.contains("\"labels\":{\"app\":"), "{graph}");
 }

@@ -18,7 +18,7 @@ fn edges_are_one_object_a_line() {
         *web,
         json!({
             "client": "10.0.0.1", "server": "10.0.0.2", "protocol": "tcp", "port": 80,
-            "connections": 2, "packets_to_server": 10, "packets_to_client": 6,
+            "direction": 0.999999, "connections": 2, "packets_to_server": 10, "packets_to_client": 6,
             "bytes_to_server": 10 * 40 + 2 * 38, "bytes_to_client": 6 * 40 + 2 * 27,
             "first_seen": "2023-11-14T22:13:20.002Z", "last_seen": "2023-11-14T22:13:20.017Z",
             "states": {"SF": 2}, "names": ["shop.example"],
@@ -52,7 +52,7 @@ fn an_inventory_names_hosts() {
     .unwrap();
     let run =
         watershed(&folder).args(["edges", "shop.pcap", "-i", "hosts.csv", "-f", "csv"]).assert().success();
-    assert!(stdout(&run).contains("\nlan,web1,tcp,80,2,"), "{}", stdout(&run));
+    assert!(stdout(&run).contains("\nlan,web1,tcp,80,0.999999,2,"), "{}", stdout(&run));
     run.stderr(
         "watershed: note: hosts.csv, line 3: 10.0.0.2/32 (web1) lies in 10.0.0.0/24 (lan) of line 2; \
          the longer prefix wins\n",

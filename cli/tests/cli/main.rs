@@ -4,13 +4,17 @@
 
 mod capture;
 
+mod ahead;
 mod bad_input;
+mod clickhouse;
 mod discover;
 mod listings;
 mod rules;
+mod run;
 mod settings;
 mod shell;
 mod stores;
+mod who;
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;

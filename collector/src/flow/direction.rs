@@ -19,7 +19,8 @@ pub(super) mod chunk {
 /// 2. ICMP: a reply's sender is not, unless nobody asked (it went to a group).
 /// 3. Sent to a group: yes, for nobody answers as the group.
 /// 4. From a well-known service port to one that is not: no.
-/// 5. Otherwise yes.
+/// 5. From a port that systems do not give to clients to one that they do: no, unless that is a service's.
+/// 6. Otherwise yes.
 pub(super) fn first_sender_is_client(segment: &Segment<'_>) -> bool {
     let (source, destination) = (segment.key.port(segment.from_low), segment.key.port(!segment.from_low));
     match segment.transport {
@@ -35,7 +36,10 @@ pub(super) fn first_sender_is_client(segment: &Segment<'_>) -> bool {
     if segment.key.protocol().is_icmp() {
         return to_group || !is_icmp_reply(segment.key.protocol(), source);
     }
-    to_group || !is_service_port(source) || is_service_port(destination)
+    if to_group || is_service_port(destination) {
+        return true;
+    }
+    !is_service_port(source) && (is_ephemeral(source) || !is_ephemeral(destination))
 }
 
 /// ICMP types that answer another.
@@ -62,6 +66,11 @@ pub(super) fn is_service_port(port: u16) -> bool {
         1..1024 => !DHCP_CLIENTS.contains(&port),
         _ => SERVICES.binary_search(&port).is_ok(),
     }
+}
+
+/// Ports that systems give to clients: Linux from 32768 on, most others from 49152 (RFC 6335).
+const fn is_ephemeral(port: u16) -> bool {
+    port >= 32768
 }
 
 /// Settles the direction of a connection that is about to be reported, and says why in its evidence.
@@ -106,9 +115,15 @@ fn note_ports(entry: &mut Entry) {
     if !key.protocol().has_ports() {
         return;
     }
-    let client = is_service_port(key.port(entry.low_is_originator));
-    let server = is_service_port(key.port(!entry.low_is_originator));
-    match (client, server) {
+    let client = key.port(entry.low_is_originator);
+    let server = key.port(!entry.low_is_originator);
+    if server < client {
+        entry.evidence |= Evidence::LOWER_PORT;
+    }
+    if is_ephemeral(client) && !is_ephemeral(server) {
+        entry.evidence |= Evidence::EPHEMERAL_CLIENT;
+    }
+    match (is_service_port(client), is_service_port(server)) {
         (false, true) => entry.evidence |= Evidence::WELL_KNOWN_PORT,
         (true, false) => entry.evidence |= Evidence::CONTRADICTED,
         _ => {}

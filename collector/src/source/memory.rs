@@ -28,7 +28,9 @@ impl From<&Packet<'_>> for MemoryPacket {
 }
 
 impl MemoryPacket {
-    fn borrowed(&self) -> Packet<'_> {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> Packet<'_> {
         let &Self { time, link, interface, wire_length, ref data } = self;
         Packet { time, link, interface, wire_length, data }
     }

@@ -2,10 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
-use watershed_model::Edge;
-
 use super::safe_ids;
-use crate::verdict::Verdict;
+use crate::graph::Link;
 use crate::{Graph, Node, service_name};
 
 /// Attributes of nodes: name and GraphML type, in the order in which [`write_node`] gives their values.
@@ -21,11 +19,12 @@ const NODE_KEYS: [(&str, &str); 8] = [
 ];
 
 /// Attributes of edges, in the order in which [`write_edge`] gives their values.
-const EDGE_KEYS: [(&str, &str); 14] = [
+const EDGE_KEYS: [(&str, &str); 15] = [
     ("protocol", "string"),
     ("port", "int"),
     ("service", "string"),
     ("verdict", "string"),
+    ("direction", "double"),
     ("connections", "long"),
     ("answered", "long"),
     ("packets_to_server", "long"),
@@ -53,7 +52,7 @@ pub(super) fn write(graph: &Graph<'_>, out: &mut impl Write) -> fmt::Result {
     }
     for (client, server, link) in graph.links() {
         writeln!(out, "    <edge source=\"{}\" target=\"{}\">", ids[client], ids[server])?;
-        write_edge(out, link.edge, link.verdict)?;
+        write_edge(out, link)?;
         writeln!(out, "    </edge>")?;
     }
     writeln!(out, "  </graph>\n</graphml>")
@@ -79,13 +78,15 @@ fn write_node(out: &mut impl Write, node: &Node) -> fmt::Result {
     write_data(out, "node", &NODE_KEYS, &values)
 }
 
-fn write_edge(out: &mut impl Write, edge: &Edge, verdict: Verdict) -> fmt::Result {
+fn write_edge(out: &mut impl Write, link: &Link<'_>) -> fmt::Result {
+    let Link { edge, direction, verdict } = link;
     let key = &edge.key;
     let values: [&dyn Display; EDGE_KEYS.len()] = [
         &key.protocol,
         &key.port,
         &service_name(key.protocol, key.port).unwrap_or_default(),
-        &verdict,
+        verdict,
+        &format_args!("{:.6}", direction.probability()),
         &edge.connections,
         &edge.answered,
         &edge.to_server.packets,

@@ -11,7 +11,7 @@
 //! | `counters` | what the collectors counted: `packets` = `in_flows` + sum of `skipped` + sum of `refused` |
 //! | `loss` | what was not kept: `agent`, `hour`, `loss`, `count` |
 //! | `nodes` | `id`, `kind` (`host`, `network` or `address`), `namespace?`, `labels?`, `addresses`, `names?`, `scope` (`internal`, `public`, `group`), `role` (`client`, `server`, `both`, `bystander`), `tier`, `dependants`, `dependencies` |
-//! | `edges` | `client` and `server` (ids of nodes), `protocol`, `port`, `service?`, `verdict` (`accepted`, `needs_person`, `group`, `control`, `unanswered`, `refused`, `probe`), `doubt?`, `connections`, `answered`, packets and IP bytes each way, `first_seen`, `last_seen`, `states`, `evidence`, `names`, `hours`, addresses at both ends, `observers` |
+//! | `edges` | `client` and `server` (ids of nodes), `protocol`, `port`, `service?`, `verdict` (`accepted`, `needs_person`, `group`, `control`, `unanswered`, `refused`, `probe`), `doubt?`, `direction` (the probability that the client is the client), `reversed?` (the edge whose replies this one may be), `corrected?` (connections that had been read the other way round), `connections`, `answered`, packets and IP bytes each way, `first_seen`, `last_seen`, `states`, `evidence`, `names`, `hours`, addresses at both ends, `observers` |
 //! | `shared_services` | `node`, `dependants`, `dependencies`, `services` |
 //! | `exposed`, `egress` | `node`, `services`: each with `peers`, `connections`, `used` |
 //! | `scans` | `source`, `protocol`, `kind` (`probe`, `host_sweep`, `port_scan`), `targets`, `ports` (`22,80-90`), `open`, `unanswered`, `refused`, `connections`, `first_seen`, `last_seen` |
@@ -21,8 +21,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use watershed_model::{Counters, Edge, LossEntry, Party, Refused, SkipReason, TimeRange, WorkloadKind};
+use watershed_model::{Counters, LossEntry, Party, Refused, SkipReason, TimeRange, WorkloadKind};
 
+use crate::graph::Link;
 use crate::verdict::Verdict;
 use crate::{Exposure, Graph, Node, Scan, Service, SharedService};
 
@@ -46,11 +47,7 @@ pub fn write(graph: &Graph<'_>, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_str(",\n")?;
     array(out, "nodes", graph.nodes().map(NodeJson::from))?;
     out.write_str(",\n")?;
-    array(
-        out,
-        "edges",
-        graph.links().map(|(a, b, link)| EdgeJson::new(ids[a], ids[b], link.edge, link.verdict)),
-    )?;
+    array(out, "edges", graph.links().map(|(a, b, link)| EdgeJson::new(ids[a], ids[b], link)))?;
     out.write_str(",\n")?;
     array(out, "shared_services", graph.shared_services().iter().map(|s| SharedJson::new(id(&s.party), s)))?;
     out.write_str(",\n")?;
@@ -194,6 +191,11 @@ struct EdgeJson<'a> {
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     doubt: Option<&'static str>,
+    direction: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reversed: Option<ReversedJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrected: Option<u64>,
     connections: u64,
     answered: u64,
     packets_to_server: u64,
@@ -212,7 +214,8 @@ struct EdgeJson<'a> {
 }
 
 impl<'a> EdgeJson<'a> {
-    fn new(client: &'a str, server: &'a str, edge: &'a Edge, verdict: Verdict) -> Self {
+    fn new(client: &'a str, server: &'a str, link: &'a Link<'_>) -> Self {
+        let Link { edge, direction, verdict } = link;
         let service = Service { protocol: edge.key.protocol, port: edge.key.port };
         Self {
             client,
@@ -222,6 +225,13 @@ impl<'a> EdgeJson<'a> {
             service: service.name(),
             verdict: verdict.as_str(),
             doubt: if let Verdict::NeedsPerson(doubt) = verdict { Some(doubt.as_str()) } else { None },
+            direction: (direction.probability() * 1e6).round() / 1e6,
+            reversed: direction.reversed.as_ref().map(|key| ReversedJson {
+                client: server.to_owned(),
+                server: client.to_owned(),
+                port: key.port,
+            }),
+            corrected: Some(direction.corrected).filter(|&connections| connections > 0),
             connections: edge.connections,
             answered: edge.answered,
             packets_to_server: edge.to_server.packets,
@@ -239,6 +249,13 @@ impl<'a> EdgeJson<'a> {
             observers: edge.observers.iter().map(|agent| &*agent.0).collect(),
         }
     }
+}
+
+#[derive(Serialize)]
+struct ReversedJson {
+    client: String,
+    server: String,
+    port: u16,
 }
 
 #[derive(Serialize)]

@@ -121,7 +121,7 @@ fn arrows(graph: &Graph<'_>) -> Vec<Arrow> {
     for between in links.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         for doubtful in [false, true] {
             let of_kind = between.iter().filter(|(_, _, link)| (link.verdict != Accepted) == doubtful);
-            let edges: Vec<_> = of_kind.map(|(_, _, link)| link.edge).collect();
+            let edges: Vec<_> = of_kind.map(|(_, _, link)| &*link.edge).collect();
             if edges.is_empty() {
                 continue;
             }

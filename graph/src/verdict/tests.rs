@@ -1,13 +1,23 @@
 //! Each condition of the verdict, and the traffic that must never become a rule.
 
 use super::*;
+use crate::GraphConfig;
+use crate::direction::settle;
 use crate::testing::{Builder, icmp, tcp, udp};
 
 const A: &str = "10.0.0.1";
 const B: &str = "10.0.0.2";
 
 fn alone(edge: Builder) -> Verdict {
-    verdict(&edge.build(), &[])
+    among(&edge.build(), &[])
+}
+
+/// The verdict on the first edge, seen together with the others.
+fn among(edge: &Edge, others: &[Edge]) -> Verdict {
+    let threshold = GraphConfig::default().direction_threshold();
+    let edges: Vec<&Edge> = std::iter::once(edge).chain(others).collect();
+    let settled = settle(&edges, threshold);
+    verdict(edge, &settled[0].direction, threshold)
 }
 
 fn midstream(port: u16, evidence: Evidence) -> Builder {
@@ -45,20 +55,19 @@ fn contradictions_outweigh_what_is_weaker_than_a_handshake() {
     let mut edge = tcp(A, B, 443).build();
     edge.evidence.add(Evidence::CONTRADICTED);
     edge.evidence.add(Evidence::CONTRADICTED);
-    assert_eq!(verdict(&edge, &[]), Verdict::NeedsPerson(Doubt::Contradicted));
+    assert_eq!(among(&edge, &[]), Verdict::NeedsPerson(Doubt::Contradicted));
 }
 
 #[test]
-fn replies_after_a_pause_are_not_a_service() {
-    let asked = udp(B, A, 50_000).build();
-    assert_eq!(verdict(&udp(A, B, 40_000).build(), &[&asked]), Verdict::NeedsPerson(Doubt::Mirrored));
-
-    let peers = udp(B, A, 40_000).build();
-    assert_eq!(verdict(&udp(A, B, 40_000).build(), &[&peers]), Verdict::Accepted);
-
-    let opened = tcp(B, A, 443).with(ConnState::Sf, Evidence::SYN | Evidence::WELL_KNOWN_PORT).build();
-    let late_reset = midstream(50_123, Evidence::FIRST_PACKET).traffic(1, 40, 0, 0).answered(0).build();
-    assert_eq!(verdict(&late_reset, &[&opened]), Verdict::NeedsPerson(Doubt::Mirrored));
+fn late_packets_of_a_service_are_no_scan_of_its_clients() {
+    let ports = Evidence::SYN | Evidence::LOWER_PORT;
+    let used = |port| tcp(B, A, port).with(ConnState::Sf, ports).build();
+    // From A's service to a port of B's, which is the lower one of two that clients are given.
+    let late =
+        midstream(50_051, Evidence::FIRST_PACKET | Evidence::LOWER_PORT).traffic(1, 40, 0, 0).answered(0);
+    let late = late.build();
+    assert_eq!(among(&late, &[used(60_001), used(60_002)]), Verdict::NeedsPerson(Doubt::Mirrored));
+    assert_eq!(among(&late, &[used(443)]), Verdict::Unanswered, "443 is no port that was seen");
 }
 
 #[test]
@@ -128,4 +137,13 @@ fn logs_and_tunnels_that_nobody_answers_need_a_person() {
     };
     assert_eq!(alone(logs(40)), Verdict::NeedsPerson(Doubt::OneWay));
     assert_eq!(alone(logs(2)), Verdict::Unanswered);
+}
+
+#[test]
+fn what_was_only_seen_while_an_address_changed_hands_makes_no_rule() {
+    let handed_over = Evidence::SYN | Evidence::SYN_ACK | Evidence::HANDSHAKE | Evidence::HANDED_OVER;
+    let edge = tcp(A, B, 5432).with(ConnState::Sf, handed_over);
+    assert_eq!(alone(edge), Verdict::NeedsPerson(Doubt::HandedOver));
+    let more = tcp(A, B, 5432).with(ConnState::Sf, handed_over).edit(|edge| edge.connections = 2);
+    assert_eq!(alone(more), Verdict::Accepted, "another connection speaks for it");
 }

@@ -1,6 +1,6 @@
 //! Who plays which part: parties of edges as pods and as addresses outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,31 +11,38 @@ use super::Observed;
 use crate::k8s::{End, Pod, World};
 
 /// A world with the workloads that were observed or are known beside the pods of the manifests.
-pub(super) struct Cast {
+pub(crate) struct Cast {
     /// The inventory's pods first, then those of the manifests.
-    pub(super) world: World,
+    pub(crate) world: World,
     of_workload: BTreeMap<Arc<Workload>, usize>,
     /// Pods by the addresses that manifests give them.
     of_address: BTreeMap<IpAddr, usize>,
 }
 
 impl Cast {
-    pub(super) fn new<'a>(manifests: &World, observed: Observed<'a>) -> Self {
-        let mut addresses: BTreeMap<Arc<Workload>, BTreeSet<IpAddr>> = BTreeMap::new();
-        let mut meet = |workload: &Arc<Workload>, seen: &BTreeSet<IpAddr>| {
+    pub(crate) fn new<'a>(manifests: &World, observed: Observed<'a>) -> Self {
+        // Edges share their workloads: a place in memory is quicker to find than a name with its labels.
+        let mut met: HashMap<*const Workload, (&Arc<Workload>, BTreeSet<IpAddr>)> = HashMap::new();
+        let mut meet = |workload: &'a Arc<Workload>, seen: Option<&BTreeSet<IpAddr>>| {
             if workload.namespace.is_some() {
-                addresses.entry(Arc::clone(workload)).or_default().extend(seen);
+                let (_, addresses) =
+                    met.entry(Arc::as_ptr(workload)).or_insert_with(|| (workload, BTreeSet::new()));
+                addresses.extend(seen.into_iter().flatten());
             }
         };
-        observed.workloads.iter().for_each(|workload| meet(workload, &BTreeSet::new()));
+        observed.workloads.iter().for_each(|workload| meet(workload, None));
         let ends = |edge: &&'a Edge| {
             let Edge { key, client_addresses, server_addresses, .. } = *edge;
             [(&key.client, client_addresses), (&key.server, server_addresses)]
         };
         for (party, seen) in observed.edges.unwrap_or_default().iter().flat_map(ends) {
             if let Party::Workload(workload) = party {
-                meet(workload, seen);
+                meet(workload, Some(seen));
             }
+        }
+        let mut addresses: BTreeMap<Arc<Workload>, BTreeSet<IpAddr>> = BTreeMap::new();
+        for (workload, seen) in met.into_values() {
+            addresses.entry(Arc::clone(workload)).or_default().extend(seen);
         }
         Self::of(manifests, addresses)
     }
@@ -79,12 +86,12 @@ impl Cast {
     }
 
     /// The pods of the inventory; where there are none, those of the manifests.
-    pub(super) fn inventory(&self) -> Range<usize> {
+    pub(crate) fn inventory(&self) -> Range<usize> {
         0..if self.of_workload.is_empty() { self.world.pods().len() } else { self.of_workload.len() }
     }
 
     /// What a party is to policies: its pod, or the addresses that it was seen with.
-    pub(super) fn ends(&self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<End> {
+    pub(crate) fn ends(&self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<End> {
         match party {
             Party::Workload(workload) if workload.namespace.is_some() => {
                 self.of_workload.get(workload).map(|&pod| End::Pod(pod)).into_iter().collect()

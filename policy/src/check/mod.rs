@@ -3,11 +3,15 @@
 //!
 //! Workloads of a namespace stand for pods; everybody else is an address outside the cluster.
 
-mod cast;
+pub(crate) mod cast;
 
 mod selectors;
 
 mod json;
+
+mod sarif;
+
+mod junit;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -28,6 +32,8 @@ pub const MAX_PAIRS: usize = 1 << 20;
 pub struct Report {
     /// Policies read.
     pub policies: usize,
+    /// Their names, in order.
+    pub names: Vec<String>,
     /// Pods and workloads that policies can select.
     pub pods: usize,
     /// Whether there was traffic to check against.
@@ -75,6 +81,8 @@ pub struct Refusal {
     pub direction: Direction,
     /// The policies that isolate it, none of which allows the connection.
     pub policies: Vec<String>,
+    /// Where they stand.
+    pub places: Vec<Place>,
 }
 
 /// A rule that no observed edge needs.
@@ -123,6 +131,7 @@ pub fn check(manifests: &Manifests, observed: Observed<'_>) -> Report {
     let idle = observed.edges.map_or_else(Vec::new, |_| replay.idle(&unmatched));
     Report {
         policies: policies.len(),
+        names: names(manifests),
         pods: cast.world.pods().len(),
         traffic: observed.edges.is_some(),
         allowed: replay.allowed,
@@ -133,6 +142,12 @@ pub fn check(manifests: &Manifests, observed: Observed<'_>) -> Report {
         unmatched,
         notes: manifests.notes.clone(),
     }
+}
+
+fn names(manifests: &Manifests) -> Vec<String> {
+    let mut names: Vec<String> = manifests.policies.iter().map(ToString::to_string).collect();
+    names.sort();
+    names
 }
 
 /// Edges so far.
@@ -199,6 +214,7 @@ impl<'a> Replay<'a> {
             return;
         };
         let name = |index: usize| self.manifests.policies[index].to_string();
+        let place = |index: usize| self.manifests.policies[index].place.clone();
         let refusals = self.evaluator.denied_by(client, server, protocol, port);
         self.denied.push(Denied {
             edge: edge.key.clone(),
@@ -213,6 +229,7 @@ impl<'a> Replay<'a> {
                 .into_iter()
                 .map(|refusal| Refusal {
                     direction: refusal.direction,
+                    places: refusal.policies.iter().map(|&at| place(at)).collect(),
                     policies: refusal.policies.into_iter().map(name).collect(),
                 })
                 .collect(),

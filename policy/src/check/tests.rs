@@ -185,3 +185,55 @@ fn json_has_every_finding() {
     assert_eq!(json["denied"][0]["refused_by"][0]["policies"][0], "shop/db");
     assert_eq!(json["unmatched"].as_array().map(Vec::len), Some(3));
 }
+
+#[test]
+fn sarif_has_every_finding_at_its_place() {
+    let text = checked().to_sarif("1.2.3").unwrap();
+    let log: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let told: Vec<_> = results
+        .iter()
+        .map(|one| {
+            let location = &one["locations"][0]["physicalLocation"];
+            let place =
+                (location["artifactLocation"]["uri"].as_str().unwrap(), &location["region"]["startLine"]);
+            format!(
+                "{} {} {}:{}",
+                one["level"].as_str().unwrap(),
+                one["ruleId"].as_str().unwrap(),
+                place.0,
+                place.1
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "error would-be-denied p.yaml:2",
+            "error would-be-denied p.yaml:2",
+            "warning matches-nothing p.yaml:12",
+            "warning matches-nothing p.yaml:13",
+            "warning matches-nothing p.yaml:19",
+        ]
+    );
+    for one in results {
+        assert_eq!(
+            log["runs"][0]["tool"]["driver"]["rules"][one["ruleIndex"].as_u64().unwrap() as usize]["id"],
+            one["ruleId"]
+        );
+    }
+}
+
+#[test]
+fn junit_fails_for_the_policy_that_denies() {
+    let text = checked().to_junit().unwrap();
+    for line in [
+        "<testsuites name=\"watershed rules check\" tests=\"4\" failures=\"1\">",
+        "<testcase classname=\"denies nothing observed\" name=\"shop/old\"/>",
+        "<failure message=\"2 observed, first: shop/job -&gt; shop/db tcp/5432 would be denied by shop/db (ingress); seen 3 times, last 1970-01-01T00:00:02Z\" type=\"denied\">",
+        "p.yaml:19:16: subject matches nothing: no pod there has app=basket</system-out>",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}

@@ -88,7 +88,7 @@ impl<'a> Evaluator<'a> {
     /// The connections that `client` may open to `server`.
     #[must_use]
     pub fn connections(&self, client: End, server: End) -> Connections {
-        if client == server || self.is_node_of(client, server) || self.is_node_of(server, client) {
+        if self.always(client, server) {
             return Connections::all();
         }
         let egress = self.side(Direction::Egress, client, server);
@@ -169,6 +169,11 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
+    }
+
+    /// Whether policies have no say: a pod and itself, a node and its pods.
+    pub(super) fn always(&self, client: End, server: End) -> bool {
+        client == server || self.is_node_of(client, server) || self.is_node_of(server, client)
     }
 
     /// What one end permits.

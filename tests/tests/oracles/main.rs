@@ -12,3 +12,7 @@ mod ndpi;
 mod malformed;
 
 mod policy;
+
+mod direction;
+
+mod groups;

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use watershed_graph::{Graph, Scan, ScanKind, Verdict};
+use watershed_graph::{Direction, Doubt, Graph, Scan, ScanKind, Verdict};
 use watershed_model::Edge;
 
 use super::{Page, counted, first_and_more, length, service, service_of};
 use crate::output::table::{Table, number, text};
-use crate::output::text::{bytes, count};
+use crate::output::text::{bytes, count, probability};
 
 /// The accepted edges with the most connections.
 pub(super) fn dependencies<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io::Result<()> {
@@ -155,8 +155,9 @@ fn answers(scan: &Scan) -> String {
 
 /// Edges that became no rule because it is not sure enough what they are.
 pub(super) fn needs_person<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) -> io::Result<()> {
-    let doubtful = graph.edges().filter_map(|(edge, verdict)| match verdict {
-        Verdict::NeedsPerson(doubt) => Some((edge, doubt)),
+    let judged = graph.edges().zip(graph.directions());
+    let doubtful = judged.filter_map(|((edge, verdict), direction)| match verdict {
+        Verdict::NeedsPerson(doubt) => Some((edge, why(edge, *doubt, direction))),
         _ => None,
     });
     let mut doubtful: Vec<_> = doubtful.collect();
@@ -171,15 +172,27 @@ pub(super) fn needs_person<W: Write>(page: &mut Page<'_, W>, graph: &Graph<'_>) 
         number("connections"),
         text("why", usize::MAX),
     ]);
-    for (edge, doubt) in doubtful.iter().take(page.rows) {
+    for (edge, why) in doubtful.iter().take(page.rows) {
         table.row([
             edge.key.client.to_string(),
             edge.key.server.to_string(),
             service_of(edge),
             count(edge.connections),
-            doubt.describe().to_owned(),
+            why.clone(),
         ]);
     }
     page.heading("NEEDS A PERSON", "no rule until somebody decides")?;
     page.table(&table, doubtful.len(), "rules.json")
+}
+
+/// The doubt; where it is about the direction, how sure it is and the other way to read it.
+fn why(edge: &Edge, doubt: Doubt, direction: &Direction) -> String {
+    if !matches!(doubt, Doubt::NoEvidence | Doubt::Contradicted | Doubt::Mirrored) {
+        return doubt.describe().to_owned();
+    }
+    let sure = probability(direction.probability());
+    let Edge { key, .. } = edge;
+    let service = direction.reversed.as_ref().map(|other| service(other.protocol, other.port));
+    let other = service.unwrap_or_else(|| "another port".to_owned());
+    format!("{sure} sure, or {} uses {} {other}: {}", key.server, key.client, doubt.describe())
 }

@@ -66,14 +66,21 @@ fn an_icmp_reply_s_sender_was_asked() {
     assert_eq!(record(&[Sent::icmp(0.0, b, a, 11, 0, b"")]).client.address, b);
 }
 
-/// Conditions 3 and 4 of the first packet.
+/// Conditions 3 to 6 of the first packet.
 #[test]
 fn ports_tell_unless_it_went_to_a_group() {
     let udp = |from: End, to: End| first_is_client(&[Sent::udp(0.0, from, to, b"x")]);
-    assert_eq!(udp(CLIENT, SERVER), (true, Evidence::FIRST_PACKET | Evidence::WELL_KNOWN_PORT));
-    assert_eq!(udp(SERVER, CLIENT), (false, Evidence::WELL_KNOWN_PORT | Evidence::SERVER_REPLIED));
-    // Neither or both are services: who spoke first.
-    assert_eq!(udp((SERVER.0, 50_000), CLIENT), (true, Evidence::FIRST_PACKET));
+    let ranges = Evidence::EPHEMERAL_CLIENT | Evidence::LOWER_PORT;
+    let known = Evidence::WELL_KNOWN_PORT | ranges;
+    assert_eq!(udp(CLIENT, SERVER), (true, Evidence::FIRST_PACKET | known));
+    assert_eq!(udp(SERVER, CLIENT), (false, Evidence::SERVER_REPLIED | known));
+    // Neither is a service: who has a port that clients are given.
+    assert_eq!(udp(CLIENT, (SERVER.0, 9999)), (true, Evidence::FIRST_PACKET | ranges));
+    assert_eq!(udp((SERVER.0, 9999), CLIENT), (false, Evidence::SERVER_REPLIED | ranges));
+    // Both have, or neither: who spoke first, whichever port is lower.
+    assert_eq!(udp((SERVER.0, 50_000), CLIENT), (true, Evidence::FIRST_PACKET | Evidence::LOWER_PORT));
+    assert_eq!(udp((SERVER.0, 32_768), CLIENT), (true, Evidence::FIRST_PACKET));
+    assert_eq!(udp((SERVER.0, 9998), (CLIENT.0, 9999)), (true, Evidence::FIRST_PACKET));
     assert_eq!(udp((CLIENT.0, 123), (SERVER.0, 123)), (true, Evidence::FIRST_PACKET));
     // Nobody answers as a group.
     let to_group = record(&[Sent::udp(0.0, (SERVER.0, 5353), (GROUP.0, 40_000), b"x")]);

@@ -1,0 +1,189 @@
+//! Rows as ClickHouse has them: mirrors of the tables' columns, and what stands in them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize, Serializer};
+use watershed_model::{FlowRecord, History, NameObservation, Timestamp};
+
+use crate::BatchToken;
+use crate::Row as Joined;
+
+/// A row of `flows`.
+#[derive(Clone, Debug, Row, Serialize)]
+pub(super) struct FlowRow {
+    first_seen: i64,
+    duration: u64,
+    client_address: Ipv6Addr,
+    client_port: u16,
+    server_address: Ipv6Addr,
+    server_port: u16,
+    protocol: u8,
+    pub(super) client_workload: u64,
+    pub(super) server_workload: u64,
+    packets_to_server: u64,
+    bytes_to_server: u64,
+    payload_to_server: u64,
+    retransmitted_to_server: u32,
+    flags_to_server: u8,
+    packets_to_client: u64,
+    bytes_to_client: u64,
+    payload_to_client: u64,
+    retransmitted_to_client: u32,
+    flags_to_client: u8,
+    state: &'static str,
+    #[serde(serialize_with = "letters")]
+    history: History,
+    handshake_rtt: u64,
+    evidence: u32,
+    answered: u8,
+    names: Vec<Box<str>>,
+    #[serde(serialize_with = "text")]
+    dns_query: Option<Box<str>>,
+    #[serde(serialize_with = "text")]
+    encapsulation: Option<Box<str>>,
+    interface: u32,
+    part: u32,
+    end: &'static str,
+    #[serde(serialize_with = "shared")]
+    agent: Arc<str>,
+    started: i64,
+    sequence: u64,
+}
+
+impl FlowRow {
+    /// The row of a record in the batch that `token` names; workloads by their numbers, 0 for none.
+    pub(super) fn of(row: &Joined<'_>, token: &BatchToken, workloads: (u64, u64)) -> Self {
+        let record = row.record;
+        let (client_workload, server_workload) = workloads;
+        let encapsulation = record.encapsulation.as_ref().filter(|wrapped| ***wrapped != Default::default());
+        Self {
+            first_seen: record.first_seen.as_nanos(),
+            duration: duration(record),
+            client_address: address(record.client.address),
+            client_port: record.client.port,
+            server_address: address(record.server.address),
+            server_port: record.server.port,
+            protocol: record.protocol.0,
+            client_workload,
+            server_workload,
+            packets_to_server: record.to_server.packets,
+            bytes_to_server: record.to_server.ip_bytes,
+            payload_to_server: record.to_server.payload_bytes,
+            retransmitted_to_server: record.to_server.retransmissions,
+            flags_to_server: record.to_server.flags.bits(),
+            packets_to_client: record.to_client.packets,
+            bytes_to_client: record.to_client.ip_bytes,
+            payload_to_client: record.to_client.payload_bytes,
+            retransmitted_to_client: record.to_client.retransmissions,
+            flags_to_client: record.to_client.flags.bits(),
+            state: record.state.as_str(),
+            history: record.history,
+            handshake_rtt: record
+                .handshake_rtt
+                .map_or(0, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX)),
+            evidence: record.evidence.bits(),
+            answered: row.answered.into(),
+            names: row.names().collect::<BTreeSet<_>>().into_iter().map(Box::from).collect(),
+            dns_query: record.names.as_ref().and_then(|hints| hints.dns_query.clone()),
+            encapsulation: encapsulation
+                .and_then(|wrapped| serde_json::to_string(wrapped).ok())
+                .map(String::into_boxed_str),
+            interface: record.interface.0,
+            part: record.part,
+            end: record.end.as_str(),
+            agent: Arc::clone(&token.agent.0),
+            started: token.started.as_nanos(),
+            sequence: token.sequence,
+        }
+    }
+}
+
+/// From the first packet to the last, nanoseconds; so that first and duration never add up to more than a time can
+/// be.
+fn duration(record: &FlowRecord) -> u64 {
+    let (first, last) = (record.first_seen.as_nanos(), record.last_seen.as_nanos());
+    u64::try_from(last.saturating_sub(first)).unwrap_or(0)
+}
+
+/// A row of `workloads`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct WorkloadRow {
+    pub(super) id: u64,
+    pub(super) json: String,
+}
+
+/// A row of `names`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct NameRow {
+    pub(super) address: Ipv6Addr,
+    pub(super) name: String,
+    pub(super) first_seen: i64,
+    pub(super) last_seen: i64,
+}
+
+impl NameRow {
+    pub(super) fn of(answer: &NameObservation) -> Self {
+        let seen = answer.seen.as_nanos();
+        let name = answer.name.as_ref().to_owned();
+        Self { address: address(answer.address), name, first_seen: seen, last_seen: seen }
+    }
+}
+
+/// A row of `losses`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct LossRow {
+    pub(super) hour: i64,
+    pub(super) agent: String,
+    pub(super) kind: String,
+    pub(super) count: i64,
+}
+
+/// A row of `runs`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct RunRow {
+    pub(super) agent: String,
+    pub(super) started: i64,
+    /// How many batches, which, and the counters.
+    pub(super) state: (u64, String, String),
+    pub(super) last_seen: Option<i64>,
+}
+
+/// A row of `deleted`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct DeletedRow {
+    pub(super) what: String,
+    pub(super) count: u64,
+}
+
+/// The column of an address.
+pub(super) fn address(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+/// The address in its column.
+pub(super) fn read_address(column: Ipv6Addr) -> IpAddr {
+    column.to_ipv4_mapped().map_or(IpAddr::V6(column), IpAddr::V4)
+}
+
+/// A time in its column.
+pub(super) fn time(column: i64) -> Timestamp {
+    Timestamp::from_nanos(column)
+}
+
+fn letters<S: Serializer>(history: &History, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(history.as_str())
+}
+
+fn text<S: Serializer>(text: &Option<Box<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text.as_deref().unwrap_or_default())
+}
+
+fn shared<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}

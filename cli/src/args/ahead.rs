@@ -1,0 +1,140 @@
+//! The command line of what looks ahead of enforcement: how sure, what if, how far, in which order.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, ValueHint, value_parser};
+use watershed_aggregator::StoreLocation;
+
+use super::PeriodArguments;
+use crate::settings::parse_duration;
+
+pub(crate) const CONFIDENCE_EXAMPLES: &str = "\
+Examples:
+  watershed rules confidence --store sqlite:edges.db --since 30d
+  watershed rules confidence --store sqlite:edges.db --horizon 30d --format json
+
+How many dependencies would rules learned from this period deny in the time to come, that were not
+seen yet? The bound comes with its evidence: what the same bound said of the past, and what then
+came; which daily, weekly and monthly cycles were seen whole; what was lost meanwhile.
+
+Ready to enforce is what the settings rules.ready_* say.";
+
+pub(crate) const WHAT_IF_EXAMPLES: &str = "\
+Examples:
+  watershed rules what-if policies/ --store sqlite:edges.db --since 30d
+      What would these policies have denied in the last 30 days?
+  watershed rules what-if new/ --against old/ --store sqlite:edges.db
+      What would change with the new ones?
+  watershed rules what-if rules.nft default-deny.nft --store sqlite:edges.db
+
+Policies are Kubernetes NetworkPolicies (networking.k8s.io/v1, YAML or JSON), or nftables files
+(.nft), loaded in the order given. A dependency counts as denied if any of its connections would be.
+
+Exit codes:
+  0  nothing would have been denied; with --against, nothing that the old ones allow
+  1  something would have been
+  2  wrong usage, or a policy is not valid";
+
+pub(crate) const REACH_EXAMPLES: &str = "\
+Examples:
+  watershed rules reach --store sqlite:edges.db --since 30d
+  watershed rules reach --store sqlite:edges.db --steps 5 --set rules.crown_jewels=tier=gold
+
+Before rules are enforced everybody may use every service that somebody offers; after, what the rules
+for the observed traffic permit. Workloads that face the internet, and those with a label of the
+setting rules.crown_jewels, are named.";
+
+pub(crate) const ROLLOUT_EXAMPLES: &str = "\
+Examples:
+  watershed rules rollout --store sqlite:edges.db --since 30d --out rollout/
+  watershed rules rollout --store sqlite:edges.db --by namespace --out rollout/
+
+Each step is a directory with watch.nft (logs what enforcing would drop), apply.nft and revert.nft.
+Steps do not depend on one another. The directory default-deny, which comes last, holds the rules
+for everything, default deny, and what takes it back.";
+
+/// A store, a period and a format: what all of them ask.
+#[derive(Debug, Args)]
+pub(crate) struct AskedArguments {
+    /// The store: sqlite:PATH, as `discover --store` fills it
+    #[arg(long, value_name = "STORE", required = true)]
+    pub(crate) store: StoreLocation,
+
+    #[command(flatten)]
+    pub(crate) period: PeriodArguments,
+
+    /// How to write it
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: AheadFormat,
+}
+
+/// How to write what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AheadFormat {
+    /// For reading
+    Text,
+    /// One object, for a program
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfidenceArguments {
+    #[command(flatten)]
+    pub(crate) asked: AskedArguments,
+
+    /// The time to come that the bound is about, in whole hours
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
+    pub(crate) horizon: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhatIfArguments {
+    /// Files, or directories of .yaml, .yml and .json files; or .nft files
+    #[arg(value_name = "POLICY", required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) policies: Vec<PathBuf>,
+
+    /// Compare with these policies; may be repeated
+    #[arg(long, value_name = "OLD", value_hint = ValueHint::AnyPath)]
+    pub(crate) against: Vec<PathBuf>,
+
+    /// The namespace of objects that name none
+    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+
+    #[command(flatten)]
+    pub(crate) asked: AskedArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReachArguments {
+    #[command(flatten)]
+    pub(crate) asked: AskedArguments,
+
+    /// Steps from workload to workload that are followed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u8).range(1..=32))]
+    pub(crate) steps: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RolloutArguments {
+    #[command(flatten)]
+    pub(crate) asked: AskedArguments,
+
+    /// What is enforced in one step
+    #[arg(long, value_name = "UNIT", default_value = "workload")]
+    pub(crate) by: RolloutUnit,
+
+    /// Write a directory for each step into this one; made if missing
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What is enforced in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RolloutUnit {
+    /// One workload
+    Workload,
+    /// One namespace
+    Namespace,
+}

@@ -1,0 +1,77 @@
+//! `watershed collect`: the agent, which ships what it captures to Kafka.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use axum::Router;
+use watershed_collector::sink::FlowSink as _;
+use watershed_collector::sink::kafka::{KafkaConfig, KafkaSink, ShippingStatus, WhenFull};
+use watershed_model::Batch;
+
+use super::complain;
+use crate::args::collect::CollectArguments;
+use crate::clock;
+use crate::failure::Failure;
+use crate::input;
+use crate::output::text::plain;
+use crate::pipeline;
+use crate::settings::Settings;
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::CaptureMetrics;
+
+/// How long to wait for Kafka at the end while nothing arrives: an orchestrator kills what takes 30 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ships until the source ends.
+pub(crate) fn run(arguments: &CollectArguments, settings: &Settings) -> Result<(), Failure> {
+    let mut telemetry = Telemetry::open(settings, "collect")?;
+    let metrics = CaptureMetrics::register(telemetry.metrics());
+    let agent = pipeline::agent(settings);
+    let mut config = config(settings)?;
+    let mut source = input::open(&arguments.capture)?;
+    config.when_full = if source.is_live() { WhenFull::Drop } else { WhenFull::Wait };
+    // Starts a thread, so it comes after the source has dropped privileges.
+    let mut sink = KafkaSink::open(&config).map_err(Failure::usage)?;
+    complain(&plain(&format!("watershed: shipping to {} as {agent}", config.brokers)));
+    let started = clock::now();
+    let _server = telemetry.serve(Router::new())?;
+    telemetry.health().ready();
+    let report = pipeline::collect(&mut source, settings, |batch| {
+        metrics.shipped(&batch);
+        Ok(sink.send(Batch { agent: agent.clone(), started, ..batch })?)
+    })?;
+    tell(&sink.close()?);
+    pipeline::complete(&report)
+}
+
+fn config(settings: &Settings) -> Result<KafkaConfig, Failure> {
+    let kafka = &settings.kafka;
+    if kafka.brokers.is_empty() {
+        return Err(Failure::usage(anyhow!(
+            "nowhere to ship to: name Kafka with --kafka host:port, or the setting kafka.brokers"
+        )));
+    }
+    Ok(KafkaConfig {
+        brokers: kafka.brokers.clone(),
+        topic: kafka.topic.clone(),
+        partitions: u16::try_from(kafka.partitions).unwrap_or(u16::MAX),
+        replication: u16::try_from(kafka.replication).unwrap_or(u16::MAX),
+        connection: kafka.connection().map_err(Failure::usage)?,
+        spool: settings.spool.clone(),
+        when_full: WhenFull::Drop,
+        patience: PATIENCE,
+    })
+}
+
+/// What became of the batches.
+fn tell(status: &ShippingStatus) {
+    let ShippingStatus { acknowledged, spooled_bytes, dropped, torn, refused, .. } = *status;
+    complain(&format!("watershed: {acknowledged} batches shipped, {spooled_bytes} octets wait in the spool"));
+    if dropped.batches > 0 {
+        let (batches, records, names) = (dropped.batches, dropped.records, dropped.names);
+        complain(&format!("watershed: {batches} batches dropped: {records} connections, {names} names"));
+    }
+    if torn + refused > 0 {
+        complain(&format!("watershed: {torn} batches torn in the spool, {refused} refused by Kafka"));
+    }
+}

@@ -1,0 +1,108 @@
+//! `watershed rules confidence`, `what-if`, `reach` and `rollout`, over a store of two days.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::{capture, folder, stderr, stdout, watershed};
+
+const INVENTORY: &str = "
+- {name: browser, address: 10.0.0.1, namespace: shop, labels: {app: browser, team: front}}
+- {name: web, address: 10.0.0.2, namespace: shop, labels: {app: web}}
+- {name: dns, address: 10.0.0.53, namespace: infra, labels: {app: dns}}
+";
+
+/// A folder with a store of two days.
+fn stored() -> TempDir {
+    let folder = folder();
+    capture::write(&folder, "monday.pcap");
+    fs::write(folder.path().join("tuesday.pcap"), capture::bytes_from(capture::START + 86_400)).unwrap();
+    fs::write(folder.path().join("hosts.yaml"), INVENTORY).unwrap();
+    for day in ["monday.pcap", "tuesday.pcap"] {
+        let line = ["discover", day, "-i", "hosts.yaml", "--store", "sqlite:edges.db"];
+        watershed(&folder).args(line).assert().success();
+    }
+    folder
+}
+
+fn rules(folder: &TempDir, line: &[&str]) -> assert_cmd::assert::Assert {
+    watershed(folder).arg("rules").args(line).args(["--store", "sqlite:edges.db"]).assert()
+}
+
+fn policy(folder: &TempDir, name: &str, client: &str) {
+    let text = format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec:\n  podSelector: {{matchLabels: {{app: web}}}}\n  ingress: [{{from: [{{podSelector: {{matchLabels: {{app: {client}}}}}}}]}}]\n"
+    );
+    fs::write(folder.path().join(name), text).unwrap();
+}
+
+#[test]
+fn confidence_says_how_much_may_come_and_what_is_missing() {
+    let folder = stored();
+    let text = stdout(&rules(&folder, &["confidence"]).success());
+    for expected in [
+        "Rules learned from this would deny at most ",
+        "\nNot ready to enforce: ",
+        "0 of 1 week watched whole",
+        "first seen in the last 12 hours",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&rules(&folder, &["confidence", "--format", "json"]).success()))
+            .unwrap();
+    assert_eq!((&json["whole"]["bound"]["horizon_hours"], &json["ready"]), (&168.into(), &false.into()));
+    let easy = ["confidence", "--set", "rules.ready_weekly_cycles=0", "--set", "rules.ready_coverage=0"];
+    assert!(stdout(&rules(&folder, &easy).success()).contains("Ready to enforce"));
+}
+
+#[test]
+fn what_if_tells_what_a_policy_would_have_denied_and_what_a_change_changes() {
+    let folder = stored();
+    policy(&folder, "old.yaml", "browser");
+    policy(&folder, "new.yaml", "nobody");
+    rules(&folder, &["what-if", "old.yaml"]).success();
+    let denies = rules(&folder, &["what-if", "new.yaml", "--against", "old.yaml"]).code(1);
+    let text = stdout(&denies);
+    for expected in [
+        "NEWLY DENIED  1",
+        "shop/browser -> shop/web tcp/80",
+        "front",
+        "ingress of shop/web: allow tcp/80 from shop/browser",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
+    }
+    assert!(stderr(&denies).contains("would have denied 1 of 2 dependencies that the old ones allow"));
+    rules(&folder, &["what-if", "old.yaml", "--against", "new.yaml"]).success();
+    rules(&folder, &["--out", "proposed"]).success();
+    rules(&folder, &["what-if", "proposed/rules.nft", "proposed/default-deny.nft"]).success();
+    let mixed = rules(&folder, &["what-if", "proposed/rules.nft", "old.yaml"]).code(2);
+    assert!(stderr(&mixed).contains("ask for each alone"));
+}
+
+#[test]
+fn reach_names_what_the_setting_calls_a_crown_jewel() {
+    let folder = stored();
+    let text = stdout(&rules(&folder, &["reach", "--set", "rules.crown_jewels=app=web"]).success());
+    for expected in ["connections between workloads stay permitted", "CROWN JEWELS", "shop/web"] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_roll_out_has_a_directory_for_each_step() {
+    let folder = stored();
+    let text = stdout(&rules(&folder, &["rollout", "--out", "plan"]).success());
+    assert!(text.starts_with("3 steps, 0 of them ready"), "{text}");
+    let read = |name: &str| fs::read_to_string(folder.path().join("plan").join(name)).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&read("plan.json")).unwrap();
+    for step in plan["steps"].as_array().unwrap() {
+        let name = step["name"].as_str().unwrap();
+        assert!(read(&format!("{name}/apply.nft")).contains(" counter drop\n"));
+        assert!(read(&format!("{name}/revert.nft")).contains("delete table inet watershed-"));
+        assert!(!read(&format!("{name}/watch.nft")).contains(" drop\n"));
+    }
+    assert!(read("default-deny/default-deny.nft").contains("policy drop"));
+    let by = stdout(&rules(&folder, &["rollout", "--by", "namespace"]).success());
+    assert!(by.contains("-infra") && by.contains("-shop"), "{by}");
+}
