@@ -12,10 +12,10 @@ Examples:
   watershed collect monday.pcap --kafka localhost:9092 --agent node7
       Ship what a capture holds, and end when Kafka has it
 
-Every batch goes to the spool first and from there to Kafka, so that none is lost while Kafka is away or
-this is restarted. When the spool is full, what comes is dropped and counted (captures wait instead);
-the count is shipped with the next batch that is kept. It ends with --for, Ctrl-C or SIGTERM; what
-Kafka has not taken within 10 s then stays in the spool for the next start.
+Every batch goes to the spool first and from there to Kafka, so that none is lost while Kafka is
+away or this is restarted. When the spool is full, what comes is dropped and counted (captures wait
+instead); the count is shipped with the next batch that is kept. It ends with --for, Ctrl-C or
+SIGTERM; what Kafka has not taken within 10 s then stays in the spool for the next start.
 
 How to reach Kafka (TLS, SASL, the topic) is in the settings kafka.*: `watershed config print`.";
 

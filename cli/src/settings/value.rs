@@ -88,7 +88,7 @@ pub(super) fn parse_brokers(text: &str) -> Result<String, String> {
     let is_broker = |broker: &str| {
         let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
         port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-            && !broker.contains(char::is_whitespace)
+            && broker.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-:[]".contains(letter))
     };
     let brokers: Vec<_> = text.split(',').map(str::trim).filter(|broker| !broker.is_empty()).collect();
     match brokers.iter().find(|broker| !is_broker(broker)) {
