@@ -154,6 +154,13 @@ pub(crate) const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "agent",
+        help: "The name under which an agent ships what it captures: its own in the whole deployment. Empty: the\n\
+               host's name.",
+        read: |s| Value::String(s.agent.clone()),
+        write: |s, text, _| value::parse_agent(text).map(|agent| s.agent = agent),
+    },
+    Key {
         name: "color",
         help: "Colours: \"auto\" (on a terminal, unless NO_COLOR is set), \"always\" or \"never\".",
         read: |s| {
@@ -369,13 +376,6 @@ pub(crate) const KEYS: &[Key] = &[
         write: |s, text, _| {
             value::parse_choice(text, &LogFormat::ALL).map(|format| s.telemetry.format = format)
         },
-    },
-    Key {
-        name: "agent",
-        help: "The name under which an agent ships what it captures: its own in the whole deployment. Empty: the\n\
-               host's name.",
-        read: |s| Value::String(s.agent.clone()),
-        write: |s, text, _| value::parse_agent(text).map(|agent| s.agent = agent),
     },
     Key {
         name: "kafka.brokers",
