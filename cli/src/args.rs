@@ -59,6 +59,7 @@ It ends with --for, Ctrl-C or SIGTERM, each with the whole summary. On a termina
 go on are reported every 5 s, so that the view can show them (setting flow.active_report).
 
 Files written with --out:
+  report.html              the map, in one file for a browser
   summary.txt              what is printed
   graph.json .dot .graphml .mmd
                            the dependency graph, for programs, Graphviz, Gephi, Mermaid
@@ -80,7 +81,8 @@ Examples:
   watershed map --store sqlite:edges.db
   watershed map --store sqlite:edges.db --since 7d --out map/
 
-Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl, edges.csv
+Files written with --out: report.html (the map, in one file for a browser), summary.txt,
+graph.json .dot .graphml .mmd, edges.jsonl, edges.csv
 
 --since counts back from the newest packet in the store, so that the same store gives the same map
 whenever it is asked; with --now from the time given. Edges are kept by hour: an edge with a packet

@@ -11,6 +11,7 @@ mod output;
 mod period;
 mod pipeline;
 mod progress;
+mod report;
 mod settings;
 mod terminal;
 

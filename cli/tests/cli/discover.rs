@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{capture, folder, stdout, watershed};
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "certificate.json",
     "default-deny-revert.nft",
     "default-deny.nft",
@@ -15,6 +15,7 @@ const FILES: [&str; 14] = [
     "graph.graphml",
     "graph.json",
     "graph.mmd",
+    "report.html",
     "rules.csv",
     "rules.json",
     "rules.nft",
