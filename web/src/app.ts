@@ -6,10 +6,13 @@ import { filter, kindOf } from "./model/filter";
 import { choices, group, type Groups } from "./model/groups";
 import { layout, type Box } from "./model/layout";
 import { draw, edgeId, groupId, MAX_LINES, type Picture, type PictureEdge } from "./model/picture";
-import { DEFAULTS, read, write, type State } from "./state";
+import { DEFAULTS, KINDS, read, write, type State } from "./state";
 
 /** How a line is coloured, by view. */
 export type Tone = "accepted" | "needs_person" | "attempts" | "other" | "allowed" | "denied" | "new" | "gone" | "kept" | "absent";
+
+/** What a line in the policy view is coloured by, the first that any of its edges has. */
+const POLICY_TONES = ["denied", "allowed", "attempts"] as const;
 
 /** Lines of a selection that are drawn beyond the busiest. */
 const MAX_SELECTED_LINES = 400;
@@ -32,8 +35,12 @@ export class App {
   state: State;
   #listeners: (() => void)[] = [];
   #scheduled = false;
+  /** Whether the last change is one of many in a row, as while a slider moves. */
+  moving = false;
   readonly #groups = last<Groups>();
   readonly #edges = last<number[]>();
+  readonly #active = last<number[]>();
+  readonly #open = last<readonly string[]>();
   readonly #picture = last<Picture>();
   readonly #boxes = last<Map<string, Box>>();
 
@@ -56,6 +63,7 @@ export class App {
   set(patch: Partial<State>, step = true): void {
     const hash = write({ ...this.state, ...patch });
     if (hash !== write(this.state)) history[step ? "pushState" : "replaceState"](null, "", `#${hash}`);
+    this.moving = !step;
     this.#replace({ ...this.state, ...patch });
   }
 
@@ -84,18 +92,26 @@ export class App {
 
   /** Opened groups and roles: as chosen, or all while that is a picture of few things. */
   get open(): readonly string[] {
-    if (this.state.open) return this.state.open;
-    const ends = new Set(this.edges.flatMap((edge) => [this.estate.client[edge]!, this.estate.server[edge]!]));
-    if (ends.size > MAX_OPEN) return [];
+    return this.state.open ?? this.#open(this.by + this.#filters, () => this.#suitable());
+  }
+
+  #suitable(): readonly string[] {
+    const ends = new Set<number>();
+    for (const edge of this.edges) {
+      ends.add(this.estate.client[edge]!).add(this.estate.server[edge]!);
+      if (ends.size > MAX_OPEN) return [];
+    }
     return this.groups.names.filter((_, index) => this.groups.sizes[index]! > 1).map(groupId);
   }
 
   /** The edges that pass every filter but time. */
   get edges(): number[] {
+    return this.#edges(this.#filters, () => filter(this.estate, { ...this.state, kinds: this.kinds }));
+  }
+
+  get #filters(): string {
     const { query, external, label, namespace, service, since } = this.state;
-    return this.#edges(JSON.stringify([this.kinds, query, external, label, namespace, service, since]), () =>
-      filter(this.estate, { ...this.state, kinds: this.kinds }),
-    );
+    return JSON.stringify([this.kinds, query, external, label, namespace, service, since]);
   }
 
   /** The kinds shown: what rules deny includes what was tried in vain. */
@@ -114,8 +130,7 @@ export class App {
   }
 
   get #key(): string {
-    const { query, external, label, namespace, service, since } = this.state;
-    return JSON.stringify([this.by, this.open, this.kinds, query, external, label, namespace, service, since]);
+    return JSON.stringify([this.by, this.open, this.#filters]);
   }
 
   /** What makes the picture: the same key is the same picture. */
@@ -141,7 +156,9 @@ export class App {
 
   /** The edges shown. */
   get active(): number[] {
-    return this.edges.filter((edge) => this.isActive(edge));
+    const { view } = this.state;
+    const when = view === "changes" ? this.periods : this.range;
+    return this.#active(JSON.stringify([this.#filters, when]), () => this.edges.filter((edge) => this.isActive(edge)));
   }
 
   /** The lines to draw: the busiest, and those of what is selected. */
@@ -158,14 +175,22 @@ export class App {
       const changes = new Set(line.edges.map((edge) => change(estate, edge, this.periods)));
       return changes.has("new") ? "new" : changes.has("gone") ? "gone" : changes.has("kept") ? "kept" : "absent";
     }
-    const active = line.edges.filter((edge) => estate.seenIn(edge, this.range));
-    if (active.length === 0) return "absent";
-    const kinds = new Set(active.map((edge) => kindOf(estate, edge)));
-    if (this.state.view === "policy") {
-      if (active.some((edge) => this.ruleOf(edge) < 0 && kindOf(estate, edge) === "needs_person")) return "denied";
-      return active.some((edge) => this.ruleOf(edge) >= 0) ? "allowed" : "attempts";
+    const tones = this.state.view === "policy" ? POLICY_TONES : KINDS;
+    const { range } = this;
+    let best: number = tones.length;
+    for (const edge of line.edges) {
+      const rank = tones.indexOf(this.#tone(edge) as never);
+      if (rank < best && estate.seenIn(edge, range)) best = rank;
+      if (best === 0) break;
     }
-    return (["accepted", "needs_person", "attempts", "other"] as const).find((kind) => kinds.has(kind)) ?? "other";
+    return tones[best] ?? "absent";
+  }
+
+  #tone(edge: number): Tone {
+    const kind = kindOf(this.estate, edge);
+    if (this.state.view !== "policy") return kind;
+    if (this.ruleOf(edge) >= 0) return "allowed";
+    return kind === "needs_person" || kind === "accepted" ? "denied" : "attempts";
   }
 
   get level() {

@@ -1,9 +1,18 @@
 // The document made quick to ask: numbers in typed arrays, one place for each edge's index.
 
+import type { Kind } from "../state";
 import type { DocumentJson, EdgeRow, NodeJson, ServiceJson, VerdictJson } from "./document";
 
 /** Milliseconds in an hour. */
 export const HOUR = 3_600_000;
+
+const KIND_OF: Record<string, Kind> = {
+  accepted: "accepted",
+  needs_person: "needs_person",
+  unanswered: "attempts",
+  refused: "attempts",
+  probe: "attempts",
+};
 
 export interface Range {
   from: number;
@@ -26,10 +35,13 @@ export class Estate {
   readonly hours: number;
   readonly byId = new Map<string, number>();
   readonly document: DocumentJson;
+  /** Of each verdict, the kind that it is. */
+  readonly kinds: Kind[];
 
   constructor(document: DocumentJson) {
     this.document = document;
     this.nodes = document.nodes;
+    this.kinds = document.verdicts.map(({ verdict }) => KIND_OF[verdict] ?? "other");
     this.rows = document.edges;
     const count = this.rows.length;
     this.client = new Uint32Array(count);
@@ -39,7 +51,7 @@ export class Estate {
     this.connections = new Float64Array(count);
     this.firstHour = new Int32Array(count);
     this.lastHour = new Int32Array(count);
-    let last = Math.max(0, ...document.loss.map((entry) => entry.hour));
+    let last = document.loss.reduce((most, entry) => Math.max(most, entry.hour), 0);
     this.rows.forEach((row, index) => {
       this.client[index] = row[0];
       this.server[index] = row[1];

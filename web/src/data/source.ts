@@ -7,6 +7,7 @@ const NO_DATA = "watershed:data";
 
 export async function load(): Promise<DocumentJson> {
   const element = document.getElementById("data");
+  performance.mark("data-here");
   const inside: unknown = JSON.parse(element?.textContent || "null");
   // Its text is not needed again, and it is large.
   element?.remove();

@@ -3,24 +3,14 @@
 import type { Estate } from "../data/estate";
 import type { Kind, State } from "../state";
 
-const KIND_OF: Record<string, Kind> = {
-  accepted: "accepted",
-  needs_person: "needs_person",
-  unanswered: "attempts",
-  refused: "attempts",
-  probe: "attempts",
-  group: "other",
-  control: "other",
-};
-
 export function kindOf(estate: Estate, edge: number): Kind {
-  return KIND_OF[estate.verdictOf(edge).verdict] ?? "other";
+  return estate.kinds[estate.verdict[edge]!]!;
 }
 
 /** The edges that pass every filter but time, in order. */
 export function filter(estate: Estate, state: State): number[] {
-  const { verdicts, services } = estate.document;
-  const kinds = verdicts.map(({ verdict }) => state.kinds.includes(KIND_OF[verdict] ?? "other"));
+  const { services } = estate.document;
+  const kinds = estate.kinds.map((kind) => state.kinds.includes(kind));
   const tokens = tokenize(state.query).map((token) => matcher(estate, token));
   const facet = facets(estate, state);
   const service = state.service ? services.map((each) => each.service === state.service) : undefined;

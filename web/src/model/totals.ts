@@ -23,10 +23,10 @@ export interface Totals {
 export function total(estate: Estate, edges: number[]): Totals {
   const { document } = estate;
   const sums = { connections: 0, answered: 0, bytesToServer: 0, bytesToClient: 0, packets: 0, firstSeen: Infinity, lastSeen: -Infinity };
-  const states = new Map<string, number>();
-  const evidence = new Map<string, number>();
-  const observers = new Set<string>();
-  const names = new Set<string>();
+  const states = document.states.map(() => 0);
+  const evidence = document.evidence.map(() => 0);
+  const observers = new Uint8Array(document.agents.length);
+  const names = new Set<number>();
   const kinds: Record<string, number> = {};
   for (const edge of edges) {
     const row = estate.rows[edge]!;
@@ -37,22 +37,29 @@ export function total(estate: Estate, edges: number[]): Totals {
     sums.bytesToClient += row[9];
     sums.firstSeen = Math.min(sums.firstSeen, row[10]);
     sums.lastSeen = Math.max(sums.lastSeen, row[11]);
-    pairs(row[13], document.states, states);
-    pairs(row[14], document.evidence, evidence);
-    for (const name of row[15]) names.add(document.names[name]!);
-    for (const agent of row[18]) observers.add(document.agents[agent]!);
+    pairs(row[13], states);
+    pairs(row[14], evidence);
+    for (const name of row[15]) names.add(name);
+    for (const agent of row[18]) observers[agent] = 1;
     const kind = kindOf(estate, edge);
     kinds[kind] = (kinds[kind] ?? 0) + 1;
   }
-  const sorted = (map: Map<string, number>) => [...map].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
-  return { edges: edges.length, ...sums, states: sorted(states), evidence: sorted(evidence), observers: [...observers].sort(), names: [...names].sort(), kinds };
+  const named = (names: string[], counts: number[]) =>
+    names.map((name, index): [string, number] => [name, counts[index]!]).filter(([, count]) => count > 0).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+  return {
+    edges: edges.length,
+    ...sums,
+    states: named(document.states, states),
+    evidence: named(document.evidence, evidence),
+    observers: document.agents.filter((_, agent) => observers[agent]).sort(),
+    names: [...names].map((name) => document.names[name]!).sort(),
+    kinds,
+  };
 }
 
-function pairs(flat: number[], names: string[], into: Map<string, number>): void {
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    const name = names[flat[i]!]!;
-    into.set(name, (into.get(name) ?? 0) + flat[i + 1]!);
-  }
+/** Adds counts that stand as pairs of an index and a count. */
+function pairs(flat: number[], into: number[]): void {
+  for (let i = 0; i + 1 < flat.length; i += 2) into[flat[i]!]! += flat[i + 1]!;
 }
 
 /** What was lost in these hours, by kind: how much, by which agents, in how many hours. */

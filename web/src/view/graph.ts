@@ -31,7 +31,7 @@ export class Graph {
     const tools = h("div", { class: "tools", role: "group", "aria-label": "Zoom" },
       button("+", () => this.#zoom(1.3), { "aria-label": "Zoom in" }),
       button("−", () => this.#zoom(1 / 1.3), { "aria-label": "Zoom out" }),
-      button("Fit", () => this.fit(), { "aria-label": "Show everything" }),
+      button("Fit", () => this.fit(), { "aria-label": "Fit everything" }),
     );
     this.element = h("div", { class: "graph" }, stage, tools);
     this.#cy = cytoscape({ container: canvas, layout: { name: "preset" }, minZoom: 0.08, maxZoom: 2.5, boxSelectionEnabled: false, selectionType: "single", pixelRatio: Math.min(devicePixelRatio, 2) });

@@ -32,7 +32,7 @@ export class Header {
       typing = window.setTimeout(() => app.set({ query: this.#query.value }, false), TYPING);
     };
     this.#query = h("input", { type: "search", placeholder: "Search: db, port:5432, app=shop, ns:web, ip:10.20.", "aria-label": "Search names, labels, addresses and services", spellcheck: "false", autocomplete: "off", input: typed }) as HTMLInputElement;
-    const themes = button("Theme", () => app.set({ theme: dark(app) ? "light" : "dark" }, false), { class: "quiet", "aria-label": "Switch between light and dark" });
+    const themes = button("Theme", () => app.set({ theme: dark(app) ? "light" : "dark" }, false), { class: "quiet", "aria-label": "Theme: switch between light and dark" });
     const save = h("details", { class: "menu" }, h("summary", {}, "Export"),
       h("div", {}, ...([["Picture (PNG)", () => png(graph.cy)], ["Drawing (SVG)", () => svg(graph.cy)], ["Edges shown (CSV)", () => csv(app)]] as const).map(([text, run]) => button(text, () => { run(); (save as HTMLDetailsElement).open = false; }))));
     this.element = h("header", { class: "top" },

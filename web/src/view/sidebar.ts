@@ -49,7 +49,7 @@ export class Sidebar {
     const selects = [this.#by, this.#label, ...(namespaces.length > 0 ? [this.#namespace] : []), this.#service, this.#external, ...(estate.hours > 1 ? [this.#since] : [])];
     this.element = h("nav", { class: "sidebar", "aria-label": "Filters and outline" },
       h("fieldset", { class: "kinds" }, h("legend", {}, "Show"), ...boxes),
-      h("fieldset", { class: "selects" }, h("legend", {}, "Filter"), ...selects.map((select) => h("label", {}, select.getAttribute("data-name")!, select)), button("Clear filters", () => app.reset(), { class: "quiet" })),
+      h("fieldset", { class: "selects" }, h("legend", {}, "Filter"), ...selects.map((select) => h("label", {}, select.getAttribute("aria-label")!, select)), button("Clear filters", () => app.reset(), { class: "quiet" })),
       h("h2", { id: "outline" }, "Outline"), this.#outline);
     this.#outline.setAttribute("aria-labelledby", "outline");
   }
@@ -107,6 +107,6 @@ function any(values: [string, number][]): [string, string][] {
 }
 
 function choice(name: string, options: [string, string][], change: (value: string) => void): HTMLSelectElement {
-  const select = h("select", { "data-name": name, change: (event) => change((event.target as HTMLSelectElement).value) }, ...options.map(([value, text]) => h("option", { value }, text)));
+  const select = h("select", { "aria-label": name, change: (event) => change((event.target as HTMLSelectElement).value) }, ...options.map(([value, text]) => h("option", { value }, text)));
   return select as HTMLSelectElement;
 }

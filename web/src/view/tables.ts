@@ -62,7 +62,7 @@ export class Tables {
 
   #edges(): Node[] {
     const { estate } = this.#app;
-    const active = this.#app.active.sort((a, b) => estate.connections[b]! - estate.connections[a]! || a - b);
+    const active = [...this.#app.active].sort((a, b) => estate.connections[b]! - estate.connections[a]! || a - b);
     const rows = this.#slice(active).map((edge) => {
       const row = estate.rows[edge]!;
       const end = (index: number) => button(plain(estate.nodes[index]!.id), () => this.#app.set({ view: "map", selected: this.#app.edgeKey(edge) }), { class: "link" });
