@@ -12,7 +12,7 @@ export default defineConfig({
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       // Tests run as root too, where Chromium's sandbox cannot; and memory is measured after collecting garbage.
-      args: ["--no-sandbox", "--js-flags=--expose-gc", "--enable-precise-memory-info"],
+      args: ["--no-sandbox", "--js-flags=--expose-gc"],
     },
   },
 });

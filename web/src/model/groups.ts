@@ -7,7 +7,10 @@ export const PUBLIC = "Public addresses";
 const MULTICAST = "Multicast and broadcast";
 
 /** Groups that are drawn; beyond, the smallest become one, so that a picture stays one. */
-const MAX_GROUPS = 80;
+const MAX_GROUPS = 60;
+
+/** `app-2` comes before `app-10`. */
+const ORDER = new Intl.Collator("en", { numeric: true });
 
 export interface Groups {
   /** Of each node, the index of its group. */
@@ -62,7 +65,7 @@ export function group(estate: Estate, by: string): Groups {
   const kept = new Set(bySize.slice(0, bySize.length > MAX_GROUPS ? MAX_GROUPS - 1 : MAX_GROUPS).map(([name]) => name));
   if (sizes.has(PUBLIC)) kept.add(PUBLIC);
   const rest = `${bySize.length - kept.size} smaller groups`;
-  const names = [...kept].sort();
+  const names = [...kept].sort(ORDER.compare);
   if (kept.size < bySize.length) names.push(rest);
   const index = new Map(names.map((name, place) => [name, place]));
   const of = Uint32Array.from(nameOfNode, (name) => index.get(name) ?? index.get(rest)!);

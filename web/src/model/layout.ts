@@ -19,8 +19,12 @@ export interface Box {
 /** Lines that decide where things stand; more take long and change little. */
 const MAX_GUIDING_LINES = 160;
 
-/** Up to so many things an exact ranking is quick. */
-const MAX_EXACT = 60;
+/** More things than this, or more lines for each than this, are packed into columns: layers would be long and thin. */
+const MAX_LAYERED = 26;
+const MAX_LINES_EACH = 4;
+
+/** How much wider than high packed columns should be: as the stage is. */
+const ASPECT = 1.25;
 
 /** Room around the members of an opened group, and for its name. */
 const PADDING = 22;
@@ -106,16 +110,44 @@ function arrange(sizes: Map<string, { width: number; height: number }>, lines: L
 
 function layers(sizes: Map<string, { width: number; height: number }>, lines: Line[], joined: Set<string>, room: Room, boxes: Map<string, Box>): void {
   const graph = new dagre.graphlib.Graph();
-  const ranker = joined.size > MAX_EXACT ? "longest-path" : "network-simplex";
+  const dense = joined.size > MAX_LAYERED || lines.length > MAX_LINES_EACH * joined.size;
+  const ranker = dense ? "longest-path" : "network-simplex";
   graph.setGraph({ rankdir: "LR", ...room, edgesep: 14, ranker });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const id of [...joined].sort()) graph.setNode(id, { ...sizes.get(id)! });
   for (const { from, to } of lines) graph.setEdge(from, to);
   dagre.layout(graph);
-  for (const id of graph.nodes()) {
+  const placed = graph.nodes().map((id): [string, Box] => {
     const { x, y, width, height } = graph.node(id) as Box;
-    boxes.set(id, { x, y, width, height });
+    return [id, { x, y, width, height }];
+  });
+  if (dense) columns(placed, room, boxes);
+  else for (const [id, box] of placed) boxes.set(id, box);
+}
+
+/** Packs layered things into columns of like height, in the order of their layers. */
+function columns(placed: [string, Box][], room: Room, boxes: Map<string, Box>): void {
+  const area = placed.reduce((sum, [, box]) => sum + (box.width + room.ranksep) * (box.height + room.nodesep), 0);
+  const tall = Math.sqrt(area / ASPECT);
+  placed.sort(([a, one], [b, other]) => one.x - other.x || one.y - other.y || (a < b ? -1 : 1));
+  let column: [string, Box][] = [];
+  let [left, height] = [0, 0];
+  const finish = () => {
+    const width = Math.max(...column.map(([, box]) => box.width));
+    let y = Math.max(0, (tall - height) / 2);
+    for (const [id, box] of column.sort(([, one], [, other]) => one.y - other.y)) {
+      boxes.set(id, { ...box, x: left + width / 2, y: y + box.height / 2 });
+      y += box.height + room.nodesep;
+    }
+    left += width + room.ranksep;
+    [column, height] = [[], 0];
+  };
+  for (const entry of placed) {
+    if (column.length > 0 && height + entry[1].height > tall) finish();
+    column.push(entry);
+    height += entry[1].height + room.nodesep;
   }
+  finish();
 }
 
 function rows(alone: [string, { width: number; height: number }][], width: number, above: number, boxes: Map<string, Box>): void {

@@ -1,6 +1,6 @@
 // The picture, drawn by Cytoscape on a canvas; everything on it can be reached by keyboard and is in the outline too.
 
-import cytoscape, { type Core, type EventObject, type StylesheetJson } from "cytoscape";
+import cytoscape, { type CollectionReturnValue, type Core, type EventObject, type StylesheetJson } from "cytoscape";
 import type { App } from "../app";
 import { button, h } from "../dom";
 import { count } from "../format";
@@ -80,7 +80,7 @@ export class Graph {
     });
     if (moved) {
       this.#drawn = drawn;
-      this.fit();
+      this.fit(this.#app.picture.byId.get(state.selected)?.kind === "open" ? this.#cy.getElementById(state.selected) : undefined);
     }
   }
 
@@ -110,7 +110,7 @@ export class Graph {
       const width = 1 + (3 * Math.log1p(line.connections)) / most;
       const tone = this.#app.toneOf(line);
       const known = this.#cy.getElementById(line.id);
-      const all = `${tone}${labelled ? " labelled" : ""}${curved ? " curved" : ""}`;
+      const all = `${tone}${labelled ? " labelled" : ""}${curved ? " curved" : " dense"}`;
       if (known.nonempty()) known.classes(all);
       else fresh.push({ group: "edges" as const, data: { id: line.id, source: line.from, target: line.to, width, label: line.label }, classes: all });
     }
@@ -120,13 +120,13 @@ export class Graph {
   /** Brings out what is selected and what it touches. */
   #emphasize(): void {
     const { selected } = this.#app.state;
-    this.#cy.elements().removeClass("chosen faded near");
+    this.#cy.elements().removeClass("chosen faded near named");
     const chosen = this.#chosen(selected);
     if (chosen.empty()) return;
     const near = chosen.union(chosen.connectedEdges()).union(chosen.descendants().connectedEdges());
     const around = near.union(near.connectedNodes()).union(near.connectedNodes().ancestors()).union(chosen.ancestors()).union(chosen.descendants());
     this.#cy.elements().difference(around).addClass("faded");
-    near.edges().addClass("near");
+    near.edges().addClass(near.edges().length <= MAX_LABELLED_LINES ? "near named" : "near");
     chosen.addClass("chosen");
   }
 
@@ -136,12 +136,13 @@ export class Graph {
     return this.#cy.edges().filter((edge) => lines.has(edge.id()));
   }
 
-  fit(): void {
+  /** Brings everything into view, or what was just opened. */
+  fit(what?: CollectionReturnValue): void {
     this.#cy.resize();
-    this.#cy.fit(undefined, 30);
+    this.#cy.fit(what, what ? 90 : 30);
     if (this.#cy.zoom() > MAX_FIT) {
       this.#cy.zoom(MAX_FIT);
-      this.#cy.center();
+      this.#cy.center(what);
     }
   }
 
@@ -192,7 +193,7 @@ export class Graph {
   /** What is drawn, in words. */
   describe(): string {
     const { picture, lines } = this.#app;
-    const shown = lines.length < picture.edges.length ? `${count(lines.length)} of ${count(picture.edges.length)} lines drawn, the busiest; select something to see all of its own` : "";
+    const shown = lines.length < picture.edges.length ? `${count(lines.length)} of ${count(picture.edges.length)} lines drawn; select something to see all of its own` : "";
     return shown;
   }
 }
@@ -241,7 +242,8 @@ function stylesheet(): StylesheetJson {
       },
     },
     { selector: "edge.curved", style: { "curve-style": "bezier", "control-point-step-size": 34 } },
-    { selector: "edge.labelled, edge.near, edge.pointed", style: { label: "data(label)" } },
+    { selector: "edge.dense", style: { opacity: 0.3 } },
+    { selector: "edge.labelled, edge.named, edge.pointed", style: { label: "data(label)" } },
     line("accepted", "accepted"), line("needs_person", "needs-person", { "line-style": "dashed" }), line("attempts", "attempts", { "line-style": "dotted" }),
     line("other", "other", { "line-style": "dotted" }), line("allowed", "allowed"), line("denied", "denied", { "line-style": "dashed" }),
     line("new", "new"), line("gone", "gone", { "line-style": "dashed" }), line("kept", "kept", { opacity: 0.45 }),
