@@ -35,6 +35,11 @@ impl Answers {
         open && answered
     }
 
+    /// How many connections are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.unanswered.len()
+    }
+
     /// How many connections could not be remembered since the last call.
     pub(crate) fn take_refused(&mut self) -> u64 {
         std::mem::take(&mut self.refused)

@@ -18,12 +18,22 @@ pub struct BatchToken {
     pub sequence: u64,
 }
 
+impl BatchToken {
+    /// The name of `batch`.
+    #[must_use]
+    pub fn of(batch: &Batch) -> Self {
+        Self { agent: batch.agent.clone(), started: batch.started, sequence: batch.sequence }
+    }
+}
+
 /// One batch with its identities and names, and what the ledger has to say.
 #[derive(Clone, Debug)]
 pub struct Block<'a> {
     /// The batch it was made of. Loss that came up outside any batch has no rows and counts as the batch
     /// after the agent's last, so that it counts once, too; `None` where no batch of the agent came.
     pub token: Option<BatchToken>,
+    /// Event time up to which the agent had seen traffic.
+    pub now: Timestamp,
     /// DNS answers.
     pub names: Vec<NameObservation>,
     /// Entries for the loss ledger.
@@ -74,15 +84,17 @@ impl<'a> Block<'a> {
         joined_names: Vec<Arc<str>>,
         loss: Vec<LossEntry>,
     ) -> Self {
-        let Batch { agent, started, sequence, now: _, records, names, counters } = batch;
+        let Batch { agent, started, sequence, now, records, names, counters } = batch;
         let token = Some(BatchToken { agent, started, sequence });
-        Self { token, names, loss, counters, records, joins, joined_names }
+        Self { token, now, names, loss, counters, records, joins, joined_names }
     }
 
     /// A block that only carries loss.
     pub(crate) fn of_loss(token: Option<BatchToken>, counters: Counters, loss: Vec<LossEntry>) -> Self {
+        let now = loss.iter().map(|entry| entry.hour.start()).max().unwrap_or_default();
         Self {
             token,
+            now,
             names: Vec::new(),
             loss,
             counters,

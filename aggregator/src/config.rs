@@ -16,10 +16,13 @@ pub struct AggregatorConfig {
     /// How much later than a flow's first packet an answer may be and still name it: packets of several
     /// interfaces and files are only in order up to their clocks. 100 ms.
     pub name_slack: Duration,
-    /// Names remembered for the join, per agent; beyond it new ones count as `NamesRefused`.
+    /// How long the latest answer stands after its time is over, where no later one is in force: long-lived
+    /// runtimes never ask again, and what was not asked for a day is no name to rely on. 24 h.
+    pub name_memory: Duration,
+    /// Names remembered for the join, of all agents; beyond it new ones count as `NamesRefused`.
     /// One million take about 200 MB.
     pub max_names: usize,
-    /// Unanswered connections that are still open, remembered per agent until their answer comes; beyond it
+    /// Unanswered connections that are still open, remembered of all agents until their answer comes; beyond it
     /// a late answer goes uncounted and the connection counts as `EdgesRefused`. As many as a flow table holds.
     pub max_unanswered: usize,
 }
@@ -29,6 +32,7 @@ impl Default for AggregatorConfig {
         Self {
             name_floor: Duration::from_secs(60),
             name_slack: Duration::from_millis(100),
+            name_memory: Duration::from_secs(24 * 60 * 60),
             max_names: 1_000_000,
             max_unanswered: 1_000_000,
         }

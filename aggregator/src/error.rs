@@ -43,7 +43,7 @@ pub enum AggregatorError {
 }
 
 /// Why a store could not keep or tell.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A period was asked for that ends before it starts.

@@ -9,7 +9,13 @@ mod run;
 
 pub mod source;
 
+mod progress;
+
+mod memory;
+
 mod ledger;
+
+pub mod restart;
 
 mod names;
 
@@ -32,6 +38,7 @@ pub use block::{BatchToken, Block, Row};
 pub use config::{AggregatorConfig, InventoryConfig, StoreConfig, StoreLocation};
 pub use error::{AggregatorError, StoreError};
 pub use inventory::{FileInventory, Inventory, OpenInventory};
+pub use progress::Progress;
 pub use run::{Aggregator, run};
-pub use source::{Channel, FlowSource};
-pub use store::{FlowStore, MemoryStore, OpenStore, SqliteStore, StoreStatus};
+pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
+pub use store::{AgentStatus, Deleted, FlowStore, MemoryStore, OpenStore, Run, SqliteStore, StoreStatus};

@@ -13,17 +13,22 @@ use crate::AggregatorConfig;
 /// services, and each record looks at all of them. Beyond it the stalest span makes room.
 const MAX_SPANS: usize = 64;
 
+/// Looks for names that are too old in the time that names stand: memory is then at most a quarter too large.
+const LOOKS: u32 = 4;
+
 /// The DNS answers that one agent saw, by client and address.
 ///
 /// A name is in force for a client from the time it saw the answer until its time to live is over, at least
-/// [`AggregatorConfig::name_floor`]. Where none is in force the client's latest earlier answer stands, since
-/// runtimes keep addresses longer than they may.
+/// [`AggregatorConfig::name_floor`]. Where none is in force the client's latest earlier answer stands for
+/// [`AggregatorConfig::name_memory`], since runtimes keep addresses longer than they may.
 #[derive(Debug, Default)]
 pub(crate) struct NamesInForce {
     pairs: HashMap<(Party, IpAddr), Vec<Span>>,
     names: HashSet<Arc<str>>,
     spans: usize,
     refused: u64,
+    /// Event time of the last look for names that are too old.
+    aged: Timestamp,
 }
 
 /// A time without a gap in which a name was in force.
@@ -45,12 +50,18 @@ pub(crate) fn asker(address: IpAddr, workload: Option<&Arc<Workload>>) -> Party 
 }
 
 impl NamesInForce {
-    /// Takes note of an answer to `client`.
-    pub(crate) fn learn(&mut self, client: Party, answer: &NameObservation, config: &AggregatorConfig) {
+    /// Takes note of an answer to `client`, if there are fewer than `room` names.
+    pub(crate) fn learn(
+        &mut self,
+        client: Party,
+        answer: &NameObservation,
+        config: &AggregatorConfig,
+        room: usize,
+    ) {
         let until = answer.seen.plus(answer.ttl.max(config.name_floor));
         let spans = match self.pairs.entry((client, answer.address)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(_) if self.spans >= config.max_names => {
+            Entry::Vacant(_) if self.spans >= room => {
                 self.refused += 1;
                 return;
             }
@@ -65,7 +76,7 @@ impl NamesInForce {
         if spans.len() >= MAX_SPANS {
             self.refused += 1;
             drop_stalest(spans);
-        } else if self.spans >= config.max_names {
+        } else if self.spans >= room {
             self.refused += 1;
             return;
         } else {
@@ -80,6 +91,26 @@ impl NamesInForce {
         self.pairs.is_empty()
     }
 
+    /// How many names are remembered.
+    pub(crate) const fn len(&self) -> usize {
+        self.spans
+    }
+
+    /// Forgets names that do not stand any more at `now`; looks for them a few times in the time that they stand.
+    pub(crate) fn age(&mut self, now: Timestamp, config: &AggregatorConfig) {
+        if now.since(self.aged) < config.name_memory / LOOKS {
+            return;
+        }
+        self.aged = now;
+        let stand = |span: &Span| now <= span.until.plus(config.name_memory);
+        self.pairs.retain(|_, spans| {
+            spans.retain(stand);
+            !spans.is_empty()
+        });
+        self.spans = self.pairs.values().map(Vec::len).sum();
+        self.names.retain(|name| Arc::strong_count(name) > 1);
+    }
+
     /// Adds the names that `client` had for `address` at `at` to `names`.
     pub(crate) fn find(
         &self,
@@ -90,7 +121,8 @@ impl NamesInForce {
     ) {
         let Some(spans) = self.pairs.get(&(client, address)) else { return };
         let answered_by = at.plus(config.name_slack);
-        let known = || spans.iter().filter(|span| span.from <= answered_by);
+        let stands = |span: &&Span| span.from <= answered_by && at <= span.until.plus(config.name_memory);
+        let known = || spans.iter().filter(stands);
         let before = names.len();
         names.extend(known().filter(|span| at <= span.until).map(|span| Arc::clone(&span.name)));
         if names.len() == before {
@@ -137,7 +169,7 @@ mod tests {
     fn joined(answers: &[NameObservation], client: &str, at: i64) -> Vec<String> {
         let config = AggregatorConfig::default();
         let mut names = NamesInForce::default();
-        answers.iter().for_each(|answer| names.learn(asker(answer.client, None), answer, &config));
+        answers.iter().for_each(|answer| names.learn(asker(answer.client, None), answer, &config, ROOM));
         let mut found = Vec::new();
         let pair = (asker(address(client), None), address("192.0.2.9"));
         names.find(pair, Timestamp::from_parts(at, 0), &config, &mut found);
@@ -145,6 +177,8 @@ mod tests {
         found.sort();
         found
     }
+
+    const ROOM: usize = 1_000;
 
     #[test]
     fn a_name_holds_for_the_client_that_asked_from_when_it_asked() {
@@ -181,15 +215,35 @@ mod tests {
 
     #[test]
     fn repeated_answers_take_no_more_room() {
-        let config = AggregatorConfig { max_names: 1, ..AggregatorConfig::default() };
+        let config = AggregatorConfig::default();
         let mut names = NamesInForce::default();
         for seen in 0..50 {
-            names.learn(client(), &answer("10.0.0.1", "a.example", "192.0.2.9", seen * 400, 30), &config);
+            names.learn(client(), &answer("10.0.0.1", "a.example", "192.0.2.9", seen * 400, 30), &config, 1);
         }
         assert_eq!((names.spans, names.take_refused()), (1, 0));
-        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.9", 0, 30), &config);
-        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.10", 0, 30), &config);
+        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.9", 0, 30), &config, 1);
+        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.10", 0, 30), &config, 1);
         assert_eq!((names.spans, names.take_refused()), (1, 2));
+    }
+
+    #[test]
+    fn names_are_forgotten_when_they_do_not_stand_any_more() {
+        let config = AggregatorConfig::default();
+        let day = config.name_memory.as_secs() as i64;
+        let mut names = NamesInForce::default();
+        names.learn(client(), &answer("10.0.0.1", "a.example", "192.0.2.9", 100, 300), &config, ROOM);
+        names.learn(client(), &answer("10.0.0.1", "b.example", "192.0.2.8", day, 300), &config, ROOM);
+        let found = |names: &NamesInForce, at| {
+            let mut found = Vec::new();
+            let pair = (client(), address("192.0.2.9"));
+            names.find(pair, Timestamp::from_parts(at, 0), &config, &mut found);
+            found.len()
+        };
+        assert_eq!((found(&names, day + 400), found(&names, day + 401)), (1, 0));
+        names.age(Timestamp::from_parts(day + 400, 0), &config);
+        assert_eq!(names.len(), 2);
+        names.age(Timestamp::from_parts(2 * day, 0), &config);
+        assert_eq!((names.len(), names.names.len(), found(&names, 200)), (1, 1, 0));
     }
 
     #[test]
@@ -198,7 +252,7 @@ mod tests {
         let mut names = NamesInForce::default();
         for number in 0..MAX_SPANS as i64 + 5 {
             let name = format!("{number}.example");
-            names.learn(client(), &answer("10.0.0.1", &name, "192.0.2.9", number, 600), &config);
+            names.learn(client(), &answer("10.0.0.1", &name, "192.0.2.9", number, 600), &config, ROOM);
         }
         let mut found = Vec::new();
         let pair = (client(), address("192.0.2.9"));
@@ -214,7 +268,7 @@ mod tests {
             let config = AggregatorConfig::default();
             let mut names = NamesInForce::default();
             let answer = answer("10.0.0.1", "db.example", "fd00::30", 100, 300);
-            names.learn(asker(answer.client, Some(workload)), &answer, &config);
+            names.learn(asker(answer.client, Some(workload)), &answer, &config, ROOM);
             let mut found = Vec::new();
             let pair = (asker(address("fd00::1"), Some(workload)), address("fd00::30"));
             names.find(pair, Timestamp::from_parts(101, 0), &config, &mut found);

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use watershed_model::{AgentId, Batch, Counters, Hour, Loss, LossEntry, Timestamp};
 
-use crate::answers::Answers;
-use crate::block::{BatchToken, Block, Join};
-use crate::ledger::{self, Ledger};
-use crate::names::{NamesInForce, asker};
-use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory};
+use crate::block::{Block, Join};
+use crate::ledger;
+use crate::memory::{Memory, Standing};
+use crate::names::asker;
+use crate::source::{Delivery, DeliveryToken};
+use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory, Progress};
 
 /// Joins batches and puts them into a store.
 #[derive(Debug)]
@@ -16,39 +17,35 @@ pub struct Aggregator<I, S> {
     config: AggregatorConfig,
     inventory: I,
     store: S,
-    /// What each agent's batches depend on is kept apart, so that the order in which agents are heard
-    /// changes nothing.
-    agents: BTreeMap<AgentId, Agent>,
+    memory: Memory,
     notes: BTreeMap<AgentId, Vec<LossEntry>>,
+    progress: Progress,
 }
 
-/// What is remembered from one batch of an agent to the next.
-#[derive(Debug, Default)]
-struct Agent {
-    ledger: Ledger,
-    names: NamesInForce,
-    answers: Answers,
-}
-
-/// Takes batches until the source has no more.
+/// Takes deliveries until the source has no more. `observe` is told how far it has come after each.
 ///
 /// # Errors
 ///
-/// When the source or the store fails; what was stored before stays stored.
+/// When the source fails, or the store does and the source cannot wait; what was stored before stays stored.
 pub fn run<I: Inventory, S: FlowStore>(
     source: &mut impl FlowSource,
     aggregator: &mut Aggregator<I, S>,
+    mut observe: impl FnMut(&Progress),
 ) -> Result<(), AggregatorError> {
-    while let Some(batch) = source.next()? {
-        aggregator.ingest(batch)?;
+    while let Some(delivery) = source.next()? {
+        if aggregator.take(delivery, source)? {
+            source.acknowledge()?;
+        }
+        observe(&aggregator.progress);
     }
     Ok(())
 }
 
 impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// An aggregator that asks `inventory` and fills `store`.
-    pub const fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
-        Self { config, inventory, store, agents: BTreeMap::new(), notes: BTreeMap::new() }
+    pub fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
+        let (memory, progress) = (Memory::default(), Progress::default());
+        Self { config, inventory, store, memory, notes: BTreeMap::new(), progress }
     }
 
     /// Joins one batch and stores it.
@@ -57,55 +54,101 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     ///
     /// When the store fails; the same batch may then be given again.
     pub fn ingest(&mut self, batch: Batch) -> Result<(), AggregatorError> {
-        let Self { config, inventory, store, agents, .. } = self;
-        let agent = agents.entry(batch.agent.clone()).or_default();
-
-        // Ledger: what the agent lost since its last batch.
-        let mut loss = agent.ledger.account(&batch);
-
-        // Names: answers first, since they come before the flows that follow from them.
-        for answer in &batch.names {
-            let client = asker(answer.client, inventory.identify(answer.client, answer.seen));
-            agent.names.learn(client, answer, config);
-        }
-
-        let mut names = Vec::new();
-        let mut joins = Vec::with_capacity(batch.records.len());
-        for record in &batch.records {
-            // Identity: who both were at the time of the flow.
-            let (from, to, at) = (record.client.address, record.server.address, record.first_seen);
-            let (client, server) = (inventory.identify(from, at), inventory.identify(to, at));
-
-            // Names: what the client called the server when it connected; later parts are the same connection.
-            let start = names.len();
-            if record.part == 0 && !agent.names.is_empty() {
-                agent.names.find((asker(from, client), to), at, config, &mut names);
-            }
-
-            let answered = agent.answers.is_first(record, config.max_unanswered);
-            joins.push(Join { client, server, answered, names: start..names.len() });
-        }
-
-        // Ledger: what the joins had no room for.
-        let refused = [
-            (Loss::EdgesRefused, agent.answers.take_refused()),
-            (Loss::NamesRefused, agent.names.take_refused()),
-        ];
-        let refused = refused.into_iter().filter(|&(_, count)| count > 0);
-        loss.extend(refused.map(|(kind, count)| ledger::entry(&batch, kind, count)));
-
-        // Store.
-        Ok(store.append(&Block::new(batch, joins, names, loss))?)
+        self.take(batch.into(), &mut Pushed).map(|_| ())
     }
 
-    /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut.
+    /// Joins a delivery and stores it; false where the source takes it back meanwhile.
+    fn take(&mut self, delivery: Delivery, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
+        let stored = self.store(delivery, source);
+        if !matches!(stored, Ok(true)) {
+            // The ledgers are ahead of the store.
+            self.memory.ledgers.clear();
+        }
+        stored
+    }
+
+    fn store(&mut self, delivery: Delivery, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
+        let Self { config, inventory, store, memory, progress, notes } = self;
+        let Delivery { token, batches, resumed } = delivery;
+        memory.make_room(resumed, progress);
+
+        // Ledger: what the store has of each run goes on from there.
+        for batch in &batches {
+            let key = (batch.agent.clone(), batch.started);
+            while !memory.ledgers.contains_key(&key) {
+                match store.run(&key.0, key.1) {
+                    Ok(run) => memory.resume(key.clone(), run.unwrap_or_default()),
+                    Err(reason) => {
+                        if !progress.held(reason, source)? {
+                            return Ok(false);
+                        }
+                    }
+                }
+            }
+        }
+
+        // Join: each batch that is new.
+        let mut blocks = Vec::with_capacity(batches.len());
+        for (index, batch) in batches.into_iter().enumerate() {
+            progress.batches += 1;
+            progress.records += batch.records.len() as u64;
+            match memory.account(&batch) {
+                Ok(Standing::New(loss)) => blocks.push(join(batch, loss, config, inventory, memory)),
+                Ok(standing) => {
+                    progress.repeated += 1;
+                    if standing == Standing::Replayed {
+                        // Only for what is remembered of it.
+                        join(batch, Vec::new(), config, inventory, memory);
+                    }
+                }
+                Err(reason) => {
+                    progress.refused += 1;
+                    source.refuse(index, reason)?;
+                }
+            }
+        }
+
+        // Ledger: what came up outside any batch goes with the agent's next.
+        for (agent, noted) in notes.iter() {
+            let of_agent = |block: &&mut Block<'_>| block.token.as_ref().is_some_and(|t| t.agent == *agent);
+            if let Some(block) = blocks.iter_mut().find(of_agent) {
+                block.loss.extend(noted.iter().cloned());
+            }
+        }
+
+        // Store: all of it, as often as it takes.
+        while let Err(reason) = store.append(&token, &blocks) {
+            if !progress.held(reason, source)? {
+                return Ok(false);
+            }
+        }
+        for token in blocks.iter().filter_map(|block| block.token.as_ref()) {
+            notes.remove(&token.agent);
+        }
+        progress.deliveries += 1;
+        Ok(true)
+    }
+
+    /// How far it has come.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// From now on `inventory` says who the addresses are.
+    pub fn identify_by(&mut self, inventory: I) {
+        self.inventory = inventory;
+    }
+
+    /// The store, for what is to be done between batches.
+    pub const fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Adds to the loss ledger what came up outside any batch, such as a capture that was cut. It is stored with
+    /// the agent's next batch, or at the end.
     pub fn note(&mut self, agent: &AgentId, at: Timestamp, loss: Loss, count: u64) {
-        self.notes.entry(agent.clone()).or_default().push(LossEntry {
-            agent: agent.clone(),
-            hour: Hour::of(at),
-            loss,
-            count,
-        });
+        let (agent, hour) = (agent.clone(), Hour::of(at));
+        self.notes.entry(agent.clone()).or_default().push(LossEntry { agent, hour, loss, count });
     }
 
     /// Stores what is left and hands back the store.
@@ -115,16 +158,71 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// When the store fails.
     pub fn finish(mut self) -> Result<S, AggregatorError> {
         for (agent, loss) in self.notes {
-            let next = self.agents.get(&agent).and_then(|known| known.ledger.next());
-            let block = match next {
-                Some((started, sequence, counters)) => {
-                    let token = BatchToken { agent, started, sequence };
-                    Block::of_loss(Some(token), counters.clone(), loss)
+            // Counts as the batch after the agent's last, so that it counts once, too.
+            let (name, block) = match self.memory.after(&agent) {
+                Some((token, counters)) => {
+                    ((&token).into(), Block::of_loss(Some(token), counters.clone(), loss))
                 }
-                None => Block::of_loss(None, Counters::default(), loss),
+                None => {
+                    let name = DeliveryToken(format!("notes/{agent}"));
+                    (name, Block::of_loss(None, Counters::default(), loss))
+                }
             };
-            self.store.append(&block)?;
+            self.store.append(&name, &[block])?;
         }
         Ok(self.store)
+    }
+}
+
+/// Finds out about each record of a batch who both ends were at the time, and by which name the client went.
+fn join<'a>(
+    batch: Batch,
+    mut loss: Vec<LossEntry>,
+    config: &AggregatorConfig,
+    inventory: &'a impl Inventory,
+    memory: &mut Memory,
+) -> Block<'a> {
+    let (agent, room) = memory.agent(&batch, config);
+
+    // Names: answers first, since they come before the flows that follow from them.
+    for answer in &batch.names {
+        let client = asker(answer.client, inventory.identify(answer.client, answer.seen));
+        agent.names.learn(client, answer, config, room.names);
+    }
+
+    let mut names = Vec::new();
+    let mut joins = Vec::with_capacity(batch.records.len());
+    for record in &batch.records {
+        // Identity: who both were at the time of the flow.
+        let (from, to, at) = (record.client.address, record.server.address, record.first_seen);
+        let (client, server) = (inventory.identify(from, at), inventory.identify(to, at));
+
+        // Names: what the client called the server when it connected; later parts are the same connection.
+        let start = names.len();
+        if record.part == 0 && !agent.names.is_empty() {
+            agent.names.find((asker(from, client), to), at, config, &mut names);
+        }
+
+        let answered = agent.answers.is_first(record, room.unanswered);
+        joins.push(Join { client, server, answered, names: start..names.len() });
+    }
+
+    // Ledger: what the joins had no room for.
+    let refused = [
+        (Loss::EdgesRefused, agent.answers.take_refused()),
+        (Loss::NamesRefused, agent.names.take_refused()),
+    ];
+    let refused = refused.into_iter().filter(|&(_, count)| count > 0);
+    loss.extend(refused.map(|(kind, count)| ledger::entry(&batch, kind, count)));
+    memory.settle(&batch);
+    Block::new(batch, joins, names, loss)
+}
+
+/// What is pushed in cannot wait, and cannot be put aside.
+struct Pushed;
+
+impl FlowSource for Pushed {
+    fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {
+        Ok(None)
     }
 }

@@ -11,12 +11,14 @@ mod status;
 #[cfg(test)]
 mod conformance;
 
-use watershed_model::{Snapshot, TimeRange, Timestamp};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 pub use memory::{EdgesInOrder, MemoryStore};
+pub use runs::Run;
 pub use sqlite::SqliteStore;
 pub use status::{AgentStatus, Deleted, StoreStatus};
 
+use crate::source::DeliveryToken;
 use crate::{Block, StoreConfig, StoreError, StoreLocation};
 
 /// Keeps blocks and tells what was observed in a period.
@@ -24,12 +26,21 @@ use crate::{Block, StoreConfig, StoreError, StoreLocation};
 /// Totals of an edge take, for each pair of addresses, the agent that saw most of it, not the sum over the
 /// agents that saw the same connections; times, hours, names and observers are those of all agents.
 pub trait FlowStore {
-    /// Keeps a block, or nothing of it when a block with the same token was kept before.
+    /// Keeps the blocks of one delivery, and nothing of those whose batch was kept before. They are kept for
+    /// good once it returns.
     ///
     /// # Errors
     ///
-    /// When the block could not be kept; it may then be appended again.
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError>;
+    /// When a block could not be kept; the same delivery may then be appended again, also by another process,
+    /// and nothing doubles.
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError>;
+
+    /// What it has of the run of `agent` that began at `started`; `None` where that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError>;
 
     /// What was observed in `period`, or ever.
     ///
@@ -126,10 +137,17 @@ impl OpenStore {
 }
 
 impl FlowStore for OpenStore {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         match self {
-            Self::Memory(store) => store.append(block),
-            Self::Sqlite(store) => store.append(block),
+            Self::Memory(store) => store.append(delivery, blocks),
+            Self::Sqlite(store) => store.append(delivery, blocks),
+        }
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        match self {
+            Self::Memory(store) => store.run(agent, started),
+            Self::Sqlite(store) => store.run(agent, started),
         }
     }
 

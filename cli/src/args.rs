@@ -1,6 +1,7 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
 pub(crate) mod rules;
+pub(crate) mod run;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -166,6 +167,10 @@ pub(crate) enum Command {
     /// Map the dependencies in captures and propose the rules that allow them
     #[command(after_help = DISCOVER_EXAMPLES)]
     Discover(DiscoverArguments),
+
+    /// Capture, join and keep for as long as it runs, in one process
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArguments),
 
     /// Map the dependencies that a store holds
     #[command(after_help = MAP_EXAMPLES)]
@@ -385,6 +390,7 @@ impl Arguments {
         flag("color", self.color.as_ref());
         let (capture, inventory) = match &self.command {
             Command::Discover(discover) => (Some(&discover.capture), Some(&discover.inventory)),
+            Command::Run(run) => (None, Some(&run.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),

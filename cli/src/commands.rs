@@ -8,6 +8,7 @@ mod flows;
 mod kept;
 mod map;
 mod rules;
+mod run;
 mod shell;
 mod status;
 
@@ -56,6 +57,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             discover::run(discover, &settings, style, &mut out)?;
         }
+        Command::Run(run) => run::run(run, load()?.settings)?,
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
         Command::Map(stored) => {

@@ -1,6 +1,5 @@
 //! What a command reads: capture files, or network interfaces until the time is over or a signal comes.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +33,10 @@ pub(crate) fn open(arguments: &CaptureArguments) -> Result<Watched, Failure> {
     if arguments.live.interface.is_empty() {
         return open_captures(&arguments.captures);
     }
-    Ok(Watched::new(open_live(&arguments.live)?))
+    let stop = stop_on_signals()?;
+    let source = open_live(&arguments.live, stop)?;
+    complain(&plain(&format!("watershed: capturing on {}", arguments.live.interface.join(", "))));
+    Ok(Watched::new(source))
 }
 
 /// Opens capture files.
@@ -61,8 +63,12 @@ pub(crate) fn name(arguments: &CaptureArguments) -> String {
     plain(&name).into_owned()
 }
 
-fn open_live(arguments: &LiveArguments) -> Result<Source, Failure> {
-    let stop = stop_on_signals().context("cannot listen for signals")?;
+/// Opens interfaces that are read until `stop` is set, and drops privileges.
+///
+/// # Errors
+///
+/// One of them cannot be opened, or privileges cannot be dropped.
+pub(crate) fn open_live(arguments: &LiveArguments, stop: Arc<AtomicBool>) -> Result<Source, Failure> {
     let config = LiveConfig {
         filter: arguments.filter.clone(),
         snap_length: arguments.snap,
@@ -78,17 +84,17 @@ fn open_live(arguments: &LiveArguments) -> Result<Source, Failure> {
         other => Failure::from(other),
     })?;
     live::drop_privileges()?;
-    complain(&plain(&format!("watershed: capturing on {}", arguments.interface.join(", "))));
     Ok(source)
 }
 
 /// A flag that Ctrl-C and SIGTERM set. A second one ends the program at once: a person who asks twice does not
 /// want to wait.
-fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    let register = |signal| {
         flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
-    }
+        flag::register(signal, Arc::clone(&stop)).map(drop)
+    };
+    [SIGINT, SIGTERM].into_iter().try_for_each(register).context("cannot listen for signals")?;
     Ok(stop)
 }

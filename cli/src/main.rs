@@ -6,6 +6,7 @@ mod commands;
 mod directory;
 mod failure;
 mod fingerprint;
+mod http;
 mod input;
 mod output;
 mod period;
@@ -13,6 +14,7 @@ mod pipeline;
 mod progress;
 mod report;
 mod settings;
+mod telemetry;
 mod terminal;
 
 use std::process::ExitCode;

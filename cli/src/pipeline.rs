@@ -20,7 +20,7 @@ use crate::progress::Watched;
 use crate::settings::Settings;
 
 /// How often a live capture hands on what it has: often enough to watch it, seldom enough to cost nothing.
-const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads `source` to its end and hands every batch to `take`.
 ///
@@ -92,7 +92,8 @@ pub(crate) fn complete(report: &Report) -> Result<(), Failure> {
     Err(Failure::Work(anyhow!(problems.join("\n"))))
 }
 
-fn collector_config(settings: &Settings) -> CollectorConfig {
+/// How the collector works under these settings.
+pub(crate) fn collector_config(settings: &Settings) -> CollectorConfig {
     let mut config = CollectorConfig { flow: settings.flow.clone(), ..CollectorConfig::default() };
     // Random, so that nobody can craft traffic that collides; no output depends on it.
     config.flow.hash_key = RandomState::new().build_hasher().finish();
@@ -121,8 +122,8 @@ fn on_two_threads(
         let collector =
             scope.spawn(move || watershed_collector::run(source, &mut Channel(sender), config, |_| ()));
         let taken = (|| {
-            while let Some(batch) = batches.next()? {
-                take(batch)?;
+            while let Some(delivery) = batches.next()? {
+                delivery.batches.into_iter().try_for_each(&mut take)?;
             }
             anyhow::Ok(())
         })();

@@ -121,6 +121,15 @@ pub struct Counters {
     pub names: u64,
     /// How often a limit kept a name in a payload from being read.
     pub names_limited: u64,
+    /// Batches that could not be kept until their receiver took them: they never got a number, so that they
+    /// leave no gap in the sequence.
+    pub batches_dropped: u64,
+    /// Flow records in them.
+    pub records_dropped: u64,
+    /// Name observations in them.
+    pub names_dropped: u64,
+    /// Octets that wait in the spool, as of this batch.
+    pub spooled_bytes: u64,
 }
 
 impl Counters {
@@ -173,6 +182,10 @@ impl Counters {
             records,
             names,
             names_limited,
+            batches_dropped,
+            records_dropped,
+            names_dropped,
+            spooled_bytes,
         } = other;
         self.packets += packets;
         self.captured_bytes += captured_bytes;
@@ -187,6 +200,10 @@ impl Counters {
         self.records += records;
         self.names += names;
         self.names_limited += names_limited;
+        self.batches_dropped += batches_dropped;
+        self.records_dropped += records_dropped;
+        self.names_dropped += names_dropped;
+        self.spooled_bytes += spooled_bytes;
     }
 }
 

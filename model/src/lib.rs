@@ -30,6 +30,8 @@ mod edge;
 
 mod snapshot;
 
+pub mod wire;
+
 pub use batch::{AgentId, Batch};
 pub use community_id::CommunityId;
 pub use conn_state::ConnState;

@@ -72,15 +72,57 @@ pub enum Loss {
     EdgesRefused,
     /// Names that the store had no room for.
     NamesRefused,
+    /// Flow records that an agent had no room to keep until they could be shipped.
+    RecordsDropped,
     /// Batches that never arrived, by gaps in their sequence.
     BatchesMissing,
     /// Captures that ended in the middle of a packet.
     CaptureCut,
     /// Times that an interface was away: nothing is known of what passed meanwhile.
     InterfaceAway,
+    /// Starts of an agent that had run before: connections were cut in two.
+    AgentRestarted,
+    /// Seconds, rounded up, without a packet before an agent's restart: it was down for so long at most, and
+    /// nothing is known of what passed meanwhile.
+    AgentDown,
 }
 
 impl Loss {
+    /// Every kind, in declaration order.
+    pub const ALL: [Self; 12] = [
+        Self::KernelDropped,
+        Self::NotDecoded,
+        Self::PacketsRefused,
+        Self::FlowsEvicted,
+        Self::EdgesRefused,
+        Self::NamesRefused,
+        Self::RecordsDropped,
+        Self::BatchesMissing,
+        Self::CaptureCut,
+        Self::InterfaceAway,
+        Self::AgentRestarted,
+        Self::AgentDown,
+    ];
+
+    /// Its name in snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KernelDropped => "kernel_dropped",
+            Self::NotDecoded => "not_decoded",
+            Self::PacketsRefused => "packets_refused",
+            Self::FlowsEvicted => "flows_evicted",
+            Self::EdgesRefused => "edges_refused",
+            Self::NamesRefused => "names_refused",
+            Self::RecordsDropped => "records_dropped",
+            Self::BatchesMissing => "batches_missing",
+            Self::CaptureCut => "capture_cut",
+            Self::InterfaceAway => "interface_away",
+            Self::AgentRestarted => "agent_restarted",
+            Self::AgentDown => "agent_down",
+        }
+    }
+
     /// What was lost, for a person: `packets dropped by the kernel`.
     #[must_use]
     pub const fn describe(self) -> &'static str {
@@ -91,9 +133,25 @@ impl Loss {
             Self::FlowsEvicted => "connections evicted from a full flow table",
             Self::EdgesRefused => "connections refused by a full edge store",
             Self::NamesRefused => "names refused by a full name store",
+            Self::RecordsDropped => "connections dropped by a full spool",
             Self::BatchesMissing => "batches missing",
             Self::CaptureCut => "captures cut in the middle of a packet",
             Self::InterfaceAway => "times that an interface was away",
+            Self::AgentRestarted => "restarts of the agent",
+            Self::AgentDown => "seconds at most that the agent was down",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_loss_is_its_index_and_its_name() {
+        for (index, loss) in Loss::ALL.into_iter().enumerate() {
+            assert_eq!(loss as usize, index);
+            assert_eq!(serde_json::to_value(loss).unwrap(), loss.as_str());
         }
     }
 }

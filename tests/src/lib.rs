@@ -9,3 +9,5 @@ pub mod scenario;
 pub mod traffic;
 
 pub mod binary;
+
+pub mod kafka;

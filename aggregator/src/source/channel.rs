@@ -3,7 +3,7 @@
 use crossbeam_channel::{Receiver, Sender};
 use watershed_model::Batch;
 
-use super::FlowSource;
+use super::{Delivery, FlowSource};
 use crate::AggregatorError;
 
 /// Batches that may wait between collector and aggregator. Enough to ride out a slow moment of either side,
@@ -29,8 +29,8 @@ impl From<Receiver<Batch>> for Channel {
 }
 
 impl FlowSource for Channel {
-    fn next(&mut self) -> Result<Option<Batch>, AggregatorError> {
-        Ok(self.0.recv().ok())
+    fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {
+        Ok(self.0.recv().ok().map(Delivery::from))
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
         }
         drop(sender);
         for sequence in 0..3 {
-            assert_eq!(source.next().unwrap().unwrap().sequence, sequence);
+            assert_eq!(source.next().unwrap().unwrap().batches[0].sequence, sequence);
         }
         assert!(source.next().unwrap().is_none());
     }

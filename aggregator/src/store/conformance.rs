@@ -11,7 +11,8 @@ use watershed_model::{
 
 use crate::testing::{address, answer, batch, probe, record};
 use crate::{
-    Aggregator, AggregatorConfig, AggregatorError, FileInventory, FlowStore, OpenInventory, StoreError,
+    Aggregator, AggregatorConfig, AggregatorError, Delivery, DeliveryToken, FileInventory, FlowSource,
+    FlowStore, OpenInventory, StoreError,
 };
 
 /// Makes a test of each of these functions for the stores that `$new` makes.
@@ -27,6 +28,10 @@ macro_rules! every_store_must {
             an_edge_says_all_that_was_seen
             a_batch_that_comes_again_counts_once
             a_batch_that_comes_again_with_other_content_is_refused
+            a_run_goes_on_where_the_store_has_it
+            what_comes_late_is_taken_and_not_missing_any_more
+            the_order_in_which_batches_come_changes_nothing
+            blocks_of_a_delivery_come_together_and_once
             parts_of_a_connection_are_one_connection
             workloads_gather_their_addresses
             one_flow_seen_by_two_agents_counts_once
@@ -130,6 +135,91 @@ pub(super) fn a_batch_that_comes_again_with_other_content_is_refused<S: FlowStor
         "{refused}"
     );
     assert_eq!(aggregator.finish().unwrap().snapshot(None).unwrap().edges[0].connections, 1);
+}
+
+pub(super) fn a_run_goes_on_where_the_store_has_it<S: FlowStore>(new: impl Fn() -> S) {
+    let shipped = |sequence, kernel_dropped| {
+        let mut batch = batch("a", sequence, vec![record("10.0.0.1", "10.0.0.9", 443, sequence)]);
+        batch.counters.kernel_dropped = kernel_dropped;
+        batch
+    };
+    assert_eq!(new().run(&"a".into(), Timestamp::default()).unwrap(), None);
+    let mut store = new();
+    // A new aggregator for each batch, as after a restart.
+    for batch in [shipped(0, 3), shipped(1, 3), shipped(1, 3), shipped(2, 5), shipped(4, 6)] {
+        store = kept(store, OpenInventory::Empty, [batch]);
+    }
+    let snapshot = store.snapshot(None).unwrap();
+    assert_eq!(losses(&snapshot), [(Loss::KernelDropped, 6), (Loss::BatchesMissing, 1)]);
+    assert_eq!(snapshot.edges[0].connections, 4);
+    let run = store.run(&"a".into(), Timestamp::default()).unwrap().unwrap();
+    assert_eq!((run.batches(), run.missing(), run.counters.kernel_dropped), (4, 1, 6));
+    assert_eq!(store.run(&"a".into(), Timestamp::from_parts(1, 0)).unwrap(), None);
+    assert_eq!(store.run(&"b".into(), Timestamp::default()).unwrap(), None);
+}
+
+pub(super) fn what_comes_late_is_taken_and_not_missing_any_more<S: FlowStore>(new: impl Fn() -> S) {
+    let shipped =
+        |sequence: u64| batch("a", sequence, vec![record("10.0.0.1", "10.0.0.9", 443, sequence * 4_000)]);
+    let missing = |store: &S| {
+        let loss = store.snapshot(None).unwrap().loss;
+        loss.into_iter().map(|entry| (entry.hour.0, entry.count)).collect::<Vec<_>>()
+    };
+    let store = kept(new(), OpenInventory::Empty, [shipped(0), shipped(4)]);
+    assert_eq!(missing(&store), [(4, 3)]);
+    let store = kept(store, OpenInventory::Empty, [shipped(2), shipped(2)]);
+    assert_eq!(missing(&store), [(2, 1), (4, 1)]);
+    assert!(store.snapshot(seconds(0, 7_000)).unwrap().loss.is_empty());
+    let store = kept(store, OpenInventory::Empty, [shipped(3), shipped(1), shipped(3)]);
+    assert_eq!((missing(&store), store.snapshot(None).unwrap().edges[0].connections), (vec![], 5));
+}
+
+pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new: impl Fn() -> S) {
+    let order = prop::collection::vec(0_usize..12, 0..30);
+    proptest!(crate::testing::seeded(CASES), |(order in order, restarts in prop::collection::vec(any::<bool>(), 30))| {
+        let sequence: BTreeSet<usize> = order.iter().copied().collect();
+        let shipped = |n: usize| batch("a", n as u64, vec![record("10.0.0.1", "10.0.0.9", 443, n as u64 * 900)]);
+        let in_order = told(new(), sequence.iter().map(|&n| shipped(n)));
+        let mut store = new();
+        let mut batches = Vec::new();
+        for (&n, &restart) in order.iter().zip(&restarts) {
+            batches.push(shipped(n));
+            if restart {
+                store = kept(store, OpenInventory::Empty, std::mem::take(&mut batches));
+            }
+        }
+        prop_assert_eq!(kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap(), in_order);
+    });
+}
+
+pub(super) fn blocks_of_a_delivery_come_together_and_once<S: FlowStore>(new: impl Fn() -> S) {
+    /// Gives one delivery again and again.
+    struct Again(Vec<Delivery>);
+    impl FlowSource for Again {
+        fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {
+            Ok(self.0.pop())
+        }
+    }
+    let shipped = |agent, n| batch(agent, n, vec![record("10.0.0.1", "10.0.0.9", 443, n)]);
+    let delivery = |batches: Vec<Batch>, resumed| Delivery {
+        token: DeliveryToken("flows/0/0-5".into()),
+        batches,
+        resumed,
+    };
+    let batches = vec![shipped("a", 0), shipped("b", 0), shipped("a", 1), shipped("a", 0)];
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, new());
+    let mut source = Again(vec![
+        delivery(batches.clone(), true),
+        delivery(batches.clone(), false),
+        delivery(batches, true),
+    ]);
+    crate::run(&mut source, &mut aggregator, |_| ()).unwrap();
+    let progress = aggregator.progress();
+    assert_eq!((progress.deliveries, progress.batches, progress.repeated), (3, 12, 9));
+    let snapshot = aggregator.finish().unwrap().snapshot(None).unwrap();
+    assert_eq!((snapshot.counters.records, losses(&snapshot)), (2, vec![]));
+    // Of two agents, the best observer counts.
+    assert_eq!(snapshot.edges[0].connections, 2);
 }
 
 pub(super) fn parts_of_a_connection_are_one_connection<S: FlowStore>(new: impl Fn() -> S) {

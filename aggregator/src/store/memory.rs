@@ -25,8 +25,9 @@ pub use order::EdgesInOrder;
 use workloads::Workloads;
 
 use super::FlowStore;
-use super::runs::Runs;
+use super::runs::{self, Run, Runs};
 use super::status::{AgentStatus, StoreStatus};
+use crate::source::DeliveryToken;
 use crate::{Block, Row, StoreConfig, StoreError};
 
 /// Agents told apart. A cluster has thousands; records of more agents than this count as `EdgesRefused`.
@@ -218,19 +219,14 @@ impl MemoryStore {
         let touches = |hour: Hour| {
             period.is_none_or(|p| hour.start() <= p.end && p.start < hour.start().plus(Hour::LENGTH))
         };
-        let entries = self.loss.iter().filter(|((_, hour, _), _)| touches(*hour));
-        entries
-            .map(|(&(ref agent, hour, loss), &count)| LossEntry { agent: agent.clone(), hour, loss, count })
-            .collect()
+        let mut ledger = self.loss.clone();
+        runs::add_missing(&mut ledger, self.runs.iter());
+        let entries = ledger.into_iter().filter(|((_, hour, _), _)| touches(*hour));
+        entries.map(|((agent, hour, loss), count)| LossEntry { agent, hour, loss, count }).collect()
     }
-}
 
-fn hour_of(time: Timestamp) -> i32 {
-    Hour::of(time).0 as i32
-}
-
-impl FlowStore for MemoryStore {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    /// Keeps one block, or nothing of it when its batch was kept before.
+    fn add_block(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
         if let Some(token) = &block.token {
             if !self.runs.is_new(token, block)? {
                 return Ok(());
@@ -255,6 +251,20 @@ impl FlowStore for MemoryStore {
         }
         block.loss.iter().for_each(|entry| self.lose(entry.clone()));
         Ok(())
+    }
+}
+
+fn hour_of(time: Timestamp) -> i32 {
+    Hour::of(time).0 as i32
+}
+
+impl FlowStore for MemoryStore {
+    fn append(&mut self, _: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
+        blocks.iter().try_for_each(|block| self.add_block(block))
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        Ok(self.runs.get(agent, started).cloned())
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

@@ -1,8 +1,8 @@
 //! The store that lasts: edges in an SQLite database file.
 //!
-//! A block is put together in memory and added in one transaction, with its token beside its rows: after a
-//! crash it is there whole or not at all, and a second append of it changes nothing. Nothing is remembered
-//! between blocks but what is in the file, so that several processes may add to one.
+//! A block is put together in memory; those of one delivery are added in one transaction, with their tokens
+//! beside their rows: after a crash they are there whole or not at all, and a second append changes nothing. Nothing is remembered
+//! between deliveries but what is in the file, so that several processes may add to one.
 
 mod codec;
 mod read;
@@ -13,10 +13,12 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use watershed_model::{Snapshot, TimeRange, Timestamp};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use super::FlowStore;
+use super::runs::Run;
 use super::status::{Deleted, StoreStatus};
+use crate::source::DeliveryToken;
 use crate::{Block, StoreConfig, StoreError};
 
 /// Edges in an SQLite database: what each agent saw between two addresses on one service in one hour, in the
@@ -95,15 +97,24 @@ impl SqliteStore {
 }
 
 impl FlowStore for SqliteStore {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    fn append(&mut self, _: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         let failed = self.failed("keep a block in the store");
         let transaction = schema::begin(&mut self.connection).map_err(&failed)?;
+        let mut added = 0;
         // Dropped on an error, the transaction rolls back.
-        if write::append(&transaction, block).map_err(|error| error.into_store_error(&failed))? {
+        for block in blocks {
+            let new = write::append(&transaction, block).map_err(|error| error.into_store_error(&failed))?;
+            added += u64::from(new);
+        }
+        if added > 0 {
             transaction.commit().map_err(&failed)?;
-            self.added += 1;
+            self.added += added;
         }
         Ok(())
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        read::run_of(&self.connection, agent, started).map_err(self.failed("read the store"))
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

@@ -3,15 +3,16 @@
 use std::io::Write;
 
 use watershed_aggregator::{
-    Block, FlowStore, MemoryStore, OpenStore, StoreConfig, StoreError, StoreLocation, store,
+    Block, Deleted, DeliveryToken, FlowStore, MemoryStore, OpenStore, Run, StoreConfig, StoreError,
+    StoreLocation, store,
 };
-use watershed_model::{AgentId, Snapshot, TimeRange};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use crate::args::DiscoverArguments;
 use crate::clock;
 use crate::failure::Failure;
 use crate::fingerprint;
-use crate::output::text::{count, plain};
+use crate::output::text::{counted, plain};
 use crate::pipeline::Origin;
 use crate::settings::Settings;
 
@@ -43,11 +44,16 @@ pub(super) fn open(
 }
 
 impl FlowStore for Kept {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         if let Some(disk) = &mut self.disk {
-            disk.append(block)?;
+            disk.append(delivery, blocks)?;
         }
-        self.memory.append(block)
+        self.memory.append(delivery, blocks)
+    }
+
+    /// What the disk has from before goes into the summary, too, and is no repetition.
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        self.memory.run(agent, started)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
@@ -72,18 +78,20 @@ impl Kept {
             let agent = plain(&origin.agent.to_string()).into_owned();
             writeln!(out, "\nAdded to {place} as seen by agent {agent}")?;
         }
-        delete_old(&mut disk, settings, out)
+        let deleted = delete_old(&mut disk, settings)?;
+        if deleted.hours > 0 {
+            let (hours, edges) = (counted(deleted.hours, "hour"), counted(deleted.edge_hours, "edge"));
+            writeln!(out, "Deleted as older than store.retention: {hours} with {edges}")?;
+        }
+        Ok(())
     }
 }
 
-/// Old is what lies so long before the newest packet; a packet with a time to come makes nothing old.
-fn delete_old(disk: &mut OpenStore, settings: &Settings, out: &mut impl Write) -> Result<(), Failure> {
-    let (Some(age), Some(extent)) = (settings.retention, disk.extent()?) else { return Ok(()) };
-    let newest = extent.end.min(clock::now());
-    let deleted = disk.delete_before(newest.minus(age))?;
-    if deleted.hours > 0 {
-        let (hours, edges) = (count(deleted.hours), count(deleted.edge_hours));
-        writeln!(out, "Deleted as older than store.retention: {hours} hours with {edges} edges")?;
-    }
-    Ok(())
+/// Deletes what lies longer before the newest packet than the setting says; a packet with a time to come makes
+/// nothing old.
+pub(super) fn delete_old(disk: &mut OpenStore, settings: &Settings) -> Result<Deleted, StoreError> {
+    let (Some(age), Some(extent)) = (settings.retention, disk.extent()?) else {
+        return Ok(Deleted::default());
+    };
+    disk.delete_before(extent.end.min(clock::now()).minus(age))
 }

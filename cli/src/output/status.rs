@@ -8,7 +8,7 @@ use serde::Serialize;
 use watershed_aggregator::StoreStatus;
 
 use super::table::{Table, number, text};
-use super::text::{bytes, count, plain};
+use super::text::{bytes, count, counted, plain};
 use crate::terminal::Style;
 
 /// The widest line, as that of the summary.
@@ -36,8 +36,9 @@ impl Page<'_> {
             Some(period) => writeln!(out, "Seen from {} to {}", period.start, period.end)?,
             None => writeln!(out, "Nothing seen yet")?,
         }
-        let (hours, edges, names) = (count(held.hours), count(held.edge_hours), count(held.names));
-        writeln!(out, "Holds {hours} hours with {edges} edges by hour, and {names} names of addresses")?;
+        let (hours, edges) = (counted(held.hours, "hour"), counted(held.edge_hours, "edge"));
+        let names = counted(held.names, "name");
+        writeln!(out, "Holds {hours} with {edges} by hour, and {names} of addresses")?;
         self.retention(out)?;
         self.agents(out, style)?;
         self.loss(out, style)
@@ -46,8 +47,8 @@ impl Page<'_> {
     fn retention(&self, out: &mut impl Write) -> io::Result<()> {
         let deleted = self.held.deleted;
         let age = self.retention_text().map_or("never deletes".to_owned(), |age| format!("keeps {age}"));
-        let (hours, edges) = (count(deleted.hours), count(deleted.edge_hours));
-        writeln!(out, "Retention {age}; deleted so far: {hours} hours with {edges} edges")
+        let (hours, edges) = (counted(deleted.hours, "hour"), counted(deleted.edge_hours, "edge"));
+        writeln!(out, "Retention {age}; deleted so far: {hours} with {edges}")
     }
 
     fn retention_text(&self) -> Option<String> {

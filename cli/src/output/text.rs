@@ -48,6 +48,11 @@ pub(crate) fn count(number: u64) -> String {
     scaled(number, &["", " k", " M", " G", " T", " P", " E"])
 }
 
+/// A count of things that take an s: `1 hour`, `12.3 k hours`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Octets for a person: `950 B`, `12.3 kB`, `4.56 MB`.
 pub(crate) fn bytes(number: u64) -> String {
     scaled(number, &[" B", " kB", " MB", " GB", " TB", " PB", " EB"])

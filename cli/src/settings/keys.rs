@@ -11,6 +11,7 @@ use watershed_collector::flow::FlowConfig;
 use watershed_graph::GraphConfig;
 
 use super::value;
+use crate::telemetry::{LogFormat, LogLevel, TelemetryConfig};
 
 /// The validated settings.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) retention: Option<Duration>,
     /// What the graph is told rather than finds out.
     pub(crate) graph: GraphConfig,
+    /// What a process that runs for long tells about itself.
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             store: StoreConfig::default(),
             retention: None,
             graph: GraphConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -245,5 +249,31 @@ pub(crate) const KEYS: &[Key] = &[
         help: "... and it has at most so many dependencies for each dependant, from 0 to 1.",
         read: |s| Value::Float(s.graph.shared_max_dependencies),
         write: |s, text, _| value::parse_share(text).map(|x| s.graph.shared_max_dependencies = x),
+    },
+    Key {
+        name: "metrics.listen",
+        help: "Where a command that runs for long serves /metrics, /healthz and /readyz: an address and a port,\n\
+               0 for one that the kernel chooses, or \"none\". They need no password: keep them on loopback.",
+        read: |s| Value::String(s.telemetry.listen.map_or("none".into(), |address| address.to_string())),
+        write: |s, text, _| {
+            let none = text == "none";
+            let hint = |_| "write an address with its port, such as 127.0.0.1:9464, or none".to_owned();
+            s.telemetry.listen = if none { None } else { Some(text.parse().map_err(hint)?) };
+            Ok(())
+        },
+    },
+    Key {
+        name: "log.level",
+        help: "What a command that runs for long logs: \"error\", \"warn\", \"info\" or \"debug\".",
+        read: |s| value::choice(s.telemetry.level, &LogLevel::ALL),
+        write: |s, text, _| value::parse_choice(text, &LogLevel::ALL).map(|level| s.telemetry.level = level),
+    },
+    Key {
+        name: "log.format",
+        help: "How it writes that to standard error: \"text\", or \"json\", one object a line.",
+        read: |s| value::choice(s.telemetry.format, &LogFormat::ALL),
+        write: |s, text, _| {
+            value::parse_choice(text, &LogFormat::ALL).map(|format| s.telemetry.format = format)
+        },
     },
 ];

@@ -49,6 +49,18 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     }
 }
 
+/// One of several words.
+pub(super) fn choice<T: PartialEq>(chosen: T, all: &[(&str, T)]) -> Value {
+    Value::String(all.iter().find(|(_, choice)| *choice == chosen).map_or("", |(name, _)| name).into())
+}
+
+/// What the word stands for.
+pub(super) fn parse_choice<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
+    let found = all.iter().find(|(name, _)| *name == text).map(|&(_, choice)| choice);
+    let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("write one of {}", names()))
+}
+
 /// A number from 0 to 1.
 pub(super) fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));

@@ -8,6 +8,7 @@ mod bad_input;
 mod discover;
 mod listings;
 mod rules;
+mod run;
 mod settings;
 mod shell;
 mod stores;

@@ -135,13 +135,13 @@ fn what_is_older_than_the_retention_goes() {
     add(&folder, "monday.pcap", &[]);
     let retention = ["--set", "store.retention=12h"];
     let printed = add(&folder, "tuesday.pcap", &retention);
-    assert!(printed.ends_with("Deleted as older than store.retention: 1 hours with 14 edges\n"), "{printed}");
+    assert!(printed.ends_with("Deleted as older than store.retention: 1 hour with 14 edges\n"), "{printed}");
     assert_eq!(connections(&folder, &[]), Some(2));
     // What has been deleted does not come back.
     add(&folder, "monday.pcap", &retention);
     assert_eq!(connections(&folder, &[]), Some(2));
     let status = ask(&folder, "status", &retention);
-    assert!(status.contains("Retention keeps 12h; deleted so far: 1 hours with 14 edges"), "{status}");
+    assert!(status.contains("Retention keeps 12h; deleted so far: 1 hour with 14 edges"), "{status}");
 }
 
 #[test]

@@ -21,7 +21,8 @@ fn batch(agent: &str, sequence: u64) -> Batch {
 
 /// What a source gives until its end, which stays the end.
 fn drain(source: &mut impl FlowSource) -> Vec<Batch> {
-    let batches = std::iter::from_fn(|| source.next().unwrap()).collect();
+    let batches =
+        std::iter::from_fn(|| source.next().unwrap()).flat_map(|delivery| delivery.batches).collect();
     assert!(source.next().unwrap().is_none(), "a source that ended stays ended");
     batches
 }

@@ -4,6 +4,7 @@
 
 mod namespaces;
 mod program;
+mod run;
 
 use std::fs;
 

@@ -139,7 +139,7 @@ fn ip(arguments: &[&str]) {
 }
 
 /// Runs a command that must succeed and returns what it printed.
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(

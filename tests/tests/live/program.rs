@@ -27,15 +27,16 @@ impl Program {
         program
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts it without waiting for anything.
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Self { child, stderr, errors: String::new() }
     }
 
-    /// Reads standard error up to the line with `text`.
-    pub(crate) fn wait_for(&mut self, text: &str) {
+    /// Reads standard error up to the line with `text`, which it returns.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
@@ -43,6 +44,7 @@ impl Program {
             self.errors.push_str(&line);
             assert!(read > 0, "it ended without saying `{text}`:\n{}", self.errors);
         }
+        line
     }
 
     /// Reads standard output up to `last`.
@@ -66,6 +68,12 @@ impl Program {
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    }
+
+    /// Kills it, so that it can tell nobody.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Ends it with a signal; what it printed on standard output and standard error.

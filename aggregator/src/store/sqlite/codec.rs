@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use watershed_model::{ConnState, Counters, Evidence, EvidenceCounts, Refused, SkipReason, StateCounts};
+use watershed_model::{
+    ConnState, Counters, Evidence, EvidenceCounts, Hour, Refused, SkipReason, StateCounts,
+};
 
 use crate::store::memory::times;
+use crate::store::runs::Kept;
 
 /// The largest count of a state or a kind of evidence that is believed: sums of these cannot overflow, and
 /// no network has so many connections.
@@ -101,16 +104,20 @@ fn read_pairs(octets: &[u8]) -> Option<Vec<(u8, u64)>> {
     Some(pairs)
 }
 
-/// Ranges of batches as JSON: `[[0,6],[8,9]]`.
-pub(super) fn ranges(kept: &BTreeMap<u64, u64>) -> serde_json::Result<String> {
-    serde_json::to_string(&kept.iter().collect::<Vec<_>>())
+/// Ranges of batches as JSON, first, last and the hour for which what is missing before them counts:
+/// `[[0,6,null],[8,9,490000]]`.
+pub(super) fn ranges(kept: &BTreeMap<u64, Kept>) -> serde_json::Result<String> {
+    let ranges = kept.iter().map(|(first, range)| (first, range.last, range.missed.map(|hour| hour.0)));
+    serde_json::to_string(&ranges.collect::<Vec<_>>())
 }
 
 /// Ranges from their column.
-pub(super) fn read_ranges(json: &str) -> Option<BTreeMap<u64, u64>> {
-    let ranges: Vec<(u64, u64)> = serde_json::from_str(json).ok()?;
-    let in_order = ranges.is_sorted_by(|a, b| a.1 < b.0) && ranges.iter().all(|(first, last)| first <= last);
-    in_order.then(|| ranges.into_iter().collect())
+pub(super) fn read_ranges(json: &str) -> Option<BTreeMap<u64, Kept>> {
+    let ranges: Vec<(u64, u64, Option<i64>)> = serde_json::from_str(json).ok()?;
+    let in_order =
+        ranges.is_sorted_by(|a, b| a.1 < b.0) && ranges.iter().all(|(first, last, _)| first <= last);
+    let kept = |(first, last, hour): (_, _, Option<i64>)| (first, Kept { last, missed: hour.map(Hour) });
+    in_order.then(|| ranges.into_iter().map(kept).collect())
 }
 
 /// [`Counters`] as they are kept: a mirror, so that the column stays readable as they grow.
@@ -132,6 +139,10 @@ struct KeptCounters {
     /// Younger than the first databases.
     #[serde(default)]
     names_limited: u64,
+    batches_dropped: u64,
+    records_dropped: u64,
+    names_dropped: u64,
+    spooled_bytes: u64,
 }
 
 /// Counters as JSON; reasons that never came up are left out.
@@ -150,6 +161,10 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
         records,
         names,
         names_limited,
+        batches_dropped,
+        records_dropped,
+        names_dropped,
+        spooled_bytes,
     } = *counters;
     let skipped = SkipReason::ALL.iter().map(|reason| reason.as_str().to_owned()).zip(skipped);
     let refused = Refused::ALL.iter().map(|limit| limit.as_str().to_owned()).zip(refused);
@@ -167,6 +182,10 @@ pub(super) fn counters(counters: &Counters) -> serde_json::Result<String> {
         records,
         names,
         names_limited,
+        batches_dropped,
+        records_dropped,
+        names_dropped,
+        spooled_bytes,
     })
 }
 
@@ -188,6 +207,10 @@ pub(super) fn read_counters(json: &str) -> Option<Counters> {
         records: kept.records,
         names: kept.names,
         names_limited: kept.names_limited,
+        batches_dropped: kept.batches_dropped,
+        records_dropped: kept.records_dropped,
+        names_dropped: kept.names_dropped,
+        spooled_bytes: kept.spooled_bytes,
     })
 }
 
@@ -226,9 +249,11 @@ mod tests {
         seen.skip(SkipReason::TooDeep);
         seen.refuse(Refused::FragmentLimit);
         assert_eq!(read_counters(&counters(&seen).unwrap()), Some(seen));
-        let kept = BTreeMap::from([(0, 3), (5, u64::MAX)]);
-        assert_eq!(ranges(&kept).unwrap(), "[[0,3],[5,18446744073709551615]]");
+        let (first, second) =
+            (Kept { last: 3, missed: None }, Kept { last: u64::MAX, missed: Some(Hour(-7)) });
+        let kept = BTreeMap::from([(0, first), (5, second)]);
+        assert_eq!(ranges(&kept).unwrap(), "[[0,3,null],[5,18446744073709551615,-7]]");
         assert_eq!(read_ranges(&ranges(&kept).unwrap()), Some(kept));
-        assert_eq!(read_ranges("[[5,3]]"), None);
+        assert_eq!(read_ranges("[[5,3,null]]"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! From rows to snapshots.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use watershed_model::{
 
 use super::{Failure, codec, damaged};
 use crate::store::memory::{KeptEntry, MemoryStore, Totals};
-use crate::store::runs::Run;
+use crate::store::runs::{self, Run};
 use crate::store::status::{AgentStatus, Deleted, StoreStatus};
 use crate::{StoreConfig, StoreError};
 
@@ -52,7 +52,8 @@ pub(super) fn snapshot(
     let span = period.unwrap_or(ALWAYS);
     let nothing = TimeRange { start: Timestamp::default(), end: Timestamp::default() };
     let mut counters = Counters::default();
-    runs(&moment)?.iter().for_each(|(_, run)| counters.merge(&run.counters));
+    let runs = runs(&moment)?;
+    runs.iter().for_each(|(_, run)| counters.merge(&run.counters));
     Ok(Snapshot {
         period: match period {
             Some(period) => period,
@@ -60,7 +61,7 @@ pub(super) fn snapshot(
         },
         edges: edges(&moment, config, span)?.edges(None).collect(),
         names: names(&moment, span)?,
-        loss: losses(&moment, span)?,
+        loss: losses(&moment, span, &runs)?,
         counters,
     })
 }
@@ -78,7 +79,7 @@ pub(super) fn status(database: &Connection) -> rusqlite::Result<StoreStatus> {
         edge_hours: number("SELECT count(*) FROM edge")?,
         names: number("SELECT count(*) FROM address_name")?,
         agents: AgentStatus::of(runs.iter().map(|(agent, run)| (agent, run))),
-        loss: losses(&moment, ALWAYS)?,
+        loss: losses(&moment, ALWAYS, &runs)?,
         deleted: deleted(&moment)?,
         bytes: Some(pages.saturating_mul(page)),
     })
@@ -93,11 +94,22 @@ pub(super) fn deleted(database: &Connection) -> rusqlite::Result<Deleted> {
     Ok(Deleted { hours: of("hours")?, edge_hours: of("edge_hours")?, names: of("names")? })
 }
 
-/// One run of an agent; empty where there is none yet.
-pub(super) fn run(database: &Connection, agent: i64, started: Timestamp) -> rusqlite::Result<Run> {
+/// One run of an agent; `None` where there is none yet.
+pub(super) fn run(database: &Connection, agent: i64, started: Timestamp) -> rusqlite::Result<Option<Run>> {
     let find = "SELECT kept, counters, last_seen FROM run WHERE agent = ?1 AND started = ?2";
     let mut find = database.prepare_cached(find)?;
-    Ok(find.query_row(params![agent, started.as_nanos()], read_run).optional()?.unwrap_or_default())
+    find.query_row(params![agent, started.as_nanos()], read_run).optional()
+}
+
+/// The same of an agent by its name.
+pub(super) fn run_of(
+    database: &Connection,
+    agent: &AgentId,
+    started: Timestamp,
+) -> rusqlite::Result<Option<Run>> {
+    let mut find = database.prepare_cached("SELECT id FROM agent WHERE name = ?1")?;
+    let id = find.query_row([&*agent.0], |row| row.get(0)).optional()?;
+    id.map_or(Ok(None), |id| run(database, id, started))
 }
 
 fn runs(database: &Connection) -> rusqlite::Result<Vec<(AgentId, Run)>> {
@@ -260,21 +272,23 @@ fn names(database: &Connection, span: TimeRange) -> rusqlite::Result<Vec<KnownNa
     Ok(known)
 }
 
-fn losses(database: &Connection, span: TimeRange) -> rusqlite::Result<Vec<LossEntry>> {
+fn losses(
+    database: &Connection,
+    span: TimeRange,
+    runs: &[(AgentId, Run)],
+) -> rusqlite::Result<Vec<LossEntry>> {
+    let (first, last) = (Hour::of(span.start), Hour::of(span.end));
     let mut find = database.prepare_cached(LOSSES)?;
-    let entries = find.query_map([Hour::of(span.start).0, Hour::of(span.end).0], |row| {
+    let entries = find.query_map([first.0, last.0], |row| {
         let kind = row.get_ref(2)?.as_str()?;
         let loss = Loss::deserialize(IntoDeserializer::<ValueError>::into_deserializer(kind));
-        Ok(LossEntry {
-            agent: agent(row, 0)?,
-            hour: Hour(row.get(1)?),
-            loss: loss.map_err(|_| damaged("a kind of loss makes no sense"))?,
-            count: codec::count(row.get(3)?),
-        })
+        let loss = loss.map_err(|_| damaged("a kind of loss makes no sense"))?;
+        Ok(((agent(row, 0)?, Hour(row.get(1)?), loss), codec::count(row.get(3)?)))
     })?;
-    let mut entries = entries.collect::<rusqlite::Result<Vec<_>>>()?;
-    entries.sort_unstable();
-    Ok(entries)
+    let mut ledger = entries.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
+    runs::add_missing(&mut ledger, runs.iter().map(|(agent, run)| (agent, run)));
+    let entries = ledger.into_iter().filter(|((_, hour, _), _)| (first..=last).contains(hour));
+    Ok(entries.map(|((agent, hour, loss), count)| LossEntry { agent, hour, loss, count }).collect())
 }
 
 fn agent(row: &Row<'_>, column: usize) -> rusqlite::Result<AgentId> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use watershed_model::{Hour, Timestamp};
 
-use super::{codec, read, schema};
+use super::{codec, read, schema, write};
 use crate::store::status::Deleted;
 
 /// Deletes whole hours that end by `before`, each in its own transaction: others write in between, and a crash undoes little.
@@ -13,7 +13,7 @@ pub(super) fn delete_before(database: &mut Connection, before: Timestamp) -> rus
     let earlier = read::deleted(database)?;
     while delete_oldest_hour(database, end)? {}
     if read::deleted(database)? != earlier {
-        delete_unused(database, Hour(end).start())?;
+        delete_unused(database, Hour(end))?;
     }
     let now = read::deleted(database)?;
     Ok(Deleted {
@@ -39,10 +39,12 @@ fn delete_oldest_hour(database: &mut Connection, end: i64) -> rusqlite::Result<b
     Ok(true)
 }
 
-/// Deletes what no row refers to any more.
-fn delete_unused(database: &mut Connection, before: Timestamp) -> rusqlite::Result<()> {
+/// Deletes what no row refers to any more, and what is missing of hours that are deleted.
+fn delete_unused(database: &mut Connection, before: Hour) -> rusqlite::Result<()> {
     let transaction = schema::begin(database)?;
-    let names = transaction.execute("DELETE FROM address_name WHERE last_seen < ?1", [before.as_nanos()])?;
+    let names =
+        transaction.execute("DELETE FROM address_name WHERE last_seen < ?1", [before.start().as_nanos()])?;
+    write::close_gaps_before(&transaction, before)?;
     count(&transaction, "names", names)?;
     transaction.execute_batch(
         "DELETE FROM name WHERE id NOT IN (SELECT name FROM edge_name UNION SELECT name FROM address_name);

@@ -46,8 +46,12 @@ impl OnDisk {
 }
 
 impl FlowStore for OnDisk {
-    fn append(&mut self, block: &Block<'_>) -> Result<(), StoreError> {
-        self.store().append(block)
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
+        self.store().append(delivery, blocks)
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.run(agent, started)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
@@ -156,7 +160,7 @@ fn a_later_version_is_refused() {
     let disk = OnDisk::new();
     disk.store.as_ref().unwrap().connection.pragma_update(None, "user_version", 7).unwrap();
     let message = refused(&disk.path());
-    assert!(message.contains("its format is version 7, this program knows up to 1"), "{message}");
+    assert!(message.contains("its format is version 7, this program knows up to 2"), "{message}");
 }
 
 #[test]
@@ -206,7 +210,7 @@ fn damage_is_told_and_not_believed() {
         "UPDATE edge SET states = x'ff01'",
         "UPDATE edge SET evidence = x'01'",
         "UPDATE party SET address = x'0a' WHERE id = 1",
-        "UPDATE run SET kept = '[[3,1]]'",
+        "UPDATE run SET kept = '[[3,1,null]]'",
         "DELETE FROM party",
     ] {
         let mut disk = kept(
@@ -226,7 +230,8 @@ fn loss_adds_up_to_no_more_than_there_is_room_for() {
     let mut disk = OnDisk::new();
     let entry = LossEntry { agent: "a".into(), hour: Hour(1), loss: Loss::KernelDropped, count: u64::MAX };
     for _ in 0..2 {
-        disk.append(&Block::of_loss(None, Default::default(), vec![entry.clone()])).unwrap();
+        let block = Block::of_loss(None, Default::default(), vec![entry.clone()]);
+        disk.append(&DeliveryToken("notes".into()), &[block]).unwrap();
     }
     assert_eq!(disk.snapshot(None).unwrap().loss[0].count, i64::MAX.cast_unsigned());
 }
@@ -249,4 +254,31 @@ fn two_programs_may_add_at_the_same_time() {
     });
     let edges = disk.snapshot(None).unwrap().edges;
     assert_eq!((edges[0].connections, edges[0].observers.len()), (30, 2));
+}
+
+#[test]
+fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("edges.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../../migrations/sqlite/0001_edges.sql")).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 0x57534844; PRAGMA user_version = 1;
+        INSERT INTO agent VALUES (1, 'a');
+        INSERT INTO run VALUES (1, 0, '[[0,2],[5,6]]', '{}', NULL);
+        INSERT INTO loss VALUES (0, 1, 'batches_missing', 2);",
+    )
+    .unwrap();
+    drop(old);
+    let store = SqliteStore::open(&path, &StoreConfig::default()).unwrap();
+    let store = kept(
+        store,
+        OpenInventory::Empty,
+        [6, 8].map(|n| Batch { counters: Default::default(), ..batch("a", n, vec![]) }),
+    );
+    let missing = store.snapshot(None).unwrap().loss;
+    assert_eq!(
+        missing.iter().map(|entry| (entry.loss, entry.count)).collect::<Vec<_>>(),
+        [(Loss::BatchesMissing, 3)]
+    );
 }

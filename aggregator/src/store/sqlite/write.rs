@@ -1,11 +1,12 @@
 //! From a block to rows.
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
-use watershed_model::{AgentId, LossEntry, NameObservation, TimeRange, Timestamp, Workload};
+use watershed_model::{AgentId, Hour, LossEntry, NameObservation, TimeRange, Timestamp, Workload};
 
 use super::read::{run, totals};
 use super::{Failure, codec, damaged};
 use crate::store::memory::{KeptEntry, MemoryStore};
+use crate::store::runs::Run;
 use crate::{BatchToken, Block};
 
 const UPDATE_RUN: &str = "INSERT INTO run (agent, started, kept, counters, last_seen) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -55,16 +56,36 @@ pub(super) fn append(database: &Connection, block: &Block<'_>) -> Result<bool, F
 
 /// Whether the batch is new; from now on it is known.
 fn take(database: &Connection, agent: i64, token: &BatchToken, block: &Block<'_>) -> Result<bool, Failure> {
-    let mut run = run(database, agent, token.started)?;
+    let mut run = run(database, agent, token.started)?.unwrap_or_default();
     if !run.take(token, block)? {
         return Ok(false);
     }
+    update_run(database, agent, token.started, &run)?;
+    Ok(true)
+}
+
+fn update_run(database: &Connection, agent: i64, started: Timestamp, run: &Run) -> rusqlite::Result<()> {
     let (kept, counters) =
         (codec::ranges(&run.kept).map_err(json)?, codec::counters(&run.counters).map_err(json)?);
     let last_seen = run.last_seen.map(Timestamp::as_nanos);
     let mut update = database.prepare_cached(UPDATE_RUN)?;
-    update.execute(params![agent, token.started.as_nanos(), kept, counters, last_seen])?;
-    Ok(true)
+    update.execute(params![agent, started.as_nanos(), kept, counters, last_seen])?;
+    Ok(())
+}
+
+/// Forgets what is missing of hours before `hour`.
+pub(super) fn close_gaps_before(database: &Connection, hour: Hour) -> rusqlite::Result<()> {
+    let mut find = database.prepare("SELECT agent, started FROM run WHERE kept NOT LIKE '[[0,%null]]'")?;
+    let runs = find.query_map([], |row| Ok((row.get(0)?, Timestamp::from_nanos(row.get(1)?))))?;
+    for (agent, started) in runs.collect::<rusqlite::Result<Vec<(i64, Timestamp)>>>()? {
+        let Some(mut run) = run(database, agent, started)? else { continue };
+        let before = run.kept.len();
+        run.close_gaps_before(hour);
+        if run.kept.len() != before {
+            update_run(database, agent, started, &run)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds a block's entries to those that are there, in the order of the table.

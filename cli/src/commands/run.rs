@@ -1,0 +1,138 @@
+//! `watershed run`: capture, join and keep in one process, for months.
+//!
+//! One thread captures, this one joins and keeps, a third serves metrics. Between the first two is a queue of a few
+//! batches: when the store stands still, capturing does, and the kernel counts what its buffer cannot hold.
+
+mod capture;
+mod inventory;
+mod keeping;
+mod patience;
+
+use std::panic;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use tracing::{info, warn};
+use watershed_aggregator::source::{QUEUE_BATCHES, channel};
+use watershed_aggregator::{StoreConfig, StoreLocation, restart, store};
+use watershed_collector::sink::Channel;
+use watershed_collector::source::{self, Source, SourceConfig};
+use watershed_collector::{CollectorConfig, Report};
+use watershed_model::{AgentId, LossEntry};
+
+use self::capture::{Capture, Watch};
+use self::inventory::Reloading;
+use self::keeping::Keeping;
+use self::patience::PatientStore;
+use crate::args::run::RunArguments;
+use crate::clock;
+use crate::failure::Failure;
+use crate::fingerprint;
+use crate::input;
+use crate::pipeline;
+use crate::settings::Settings;
+use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics};
+use crate::telemetry::{MeteredStore, Telemetry};
+
+/// How often a connection that goes on is reported where no setting says otherwise: a map that is a minute old is
+/// new, and a record a minute is little beside a connection's packets.
+const ACTIVE_REPORT: Duration = Duration::from_secs(60);
+
+/// Runs until the captures end or a signal comes.
+pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<(), Failure> {
+    settings.flow.active_report.get_or_insert(ACTIVE_REPORT);
+    settings.store.location = arguments.store.clone();
+    if settings.store.location == StoreLocation::Memory {
+        return Err(Failure::usage(anyhow::anyhow!(
+            "run keeps what it sees on disk: name the store as sqlite:PATH"
+        )));
+    }
+    let mut telemetry = Telemetry::open(&settings, "run")?;
+    let capture_metrics = CaptureMetrics::register(telemetry.metrics());
+    let metrics = KeepingMetrics::register(telemetry.metrics(), settings.store.max_bytes, QUEUE_BATCHES);
+
+    // All that may need privileges comes before the interfaces are open.
+    let inventory = Reloading::open(&settings, metrics.clone())?;
+    let config = collector_config(arguments, &settings)?;
+    let (store, restarted) = open_store(&settings.store, &config, arguments)?;
+    let stop = input::stop_on_signals()?;
+    let source = open_source(arguments, Arc::clone(&stop))?;
+
+    // Threads start once privileges are dropped.
+    let _server = telemetry.serve(Router::new())?;
+    let store = MeteredStore::new(store, &settings.store, metrics.clone());
+    let store = PatientStore::new(store, telemetry.health().clone(), Arc::clone(&stop));
+    let watch = Watch::new(telemetry.health().clone(), capture_metrics, metrics);
+    let mut keeping = Keeping::new(&settings, inventory, store, watch.clone());
+    keeping.note(restarted);
+    telemetry.health().ready();
+    let report = capture_and_keep(Capture::new(source, stop, watch), &config, keeping)?;
+    info!(packets = report.counters.packets, records = report.counters.records, "ended, all is kept");
+    pipeline::complete(&report)
+}
+
+/// Captures on a thread of its own and keeps on this one until there is no more.
+fn capture_and_keep(
+    mut capture: Capture,
+    config: &CollectorConfig,
+    mut keeping: Keeping,
+) -> Result<Report, Failure> {
+    let (sender, batches) = channel();
+    thread::scope(|scope| {
+        let capturing = thread::Builder::new().name("capture".to_owned());
+        let capturing = capturing
+            .spawn_scoped(scope, move || capture.run(Channel(sender), config))
+            .context("cannot start to capture")?;
+        // Where keeping fails, the queue goes with it, and capturing ends at its next batch.
+        let kept = keeping.all(batches);
+        let report = capturing.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        kept?;
+        let report = report?;
+        keeping.finish(&report)?;
+        Ok(report)
+    })
+}
+
+/// Batches of interfaces are of this start of the agent; those of files are known again by what is in the files.
+fn collector_config(arguments: &RunArguments, settings: &Settings) -> Result<CollectorConfig, Failure> {
+    let captures = arguments.captures.as_slice();
+    let streaming = captures.is_empty() || captures.contains(&Path::new("-").into());
+    Ok(CollectorConfig {
+        agent: AgentId::from(arguments.agent.as_str()),
+        started: if streaming { clock::now() } else { fingerprint::start_of(captures)? },
+        ship_every: Some(pipeline::LIVE_SHIPS_EVERY),
+        ..pipeline::collector_config(settings)
+    })
+}
+
+/// The store, and what the agent lost by not running since the store last heard of it.
+fn open_store(
+    config: &StoreConfig,
+    collector: &CollectorConfig,
+    arguments: &RunArguments,
+) -> Result<(store::OpenStore, Vec<LossEntry>), Failure> {
+    let opened = store::open(config)?;
+    let held = opened.status()?;
+    let known = held.agents.iter().find(|known| known.agent == collector.agent);
+    // Captures are read when somebody gives them: nobody was down in between.
+    let known = known.filter(|_| arguments.captures.is_empty());
+    let restarted = known.map_or_else(Vec::new, |known| {
+        warn!(agent = %known.agent, last_seen = ?known.last_seen.map(|time| time.to_string()), "started again");
+        restart::losses(known, collector.started)
+    });
+    Ok((opened, restarted))
+}
+
+fn open_source(arguments: &RunArguments, stop: Arc<AtomicBool>) -> Result<Source, Failure> {
+    if arguments.live.interface.is_empty() {
+        return Ok(source::open(&SourceConfig { captures: arguments.captures.clone() })?);
+    }
+    let source = input::open_live(&arguments.live, stop)?;
+    info!(interfaces = arguments.live.interface.join(", "), "capturing");
+    Ok(source)
+}

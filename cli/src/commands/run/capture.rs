@@ -1,0 +1,133 @@
+//! The thread that captures: packets in, batches into the queue, everything counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tracing::{info, warn};
+use watershed_collector::sink::{Channel, FlowSink};
+use watershed_collector::source::live::InterfaceStatus;
+use watershed_collector::source::{PacketBatch, PacketSource, Source};
+use watershed_collector::{CollectorConfig, CollectorError, Report, SinkError, SourceError};
+use watershed_model::{Batch, Timestamp};
+
+use crate::clock::Stopwatch;
+use crate::telemetry::Health;
+use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics};
+
+/// How often interfaces are looked at: soon enough for a person, seldom enough to cost nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The part of the process that has a fault while an interface is away.
+const PART: &str = "capture";
+
+/// What the capturing thread tells the others.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    health: Health,
+    metrics: CaptureMetrics,
+    queue: KeepingMetrics,
+    /// How often interfaces went away.
+    away: Arc<AtomicU64>,
+}
+
+impl Watch {
+    pub(super) fn new(health: Health, metrics: CaptureMetrics, queue: KeepingMetrics) -> Self {
+        Self { health, metrics, queue, away: Arc::default() }
+    }
+
+    /// How often interfaces went away by now.
+    pub(super) fn went_away(&self) -> u64 {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Tells which interfaces went away or came back since they were `present`.
+    fn look(&self, interfaces: &[&InterfaceStatus], present: &mut BTreeMap<String, bool>) {
+        self.metrics.interfaces(interfaces);
+        for InterfaceStatus { name, present: is, reason, .. } in interfaces {
+            match (present.insert(name.clone(), *is), *is) {
+                (Some(false), true) => info!(interface = %name, "the interface is back"),
+                (Some(true) | None, false) => {
+                    warn!(interface = %name, %reason, "the interface went away; looking for it again");
+                }
+                _ => {}
+            }
+        }
+        let missing: Vec<_> = interfaces.iter().filter(|status| !status.present).collect();
+        match missing.first() {
+            None => self.health.mend(PART),
+            Some(status) => self.health.fault(PART, format!("interface {} is away", status.name)),
+        }
+        let times = interfaces.iter().map(|status| status.went_away).sum();
+        self.away.store(times, Ordering::Relaxed);
+    }
+}
+
+/// A source that is watched, and that ends when it is told to.
+pub(super) struct Capture {
+    source: Source,
+    stop: Arc<AtomicBool>,
+    watch: Watch,
+    looked: Option<Stopwatch>,
+    present: BTreeMap<String, bool>,
+}
+
+impl Capture {
+    pub(super) fn new(source: Source, stop: Arc<AtomicBool>, watch: Watch) -> Self {
+        Self { source, stop, watch, looked: None, present: BTreeMap::new() }
+    }
+
+    /// Captures until the end; what is left goes into the queue.
+    pub(super) fn run(&mut self, queue: Channel, config: &CollectorConfig) -> Result<Report, CollectorError> {
+        let metrics = self.watch.metrics.clone();
+        let mut sink = Queue { queue, watch: self.watch.clone() };
+        let report = watershed_collector::run(self, &mut sink, config, |counters| metrics.observe(counters));
+        self.watch.look(&self.source.interfaces(), &mut self.present);
+        report
+    }
+
+    /// Files have no end of their own making.
+    fn ended(&self) -> bool {
+        !matches!(self.source, Source::Live(_)) && self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl PacketSource for Capture {
+    fn fill<'a>(&'a mut self, batch: &mut PacketBatch<'a>) -> Result<(), SourceError> {
+        if self.ended() {
+            return Ok(());
+        }
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            self.looked = Some(Stopwatch::start());
+            self.watch.look(&self.source.interfaces(), &mut self.present);
+        }
+        self.source.fill(batch)
+    }
+
+    fn kernel_dropped(&self) -> u64 {
+        self.source.kernel_dropped()
+    }
+
+    fn quiet_until(&self) -> Option<Timestamp> {
+        if self.ended() { None } else { self.source.quiet_until() }
+    }
+}
+
+/// The queue to the thread that keeps.
+struct Queue {
+    queue: Channel,
+    watch: Watch,
+}
+
+impl FlowSink for Queue {
+    fn send(&mut self, batch: Batch) -> Result<(), SinkError> {
+        let Watch { metrics, queue, .. } = &self.watch;
+        metrics.shipped(&batch);
+        // This one waits, too, while there is no room.
+        queue.waiting(self.queue.0.len() + 1);
+        self.queue.send(batch)?;
+        queue.waiting(self.queue.0.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! A store whose work is counted.
+
+use std::fs;
+use std::path::PathBuf;
+
+use watershed_aggregator::{
+    Block, DeliveryToken, FlowStore, OpenStore, Run, StoreConfig, StoreError, StoreLocation,
+};
+use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
+
+use super::metrics::KeepingMetrics;
+use crate::clock::Stopwatch;
+
+/// Tells how long each block took, what it held and lost, and how large the store is.
+#[derive(Debug)]
+pub(crate) struct MeteredStore {
+    pub(crate) store: OpenStore,
+    pub(crate) metrics: KeepingMetrics,
+    file: Option<PathBuf>,
+}
+
+impl MeteredStore {
+    /// Counts the work of `store`, which was opened as `config` says.
+    pub(crate) fn new(store: OpenStore, config: &StoreConfig, metrics: KeepingMetrics) -> Self {
+        let file = match &config.location {
+            StoreLocation::Sqlite(path) => Some(path.clone()),
+            StoreLocation::Memory => None,
+        };
+        Self { store, metrics, file }
+    }
+
+    /// The database and the file of what is not in it yet.
+    fn size(&self) -> u64 {
+        let log = self.file.as_ref().map(|file| {
+            let mut name = file.clone().into_os_string();
+            name.push("-wal");
+            PathBuf::from(name)
+        });
+        let files = self.file.iter().chain(&log);
+        files.filter_map(|file| fs::metadata(file).ok()).map(|metadata| metadata.len()).sum()
+    }
+}
+
+impl FlowStore for MeteredStore {
+    fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
+        let (watch, before) = (Stopwatch::start(), self.store.added());
+        let appended = self.store.append(delivery, blocks);
+        self.metrics.refusing(appended.is_err());
+        appended?;
+        let added = self.store.added() - before;
+        self.metrics.kept(added, blocks, watch.elapsed());
+        self.metrics.size(self.size());
+        Ok(())
+    }
+
+    fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
+        self.store.run(agent, started)
+    }
+
+    fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
+        self.store.snapshot(period)
+    }
+}
