@@ -2,6 +2,7 @@
 
 pub(crate) mod rules;
 pub(crate) mod run;
+pub(crate) mod serve;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -176,6 +177,10 @@ pub(crate) enum Command {
     #[command(after_help = MAP_EXAMPLES)]
     Map(StoredArguments),
 
+    /// Show the map that a store holds in the browser, and serve it to programs
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::ServeArguments),
+
     /// Propose the rules that allow what a store holds, or check policies that people wrote
     #[command(after_help = RULES_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Rules(rules::RulesArguments),
@@ -297,7 +302,7 @@ pub(crate) struct StoredArguments {
     pub(crate) out: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(crate) struct PeriodArguments {
     /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "to"], value_parser = parse_duration)]
@@ -395,7 +400,7 @@ impl Arguments {
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
-            Command::Map(_) | Command::Status(_) => (None, None),
+            Command::Map(_) | Command::Serve(_) | Command::Status(_) => (None, None),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));

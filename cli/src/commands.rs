@@ -9,6 +9,7 @@ mod kept;
 mod map;
 mod rules;
 mod run;
+mod serve;
 mod shell;
 mod status;
 
@@ -79,6 +80,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             status::run(stored, &settings, style, &mut out)?;
         }
+        Command::Serve(serve) => serve::run(serve, load()?.settings, &mut out)?,
         Command::Config { action } => config::run(action, &load()?, &mut out)?,
         Command::Completions { shell } => shell::completions(*shell, &mut out)?,
         Command::Man { command } => shell::manual(command.as_deref(), &mut out)?,

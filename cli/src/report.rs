@@ -27,6 +27,18 @@ pub(crate) fn write(out: &mut impl Write, document: &Document<'_>) -> io::Result
     out.write_all(after.as_bytes())
 }
 
+/// The page without data: it asks the server that it came from.
+pub(crate) fn served() -> String {
+    PAGE.replacen(PLACE, "null", 1)
+}
+
+/// The document as JSON, for the page that asks.
+pub(crate) fn json(document: &Document<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    inline::write(&mut bytes, document)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,7 +47,10 @@ mod tests {
     fn the_page_has_one_place_for_its_data_and_fetches_nothing() {
         assert_eq!(PAGE.matches(PLACE).count(), 1);
         let policy = PAGE.split_once("Content-Security-Policy").expect("a content security policy").1;
-        assert!(policy.split('>').next().is_some_and(|tag| tag.contains("default-src 'none'")), "{policy:.200}");
+        assert!(
+            policy.split('>').next().is_some_and(|tag| tag.contains("default-src 'none'")),
+            "{policy:.200}"
+        );
         for outside in ["src=\"http", "href=\"http", "src='http", "url(http", "@import"] {
             assert!(!PAGE.contains(outside), "{outside}");
         }

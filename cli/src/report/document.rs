@@ -76,9 +76,11 @@ impl Serialize for Document<'_> {
         document.serialize_field("loss", &loss)?;
         let nodes: Vec<_> = graph.nodes().map(json::node).collect();
         document.serialize_field("nodes", &nodes)?;
-        let services: Vec<_> = tables.services.values().iter().map(|&service| ServiceJson::from(service)).collect();
+        let services: Vec<_> =
+            tables.services.values().iter().map(|&service| ServiceJson::from(service)).collect();
         document.serialize_field("services", &services)?;
-        let verdicts: Vec<_> = tables.verdicts.values().iter().map(|&verdict| VerdictJson::from(verdict)).collect();
+        let verdicts: Vec<_> =
+            tables.verdicts.values().iter().map(|&verdict| VerdictJson::from(verdict)).collect();
         document.serialize_field("verdicts", &verdicts)?;
         document.serialize_field("states", &ConnState::ALL.map(ConnState::as_str))?;
         document.serialize_field("evidence", &tables.evidence)?;

@@ -9,6 +9,7 @@ mod discover;
 mod listings;
 mod rules;
 mod run;
+mod serve;
 mod settings;
 mod shell;
 mod stores;
