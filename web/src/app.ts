@@ -29,6 +29,15 @@ function last<T>(): (key: string, make: () => T) => T {
   };
 }
 
+/** What stands in an address; nonsense stays as it is. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 export class App {
   readonly estate: Estate;
   readonly choices: string[];
@@ -211,7 +220,11 @@ export class App {
       const node = estate.byId.get(selected.slice(2));
       return this.edges.filter((edge) => estate.client[edge] === node || estate.server[edge] === node);
     }
-    if (kind === "x") return this.edges.filter((edge) => this.edgeKey(edge) === selected);
+    if (kind === "x") {
+      const [client, server, service] = parts.map(decoded);
+      const [from, to] = [estate.byId.get(client ?? ""), estate.byId.get(server ?? "")];
+      return this.edges.filter((edge) => estate.client[edge] === from && estate.server[edge] === to && estate.serviceOf(edge).service === service);
+    }
     if (kind === "r") return this.level?.rules.find((rule) => rule.id === parts.join(":"))?.edges ?? [];
     if (kind === "e") return this.picture.edges.find((line) => line.id === selected)?.edges ?? [];
     const members = new Set(this.picture.byId.get(selected)?.members ?? []);

@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { generate, LARGE, SMALL } from "./estate";
 
 const ROOT = join(import.meta.dirname, "../..");
+export const RECORDING = join(ROOT, "tests/lab/recording");
 
 export interface Reports {
   /** Addresses of the files. */
@@ -23,8 +24,7 @@ export const test = base.extend<{ problems: string[] }, { reports: Reports }>({
     async ({}, use) => {
       const folder = mkdtempSync(join(tmpdir(), "watershed-web-"));
       const out = join(folder, "lab");
-      const recording = join(ROOT, "tests/lab/recording");
-      execFileSync(binary(), ["discover", join(recording, "shop.pcapng"), "-i", join(recording, "inventory.yaml"), "--out", out], { stdio: "ignore" });
+      execFileSync(binary(), ["discover", join(RECORDING, "shop.pcapng"), "-i", join(RECORDING, "inventory.yaml"), "--out", out], { stdio: "ignore" });
       const page = readFileSync(join(ROOT, "web/dist/index.html"), "utf8");
       const write = (name: string, size: typeof LARGE) => {
         const file = join(folder, `${name}.html`);
@@ -53,7 +53,8 @@ export const test = base.extend<{ problems: string[] }, { reports: Reports }>({
 
 export { expect };
 
-function binary(): string {
+/** The binary that makes and serves what is tested. */
+export function binary(): string {
   const candidates = [process.env.WATERSHED, join(ROOT, "target/debug/watershed"), join(ROOT, "target/release/watershed")];
   const found = candidates.find((file) => file !== undefined && existsSync(file));
   if (found === undefined) throw new Error("no watershed to make a report with: cargo build --bin watershed, or set WATERSHED");

@@ -61,7 +61,11 @@ export class Sidebar {
 
   update(): void {
     const { state, kinds, by } = this.#app;
-    for (const [kind, box] of this.#kinds) box.checked = kinds.includes(kind);
+    for (const [kind, box] of this.#kinds) {
+      box.checked = kinds.includes(kind);
+      // What rules deny is what their view is about.
+      box.disabled = kind === "attempts" && state.view === "policy";
+    }
     this.#by.value = by;
     for (const [select, value] of [[this.#label, state.label], [this.#namespace, state.namespace], [this.#service, state.service], [this.#external, state.external], [this.#since, String(state.since)]] as const) {
       // What an address asks for may not be among the choices.

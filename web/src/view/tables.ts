@@ -2,7 +2,7 @@
 
 import type { App } from "../app";
 import { button, h } from "../dom";
-import { bytes, count, plain, plural, time } from "../format";
+import { bytes, count, minute, plain, plural, shorten } from "../format";
 import { mark, serviceText } from "./parts";
 
 /** Rows on a page of a table. */
@@ -43,16 +43,16 @@ export class Tables {
   }
 
   #scans(): Node[] {
-    const { scans } = this.#app.estate.document;
+    const scans = [...this.#app.estate.document.scans].sort((a, b) => b.connections - a.connections);
     const node = (id: string): Node => (this.#app.estate.byId.has(id) ? button(plain(id), () => this.#app.set({ view: "map", selected: `n:${id}`, kinds: ["accepted", "needs_person", "attempts"] }), { class: "link" }) : h("bdi", {}, plain(id)));
     const rows = this.#slice(scans).map((scan) => [
       node(scan.source),
       scan.kind.replaceAll("_", " "),
       scan.targets.length === 1 ? plain(scan.targets[0]!) : plural(scan.targets.length, "host"),
-      `${scan.protocol} ${scan.ports.length > 40 ? `${scan.ports.slice(0, 40)}…` : scan.ports}`,
+      `${scan.protocol} ${shorten(scan.ports, 32)}`,
       count(scan.connections), count(scan.refused), count(scan.unanswered),
       scan.open.length === 0 ? "" : h("span", { class: "warn" }, plural(scan.open.length, "open port")),
-      time(Date.parse(scan.first_seen)), time(Date.parse(scan.last_seen)),
+      minute(Date.parse(scan.first_seen)), minute(Date.parse(scan.last_seen)),
     ]);
     const columns = ["Source", "What", "Whom", "Ports"].map((name): Column => ({ name }));
     const numbers = ["Tries", "Refused", "Silent"].map((name) => ({ name, numeric: true }));
@@ -66,7 +66,7 @@ export class Tables {
     const rows = this.#slice(active).map((edge) => {
       const row = estate.rows[edge]!;
       const end = (index: number) => button(plain(estate.nodes[index]!.id), () => this.#app.set({ view: "map", selected: this.#app.edgeKey(edge) }), { class: "link" });
-      return [end(row[0]), end(row[1]), serviceText(this.#app, edge), mark(this.#app, edge), count(row[4]), count(row[5]), bytes(row[8]), bytes(row[9]), time(row[10]), time(row[11])];
+      return [end(row[0]), end(row[1]), serviceText(this.#app, edge), mark(this.#app, edge), count(row[4]), count(row[5]), bytes(row[8]), bytes(row[9]), minute(row[10]), minute(row[11])];
     });
     const columns = ["Client", "Server", "Service", "Verdict"].map((name): Column => ({ name }));
     const numbers = ["Connections", "Answered", "To server", "To client"].map((name) => ({ name, numeric: true }));
