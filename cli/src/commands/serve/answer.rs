@@ -21,6 +21,9 @@ const DEFAULT_LIMIT: usize = 100;
 /// Items of a page at most: a megabyte or two.
 const MAX_LIMIT: usize = 1_000;
 
+/// The farthest that a page may lie: beyond what any store that is served holds.
+const MAX_OFFSET: usize = 1_000_000_000;
+
 /// Which time is asked about; without any of it, all that the store holds.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -61,10 +64,10 @@ impl PeriodQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
     /// How many items to leave out from the start.
-    #[param(minimum = 0)]
-    offset: Option<u64>,
+    #[param(minimum = 0, maximum = 1_000_000_000)]
+    offset: Option<usize>,
     /// How many items at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
 }
 
@@ -85,8 +88,11 @@ impl<T: Clone> Page<T> {
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Problem::wrong(&format!("limit: write a number from 1 to {MAX_LIMIT}")));
         }
-        let total = all.len();
-        let start = usize::try_from(query.offset.unwrap_or(0)).unwrap_or(total).min(total);
+        let (total, offset) = (all.len(), query.offset.unwrap_or(0));
+        if offset > MAX_OFFSET {
+            return Err(Problem::wrong(&format!("offset: write a number from 0 to {MAX_OFFSET}")));
+        }
+        let start = offset.min(total);
         let end = start.saturating_add(limit).min(total);
         Ok(Self { items: all[start..end].to_vec(), total, next: (end < total).then_some(end) })
     }
@@ -137,7 +143,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T
 mod tests {
     use super::*;
 
-    fn page(offset: Option<u64>, limit: Option<usize>) -> Result<Page<u8>, Problem> {
+    fn page(offset: Option<usize>, limit: Option<usize>) -> Result<Page<u8>, Problem> {
         Page::of(&[1, 2, 3, 4, 5], &PageQuery { offset, limit })
     }
 
@@ -148,10 +154,10 @@ mod tests {
             let page = page(Some(start), Some(2)).unwrap();
             assert_eq!(page.total, 5);
             seen.extend(page.items);
-            offset = page.next.map(|next| next as u64);
+            offset = page.next;
         }
         assert_eq!(seen, [1, 2, 3, 4, 5]);
-        assert!(page(Some(u64::MAX), None).unwrap().items.is_empty());
+        assert!(page(Some(MAX_OFFSET), None).unwrap().items.is_empty());
     }
 
     #[test]
@@ -159,5 +165,6 @@ mod tests {
         for limit in [0, MAX_LIMIT + 1, usize::MAX] {
             assert_eq!(page(None, Some(limit)).unwrap_err().status, 400);
         }
+        assert_eq!(page(Some(MAX_OFFSET + 1), None).unwrap_err().status, 400);
     }
 }
