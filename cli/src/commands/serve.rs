@@ -35,7 +35,7 @@ pub(crate) fn run(
     let mut telemetry = Telemetry::open(&settings, "serve")?;
     let stop = input::stop_on_signals()?;
     let address = telemetry.address().unwrap_or(arguments.listen);
-    let library = Library::new(arguments.store.to_string(), settings);
+    let library = Library::new(&arguments.store.to_string(), settings);
     let _server = telemetry.serve(routes::router(library, address.ip().is_loopback()))?;
     telemetry.health().ready();
     writeln!(out, "http://{address}/")?;

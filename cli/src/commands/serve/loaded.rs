@@ -57,8 +57,8 @@ struct Last {
 
 impl Library {
     /// Of the store in the settings; `source` is what to call it.
-    pub(super) fn new(source: String, settings: Settings) -> Self {
-        let source = plain(&source).into_owned();
+    pub(super) fn new(source: &str, settings: Settings) -> Self {
+        let source = plain(source).into_owned();
         Self(Arc::new(Shared { source, settings, last: Mutex::new(None) }))
     }
 
