@@ -11,7 +11,7 @@ use super::{InventoryArguments, LiveArguments};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   watershed run --interface eth0 --inventory hosts.yaml --store sqlite:edges.db
-      For months: what passes is in the store a few seconds later, where map, rules and status read it
+      For months: what passes is soon in the store, where map, rules and status read it
   watershed run --interface any --store sqlite:edges.db --set store.retention=30d
       Keep a month: hours that are older are deleted while it runs
   tcpdump -i eth0 -U -w - | watershed run - --store sqlite:edges.db

@@ -50,7 +50,7 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 }
 
 /// One of several words.
-pub(super) fn choice<T: PartialEq>(chosen: T, all: &[(&str, T)]) -> Value {
+pub(super) fn choice<T: Copy + PartialEq>(chosen: T, all: &[(&str, T)]) -> Value {
     Value::String(all.iter().find(|(_, choice)| *choice == chosen).map_or("", |(name, _)| name).into())
 }
 

@@ -99,7 +99,7 @@ impl Keeping {
         }
     }
 
-    /// Keeps what is left once capturing has ended.
+    /// Keeps what is left once capturing has ended, and nothing that is too old by then.
     pub(super) fn finish(mut self, report: &Report) -> Result<(), AggregatorError> {
         let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
         let away = self.watch.went_away() - self.away;
@@ -110,6 +110,8 @@ impl Keeping {
                 }
             }
         }
+        self.deleted = None;
+        self.delete_old();
         self.aggregator.finish().map(drop)
     }
 }

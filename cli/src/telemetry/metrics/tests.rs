@@ -46,7 +46,7 @@ fn what_goes_back_is_not_followed() {
 fn described(metrics: &Metrics) -> BTreeMap<String, (String, String)> {
     let families = metrics.0.gather().into_iter();
     let describe = |family: prometheus::proto::MetricFamily| {
-        let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());
+        let labels = family.get_metric().iter().flat_map(prometheus::proto::Metric::get_label);
         let mut labels: Vec<_> = labels.map(|label| label.name().to_owned()).collect();
         labels.sort();
         labels.dedup();
