@@ -85,7 +85,7 @@ test("the slider shows fewer hours, and loss is said only where there is some", 
   await last.fill("3");
   await expect(banner).toBeHidden();
   await expect(page).toHaveURL(/to=3/);
-  expect(Number(await figure(page, "dependencies"))).toBeLessThan(Number(before));
+  await expect.poll(async () => Number(await figure(page, "dependencies"))).toBeLessThan(Number(before));
   await page.keyboard.press("ArrowRight");
   await expect(page).toHaveURL(/to=4/);
   await page.getByRole("button", { name: "All hours" }).click();

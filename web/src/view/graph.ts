@@ -21,6 +21,8 @@ export class Graph {
   readonly #cy: Core;
   readonly element: HTMLElement;
   #drawn = "";
+  /** The classes that each line was given last. */
+  #looks = new Map<string, string>();
   #theme = "";
 
   constructor(app: App) {
@@ -102,6 +104,7 @@ export class Graph {
     const { lines } = this.#app;
     const wanted = new Set(lines.map((line) => line.id));
     this.#cy.edges().forEach((edge) => void (wanted.has(edge.id()) || edge.remove()));
+    const looks = new Map<string, string>();
     const most = Math.log1p(Math.max(1, ...lines.map((line) => line.connections)));
     const labelled = lines.length <= MAX_LABELLED_LINES;
     const curved = lines.length <= MAX_CURVED_LINES;
@@ -111,9 +114,12 @@ export class Graph {
       const tone = this.#app.toneOf(line);
       const known = this.#cy.getElementById(line.id);
       const all = `${tone}${labelled ? " labelled" : ""}${curved ? " curved" : " dense"}`;
-      if (known.nonempty()) known.classes(all);
+      looks.set(line.id, all);
+      // Styling is what takes long: lines that look as before are left alone.
+      if (known.nonempty()) void (this.#looks.get(line.id) === all || known.classes(all));
       else fresh.push({ group: "edges" as const, data: { id: line.id, source: line.from, target: line.to, width, label: line.label }, classes: all });
     }
+    this.#looks = looks;
     this.#cy.add(fresh);
   }
 

@@ -1,10 +1,11 @@
 //! Who answers what. The OpenAPI document is made of the same lines that route requests, so it cannot differ.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -151,11 +152,19 @@ async fn by_local_name(request: Request, next: Next) -> Response {
     (StatusCode::MISDIRECTED_REQUEST, "ask for it as localhost or by its loopback address\n").into_response()
 }
 
+/// A loopback address or `localhost`, with or without a port.
 fn is_local(host: &str) -> bool {
-    let Ok(uri) = host.parse::<Uri>() else { return false };
-    let name = uri.host().unwrap_or_default();
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        return address.is_loopback();
+    }
+    let name = match host.split_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => name,
+        _ => host,
+    };
+    name.eq_ignore_ascii_case("localhost")
 }
 
 #[cfg(test)]
