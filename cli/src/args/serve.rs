@@ -8,7 +8,7 @@ use watershed_aggregator::StoreLocation;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   watershed serve --store sqlite:edges.db
-      The map of all that the store holds, at the address that is printed
+      The map of all that the store holds, on http://127.0.0.1:9465/
   watershed serve --store sqlite:edges.db --listen 127.0.0.1:8080
       On a port of your choice; ?since=7d behind the address shows the last seven days
 
@@ -26,7 +26,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "STORE")]
     pub(crate) store: StoreLocation,
 
-    /// Where to listen; port 0 is one that the kernel chooses
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    /// Where to listen; port 0 is one that the kernel chooses. The address is printed
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9465")]
     pub(crate) listen: SocketAddr,
 }

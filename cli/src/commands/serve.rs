@@ -6,10 +6,12 @@ mod loaded;
 mod routes;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use axum::Router;
 use watershed_aggregator::{StoreConfig, store};
 
 use self::loaded::Library;
@@ -35,13 +37,18 @@ pub(crate) fn run(
     let mut telemetry = Telemetry::open(&settings, "serve")?;
     let stop = input::stop_on_signals()?;
     let address = telemetry.address().unwrap_or(arguments.listen);
-    let library = Library::new(&arguments.store.to_string(), settings);
-    let _server = telemetry.serve(routes::router(library, address.ip().is_loopback()))?;
+    let _server = telemetry.serve(routes(&settings, Some(address)))?;
     telemetry.health().ready();
     writeln!(out, "http://{address}/")?;
     out.flush()?;
     wait(&stop);
     Ok(())
+}
+
+/// The page and the API over the store in the settings, for a server at this address.
+pub(super) fn routes(settings: &Settings, address: Option<SocketAddr>) -> Router {
+    let library = Library::new(&settings.store.location.to_string(), settings.clone());
+    routes::router(library, address.is_some_and(|address| address.ip().is_loopback()))
 }
 
 fn wait(stop: &AtomicBool) {

@@ -153,3 +153,26 @@ fn a_store_that_is_not_there_is_told_at_once() {
     let run = watershed(&folder).args(["serve", "--store", "sqlite:none.db"]).assert().code(1).stdout("");
     assert!(stderr(&run).contains("none.db"), "{}", stderr(&run));
 }
+
+#[test]
+fn run_serves_the_map_of_what_it_keeps() {
+    let folder = folder();
+    let line = ["run", "-", "--store", "sqlite:run.db", "--set", "metrics.listen=127.0.0.1:0"];
+    let mut process = Command::new(env!("CARGO_BIN_EXE_watershed"))
+        .args(line)
+        .env_clear()
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It begins with the first octets of a capture; what stays open never ends.
+    process.stdin.as_mut().unwrap().write_all(&capture::bytes_from(capture::START)).unwrap();
+    let log = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let address = log.into_iter().find_map(|line| Some(line.split_once("address=")?.1.trim().to_owned()));
+    let served = Served { process, address: address.unwrap(), _folder: folder };
+    let (status, page) = served.get("/");
+    assert!(status == 200 && page.contains("<title>Watershed</title>"), "{status}");
+    assert_eq!(served.json("/api/v1/map")["schema_version"], 1);
+    assert!(served.get("/metrics").1.contains("watershed_build_info"));
+}
