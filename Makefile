@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench bench-clickhouse fuzz clean
+.PHONY: help deps build build-live fmt lint doc deny unit web web-check web-test test demo lab bench bench-clickhouse fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -53,7 +53,24 @@ deny: ## Licences and sources of all dependencies
 unit: ## Every test: units, documentation, scenarios, oracles with their figures, the lab anew (as root)
 	$(CARGO) test --workspace --locked $(FEATURES) -- --show-output
 
-test: deps fmt lint doc deny unit ## What continuous integration runs
+web/node_modules: web/package-lock.json
+	cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+	@touch $@
+
+web: web/node_modules ## Build the page of the map, web/dist/index.html; needs Node 20.19 or later
+	cd web && npm run build
+
+web-check: web/node_modules ## Is the committed page what its source makes?
+	cd web && npx tsc --noEmit && npx vite build --outDir node_modules/.check --logLevel warn
+	@cmp web/node_modules/.check/index.html web/dist/index.html || \
+		{ echo "web/dist/index.html is not what web/src makes: run make web and commit it" >&2; exit 1; }
+	@echo "web/dist/index.html is what web/src makes"
+
+web-test: web/node_modules ## The map in Debian's Chromium: use, access, hostile names, a large estate with figures
+	$(CARGO) build --locked --bin watershed
+	cd web && npx playwright test
+
+test: deps fmt lint doc deny unit web-check web-test ## What continuous integration runs
 
 demo: build ## Show the map of the committed recording
 	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'); \

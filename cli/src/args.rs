@@ -5,6 +5,7 @@ pub(crate) mod ahead;
 pub(crate) mod collect;
 pub(crate) mod rules;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod who;
 
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ It ends with --for, Ctrl-C or SIGTERM, each with the whole summary. On a termina
 go on are reported every 5 s, so that the view can show them (setting flow.active_report).
 
 Files written with --out:
+  report.html              the map, in one file for a browser
   summary.txt              what is printed
   graph.json .dot .graphml .mmd
                            the dependency graph, for programs, Graphviz, Gephi, Mermaid
@@ -85,8 +87,8 @@ Examples:
   watershed map --store sqlite:edges.db
   watershed map --store sqlite:edges.db --since 7d --out map/
 
-Files written with --out: summary.txt, graph.json .dot .graphml .mmd, edges.jsonl,
-edges.csv, groups.yaml
+Files written with --out: report.html (the map, in one file for a browser), summary.txt,
+graph.json .dot .graphml .mmd, edges.jsonl, edges.csv, groups.yaml
 
 --since counts back from the newest packet in the store, so that the same store gives the same map
 whenever it is asked; with --now from the time given. Edges are kept by hour: an edge with a packet
@@ -185,6 +187,10 @@ pub(crate) enum Command {
     /// Map the dependencies that a store holds
     #[command(after_help = MAP_EXAMPLES)]
     Map(StoredArguments),
+
+    /// Show the map that a store holds in the browser, and serve it to programs
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::ServeArguments),
 
     /// Propose the rules that allow what a store holds, or check policies that people wrote
     #[command(after_help = RULES_EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -311,7 +317,7 @@ pub(crate) struct StoredArguments {
     pub(crate) out: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(crate) struct PeriodArguments {
     /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "to"], value_parser = parse_duration)]
@@ -412,7 +418,7 @@ impl Arguments {
             Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
             Command::Who(who) => (None, Some(&who.inventory)),
-            Command::Map(_) | Command::Status(_) => (None, None),
+            Command::Map(_) | Command::Serve(_) | Command::Status(_) => (None, None),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));

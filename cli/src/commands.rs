@@ -11,6 +11,7 @@ mod kept;
 mod map;
 mod rules;
 mod run;
+mod serve;
 mod shell;
 mod status;
 mod who;
@@ -84,6 +85,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             status::run(stored, &settings, style, &mut out)?;
         }
+        Command::Serve(serve) => serve::run(serve, load()?.settings, &mut out)?,
         Command::Who(arguments) => {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);

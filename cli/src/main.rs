@@ -12,6 +12,7 @@ mod output;
 mod period;
 mod pipeline;
 mod progress;
+mod report;
 mod settings;
 mod telemetry;
 mod terminal;

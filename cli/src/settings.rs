@@ -4,6 +4,7 @@
 //! one entry of [`KEYS`], so that all layers, `config print` and the example file know the same ones.
 
 mod aggregate;
+mod chosen;
 mod environment;
 mod file;
 mod kafka;
@@ -16,8 +17,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use chosen::{ColorChoice, Settings};
 pub(crate) use environment::Environment;
-pub(crate) use keys::{ColorChoice, KEYS, Key, Settings};
+pub(crate) use keys::{KEYS, Key};
 pub(crate) use print::{example, print};
 pub(crate) use value::parse_duration;
 

@@ -73,11 +73,16 @@ impl Telemetry {
         let metrics = Metrics::new(command);
         log::start(level, format, &metrics);
         let bind = |address| {
-            let hint = "set metrics.listen to another address, such as 127.0.0.1:0, or to none";
+            let hint = "give another address, such as 127.0.0.1:0: --listen of serve, else the setting metrics.listen";
             http::bind(address).with_context(|| format!("cannot serve metrics on {address} ({hint})"))
         };
         let bound = listen.map(bind).transpose().map_err(Failure::usage)?;
         Ok(Self { metrics, health: Health::starting(), bound })
+    }
+
+    /// The address that is taken, with its port; `None` where nothing is served.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.bound.as_ref().map(Bound::address)
     }
 
     /// Where metrics are registered.

@@ -13,12 +13,13 @@ Examples:
   watershed map --store sqlite:edges.db --since 1h
       While it runs
 
-Aggregators that are started with the same setting aggregate.group share the partitions of the topic.
-What the store has is kept once, whenever an aggregator is ended, killed or started again. It ends with
-Ctrl-C or SIGTERM; what is not stored by then is read again by the next.
+Aggregators that are started with the same setting aggregate.group share the partitions of the
+topic. What the store has is kept once, whenever an aggregator is ended, killed or started again.
+It ends with Ctrl-C or SIGTERM; what is not stored by then is read again by the next.
 
-A message that cannot be read goes to the topic of the setting aggregate.dead_letters, with the reason
-and its place in the headers. While the store takes nothing, reading stops and nothing is lost.";
+A message that cannot be read goes to the topic of the setting aggregate.dead_letters, with the
+reason and its place in the headers. While the store takes nothing, reading stops and nothing is
+lost.";
 
 #[derive(Debug, Args)]
 pub(crate) struct AggregateArguments {

@@ -24,8 +24,8 @@ refused, and the one before stays in force. A store that takes nothing, such as 
 tried again until it does; meanwhile batches wait in memory, a few, then packets in the kernel's
 buffer, and what that has to drop is counted.
 
-Connections that go on are reported every minute (setting flow.active_report). Metrics and health
-are served on the setting metrics.listen, logs go to standard error (settings log.*).";
+Connections that go on are reported every minute (setting flow.active_report). The map, metrics and
+health are served on the setting metrics.listen, logs go to standard error (settings log.*).";
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {

@@ -21,6 +21,7 @@ use crate::output::view::View;
 use crate::output::{edges, summary};
 use crate::pipeline::{self, Origin};
 use crate::progress::Watched;
+use crate::report::{self, Document, Subject};
 use crate::settings::Settings;
 use crate::terminal::Style;
 
@@ -59,7 +60,7 @@ pub(crate) fn run(
     summary.write(out, style)?;
     if let Some(directory) = &mut directory {
         directory.write("summary.txt", |file| summary.write(file, Style::PLAIN))?;
-        write_map(directory, &snapshot, &found)?;
+        write_map(directory, summary.source, &snapshot, &found)?;
         write_rules(directory, &found)?;
         writeln!(out, "\n{}", summary::written(directory, style))?;
     }
@@ -110,12 +111,17 @@ pub(super) fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Resul
     Ok(Discovery { graph, rules, nftables, certificate })
 }
 
-/// The graph, the edges, and the groups that are proposed.
+/// The graph, the edges, the groups that are proposed, and the page that shows it all; `source` is where they come
+/// from, for its title.
 pub(super) fn write_map(
     directory: &mut Directory,
+    source: &str,
     snapshot: &Snapshot,
     found: &Discovery<'_>,
 ) -> Result<(), Failure> {
+    let Discovery { graph, rules, certificate, .. } = found;
+    let document = Document::of(Subject { source, graph, rules, certificate });
+    directory.write("report.html", |file| report::write(file, &document))?;
     for (name, format) in [
         ("graph.json", Format::Json),
         ("graph.dot", Format::Dot),

@@ -16,7 +16,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use tracing::{info, warn};
 use watershed_aggregator::source::{QUEUE_BATCHES, channel};
 use watershed_aggregator::{StoreConfig, StoreLocation, restart, store};
@@ -29,6 +28,7 @@ use self::capture::{Capture, Watch};
 use self::inventory::Reloading;
 use self::keeping::Keeping;
 use self::patience::PatientStore;
+use super::serve;
 use crate::args::run::RunArguments;
 use crate::clock;
 use crate::failure::Failure;
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let source = open_source(arguments, Arc::clone(&stop))?;
 
     // Threads start once privileges are dropped.
-    let _server = telemetry.serve(Router::new())?;
+    let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
     let store = MeteredStore::new(store, &settings.store, metrics.clone());
     let store = PatientStore::new(store, telemetry.health().clone(), Arc::clone(&stop));
     let watch = Watch::new(telemetry.health().clone(), capture_metrics, metrics);

@@ -112,7 +112,7 @@ impl KafkaSettings {
             let Some(file) = self.password_file.as_deref().filter(|_| !self.user.is_empty()) else {
                 bail!("SASL needs a user and a password: set kafka.user and kafka.password_file");
             };
-            let name = super::keys::name_of(&Mechanism::ALL, self.mechanism);
+            let name = super::value::name_of(self.mechanism, &Mechanism::ALL);
             properties.push(("sasl.mechanisms", name.to_owned()));
             properties.push(("sasl.username", self.user.clone()));
             properties.push(("sasl.password", password(file)?));

@@ -3,106 +3,13 @@
 //! Defaults are those of the stage that uses the setting; why they are what they are stands there.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use toml::Value;
-use watershed_aggregator::{AggregatorConfig, StoreConfig};
-use watershed_collector::flow::FlowConfig;
-use watershed_collector::sink::spool::{MIN_LIMIT, SpoolConfig};
-use watershed_graph::GraphConfig;
-use watershed_model::Labels;
-use watershed_policy::confidence::ReadyRule;
+use watershed_collector::sink::spool::MIN_LIMIT;
 
-use super::aggregate::AggregateSettings;
-use super::kafka::{KafkaSettings, Mechanism, Security};
-use super::value;
-use crate::telemetry::{LogFormat, LogLevel, TelemetryConfig};
-
-/// The validated settings.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Threads that read a capture: 1 or 2.
-    pub(crate) threads: usize,
-    /// The inventory file.
-    pub(crate) inventory: Option<PathBuf>,
-    /// When to use colours.
-    pub(crate) color: ColorChoice,
-    /// Lines in each table of the summary.
-    pub(crate) rows: usize,
-    /// How connections are followed.
-    pub(crate) flow: FlowConfig,
-    /// How names are joined.
-    pub(crate) aggregator: AggregatorConfig,
-    /// How much the store may hold.
-    pub(crate) store: StoreConfig,
-    /// How long a store on disk keeps what was seen; `None`: for good.
-    pub(crate) retention: Option<Duration>,
-    /// What the graph is told rather than finds out.
-    pub(crate) graph: GraphConfig,
-    /// What a process that runs for long tells about itself.
-    pub(crate) telemetry: TelemetryConfig,
-    /// The agent's name; empty: the host's.
-    pub(crate) agent: String,
-    /// How to reach Kafka.
-    pub(crate) kafka: KafkaSettings,
-    /// How what is in Kafka is read.
-    pub(crate) aggregate: AggregateSettings,
-    /// Where an agent keeps what Kafka does not have yet.
-    pub(crate) spool: SpoolConfig,
-    /// When rules are sure enough to be enforced.
-    pub(crate) ready: ReadyRule,
-    /// Labels of what is most worth protecting.
-    pub(crate) crown_jewels: Labels,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            threads: 1,
-            inventory: None,
-            color: ColorChoice::Auto,
-            rows: 10,
-            flow: FlowConfig::default(),
-            aggregator: AggregatorConfig::default(),
-            store: StoreConfig::default(),
-            retention: None,
-            graph: GraphConfig::default(),
-            telemetry: TelemetryConfig::default(),
-            agent: String::new(),
-            kafka: KafkaSettings::default(),
-            aggregate: AggregateSettings::default(),
-            // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
-            spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
-            ready: ReadyRule::default(),
-            crown_jewels: Labels::from([("crown-jewel".to_owned(), "true".to_owned())]),
-        }
-    }
-}
-
-/// When to use colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    Always,
-    Never,
-}
-
-impl ColorChoice {
-    const ALL: [(&str, Self); 3] = [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
-}
-
-/// The name of one of several choices.
-pub(super) fn name_of<T: Copy + PartialEq>(all: &[(&'static str, T)], choice: T) -> &'static str {
-    all.iter().find(|(_, one)| *one == choice).map_or("", |(name, _)| name)
-}
-
-/// The choice with this name.
-fn choice<T: Copy>(all: &[(&str, T)], text: &str) -> Result<T, String> {
-    let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
-    let found = all.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
-    found.ok_or_else(|| format!("write one of {}", names.join(", ")))
-}
+use super::kafka::{Mechanism, Security};
+use super::{ColorChoice, Settings, value};
+use crate::telemetry::{LogFormat, LogLevel};
 
 fn path(path: Option<&PathBuf>) -> Value {
     Value::String(path.map_or(String::new(), |path| path.display().to_string()))
@@ -163,16 +70,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "color",
         help: "Colours: \"auto\" (on a terminal, unless NO_COLOR is set), \"always\" or \"never\".",
-        read: |s| {
-            let name =
-                ColorChoice::ALL.iter().find(|(_, choice)| *choice == s.color).map_or("", |(name, _)| name);
-            Value::String(name.into())
-        },
-        write: |s, text, _| {
-            let choice = ColorChoice::ALL.iter().find(|(name, _)| *name == text);
-            s.color = choice.ok_or("write auto, always or never")?.1;
-            Ok(())
-        },
+        read: |s| value::choice(s.color, &ColorChoice::ALL),
+        write: |s, text, _| value::parse_choice(text, &ColorChoice::ALL).map(|color| s.color = color),
     },
     Key {
         name: "summary.rows",
@@ -405,8 +304,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "kafka.security",
         help: "How to connect: \"plaintext\", \"tls\", \"sasl\" or \"sasl_tls\".",
-        read: |s| Value::String(name_of(&Security::ALL, s.kafka.security).into()),
-        write: |s, text, _| choice(&Security::ALL, text).map(|security| s.kafka.security = security),
+        read: |s| value::choice(s.kafka.security, &Security::ALL),
+        write: |s, text, _| {
+            value::parse_choice(text, &Security::ALL).map(|security| s.kafka.security = security)
+        },
     },
     Key {
         name: "kafka.ca_file",
@@ -438,8 +339,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "kafka.mechanism",
         help: "How SASL proves who the client is: \"PLAIN\", \"SCRAM-SHA-256\" or \"SCRAM-SHA-512\" ...",
-        read: |s| Value::String(name_of(&Mechanism::ALL, s.kafka.mechanism).into()),
-        write: |s, text, _| choice(&Mechanism::ALL, text).map(|mechanism| s.kafka.mechanism = mechanism),
+        read: |s| value::choice(s.kafka.mechanism, &Mechanism::ALL),
+        write: |s, text, _| {
+            value::parse_choice(text, &Mechanism::ALL).map(|mechanism| s.kafka.mechanism = mechanism)
+        },
     },
     Key {
         name: "kafka.user",

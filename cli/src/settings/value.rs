@@ -50,9 +50,14 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     }
 }
 
-/// One of several words.
-pub(super) fn choice<T: Copy + PartialEq>(chosen: T, all: &[(&str, T)]) -> Value {
-    Value::String(all.iter().find(|(_, choice)| *choice == chosen).map_or("", |(name, _)| name).into())
+/// The name of one of several choices.
+pub(super) fn name_of<T: Copy + PartialEq>(chosen: T, all: &[(&'static str, T)]) -> &'static str {
+    all.iter().find(|(_, choice)| *choice == chosen).map_or("", |(name, _)| name)
+}
+
+/// One of several choices.
+pub(super) fn choice<T: Copy + PartialEq>(chosen: T, all: &[(&'static str, T)]) -> Value {
+    Value::String(name_of(chosen, all).into())
 }
 
 /// What the word stands for.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{capture, folder, stdout, watershed};
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "certificate.json",
     "default-deny-revert.nft",
     "default-deny.nft",
@@ -16,6 +16,7 @@ const FILES: [&str; 15] = [
     "graph.json",
     "graph.mmd",
     "groups.yaml",
+    "report.html",
     "rules.csv",
     "rules.json",
     "rules.nft",

@@ -11,6 +11,7 @@ mod discover;
 mod listings;
 mod rules;
 mod run;
+mod serve;
 mod settings;
 mod shell;
 mod stores;

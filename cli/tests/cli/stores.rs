@@ -181,7 +181,7 @@ fn what_is_no_store_is_refused_in_one_line() {
     assert!(!folder.path().join("none.db").exists() && !folder.path().join("edges.db").exists());
     let run = watershed(&folder).args(["map", "--store", "postgres://db"]).assert().code(2).stdout("");
     assert!(
-        stderr(&run).contains("there is no store `postgres://db`: write memory, or sqlite:PATH"),
+        stderr(&run).contains("there is no store `postgres://db`: write memory, sqlite:PATH"),
         "{}",
         stderr(&run)
     );

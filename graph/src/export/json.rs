@@ -59,6 +59,36 @@ pub fn write(graph: &Graph<'_>, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_str("\n}\n")
 }
 
+/// A node, as in `nodes`. This and the next are for documents that hold some of what the object holds.
+pub fn node(node: &Node) -> impl Serialize + '_ {
+    NodeJson::from(node)
+}
+
+/// The period, as in `period`.
+pub fn period(period: TimeRange) -> impl Serialize {
+    PeriodJson::from(period)
+}
+
+/// The counters, as in `counters`.
+pub fn counters(counters: &Counters) -> impl Serialize + use<> {
+    CountersJson::from(counters)
+}
+
+/// A shared service, as in `shared_services`; `id` names its node.
+pub fn shared_service(id: String, shared: &SharedService) -> impl Serialize + use<> {
+    SharedJson::new(id, shared)
+}
+
+/// What a node exposes or uses outside, as in `exposed` and `egress`; `id` names the node.
+pub fn exposure(id: String, exposure: &Exposure) -> impl Serialize + use<> {
+    ExposureJson::new(id, exposure)
+}
+
+/// A line of the scan ledger, as in `scans`; `id` names nodes.
+pub fn scan<Id: Fn(&Party) -> String + Copy>(id: Id, scan: &Scan) -> impl Serialize + use<Id> {
+    ScanJson::new(id, scan)
+}
+
 fn array<T: Serialize>(out: &mut impl fmt::Write, name: &str, items: impl Iterator<Item = T>) -> fmt::Result {
     write!(out, "  \"{name}\": [")?;
     let mut separator = "\n";

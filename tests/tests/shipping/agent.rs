@@ -33,6 +33,8 @@ fn collect(capture: &Path, brokers: &str, topic: &Topic, spool: &Path) -> Comman
     let mut command = Command::new(binary::watershed().unwrap());
     command.arg("collect").arg(capture).args(["--kafka", brokers, "--agent", "node1", "--spool"]).arg(spool);
     command.args(["--set", &format!("kafka.topic={}", topic.name())]);
+    // Agents of several tests at a time would want the same address.
+    command.args(["--set", "metrics.listen=none"]);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }

@@ -1,0 +1,190 @@
+//! What the API hands out, one type for each kind: `docs/formats.md` explains the fields, which are those of the
+//! files of the same name.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use watershed_graph::{Node, Scan, Service, Verdict};
+use watershed_model::{Edge, LossEntry};
+use watershed_policy::Rule;
+
+/// A workload or an address.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct NodeItem {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    labels: BTreeMap<String, String>,
+    addresses: Vec<String>,
+    names: Vec<String>,
+    /// `internal`, `public` or `group`.
+    scope: &'static str,
+    /// `client`, `server`, `both` or `bystander`.
+    role: &'static str,
+    dependants: usize,
+    dependencies: usize,
+}
+
+impl From<&Node> for NodeItem {
+    fn from(node: &Node) -> Self {
+        let workload = node.party.workload();
+        Self {
+            id: node.id.clone(),
+            namespace: workload.and_then(|workload| workload.namespace.clone()),
+            labels: workload.map(|workload| workload.labels.clone()).unwrap_or_default(),
+            addresses: strings(&node.addresses),
+            names: strings(&node.names),
+            scope: node.scope.as_str(),
+            role: node.role.as_str(),
+            dependants: node.dependants,
+            dependencies: node.dependencies,
+        }
+    }
+}
+
+/// A dependency, or a try at one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct EdgeItem {
+    client: String,
+    server: String,
+    protocol: String,
+    port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doubt: Option<&'static str>,
+    connections: u64,
+    answered: u64,
+    packets_to_server: u64,
+    packets_to_client: u64,
+    bytes_to_server: u64,
+    bytes_to_client: u64,
+    first_seen: String,
+    last_seen: String,
+    /// Zeek's `conn_state` and how many connections ended in it.
+    states: BTreeMap<&'static str, u64>,
+    evidence: BTreeMap<&'static str, u32>,
+    names: Vec<String>,
+    observers: Vec<String>,
+}
+
+impl EdgeItem {
+    pub(super) fn new(edge: &Edge, verdict: Verdict) -> Self {
+        let service = Service { protocol: edge.key.protocol, port: edge.key.port };
+        Self {
+            client: edge.key.client.to_string(),
+            server: edge.key.server.to_string(),
+            protocol: service.protocol.to_string(),
+            port: service.port,
+            service: service.name(),
+            verdict: verdict.as_str(),
+            doubt: if let Verdict::NeedsPerson(doubt) = verdict { Some(doubt.as_str()) } else { None },
+            connections: edge.connections,
+            answered: edge.answered,
+            packets_to_server: edge.to_server.packets,
+            packets_to_client: edge.to_client.packets,
+            bytes_to_server: edge.to_server.ip_bytes,
+            bytes_to_client: edge.to_client.ip_bytes,
+            first_seen: edge.first_seen.to_string(),
+            last_seen: edge.last_seen.to_string(),
+            states: edge.states.iter().map(|(state, count)| (state.as_str(), count)).collect(),
+            evidence: edge.evidence.iter().collect(),
+            names: strings(&edge.names),
+            observers: strings(&edge.observers),
+        }
+    }
+}
+
+/// What one source tried in vain over one protocol.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ScanItem {
+    source: String,
+    protocol: String,
+    /// `probe`, `host_sweep` or `port_scan`.
+    kind: &'static str,
+    targets: Vec<String>,
+    /// As in `22,80-90`.
+    ports: String,
+    open_ports: usize,
+    unanswered: u64,
+    refused: u64,
+    connections: u64,
+    first_seen: String,
+    last_seen: String,
+}
+
+impl From<&Scan> for ScanItem {
+    fn from(scan: &Scan) -> Self {
+        Self {
+            source: scan.source.to_string(),
+            protocol: scan.protocol.to_string(),
+            kind: scan.kind.as_str(),
+            targets: strings(&scan.targets),
+            ports: scan.port_ranges(),
+            open_ports: scan.open.len(),
+            unanswered: scan.unanswered,
+            refused: scan.refused,
+            connections: scan.connections,
+            first_seen: scan.first_seen.to_string(),
+            last_seen: scan.last_seen.to_string(),
+        }
+    }
+}
+
+/// A proposed rule: these peers may use this service of this subject.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct RuleItem {
+    id: String,
+    subject: String,
+    service: String,
+    peers: Vec<String>,
+    names: Vec<String>,
+    edges: u64,
+    connections: u64,
+    first_seen: String,
+    last_seen: String,
+}
+
+impl From<&Rule> for RuleItem {
+    fn from(rule: &Rule) -> Self {
+        let observed = &rule.subject.observed;
+        Self {
+            id: rule.id.to_string(),
+            subject: rule.subject.party.to_string(),
+            service: rule.service.to_string(),
+            peers: strings(rule.peers.iter().map(|peer| &peer.party)),
+            names: strings(&rule.names),
+            edges: observed.edges,
+            connections: observed.connections,
+            first_seen: observed.first_seen.to_string(),
+            last_seen: observed.last_seen.to_string(),
+        }
+    }
+}
+
+/// What one agent lost in one hour.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct LossItem {
+    agent: String,
+    hour: String,
+    /// In words.
+    what: &'static str,
+    count: u64,
+}
+
+impl From<&LossEntry> for LossItem {
+    fn from(entry: &LossEntry) -> Self {
+        Self {
+            agent: entry.agent.to_string(),
+            hour: entry.hour.start().to_string(),
+            what: entry.loss.describe(),
+            count: entry.count,
+        }
+    }
+}
+
+fn strings<T: ToString>(all: impl IntoIterator<Item = T>) -> Vec<String> {
+    all.into_iter().map(|each| each.to_string()).collect()
+}

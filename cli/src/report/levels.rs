@@ -1,0 +1,106 @@
+//! The proposed rules, each with the edges that it allows: the page's policy view.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use watershed_graph::{Graph, Verdict};
+use watershed_model::{EdgeKey, Party, Workload};
+use watershed_policy::proof::Certificate;
+use watershed_policy::{Rule, RuleSet, Service};
+
+/// One set of rules, and what was proven about it. A document has one for each level of generalisation.
+#[derive(Debug, Serialize)]
+pub(super) struct Level<'a> {
+    name: &'static str,
+    rules: Vec<LevelRule<'a>>,
+    proof: Proof,
+}
+
+#[derive(Debug, Serialize)]
+struct LevelRule<'a> {
+    id: &'a str,
+    subject: String,
+    service: String,
+    peers: Vec<String>,
+    /// The observed edges that it allows, by their index in the document.
+    edges: Vec<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Proof {
+    edges_replayed: u64,
+    edges_held_back: u64,
+    tuples_observed: u64,
+    tuples_unobserved: u64,
+    probes_denied: u64,
+}
+
+impl<'a> Level<'a> {
+    /// The rules for what was seen and nothing else.
+    pub(super) fn exact(graph: &Graph<'_>, rules: &'a RuleSet, certificate: &Certificate) -> Self {
+        let allowing = Allowing::of(rules);
+        let mut edges = vec![Vec::new(); rules.rules.len()];
+        for (index, (edge, verdict)) in graph.edges().enumerate() {
+            if let (Verdict::Accepted, Some(rule)) = (verdict, allowing.rule(&edge.key)) {
+                edges[rule].push(index);
+            }
+        }
+        let rules = rules.rules.iter().zip(edges).map(|(rule, edges)| LevelRule::new(rule, edges));
+        Self {
+            name: "exact",
+            rules: rules.collect(),
+            proof: Proof {
+                edges_replayed: certificate.edges_replayed,
+                edges_held_back: certificate.edges_held_back,
+                tuples_observed: certificate.tuples_observed,
+                tuples_unobserved: certificate.tuples_unobserved,
+                probes_denied: certificate.probes_denied,
+            },
+        }
+    }
+}
+
+impl<'a> LevelRule<'a> {
+    fn new(rule: &'a Rule, edges: Vec<usize>) -> Self {
+        Self {
+            id: rule.id.as_str(),
+            subject: rule.subject.party.to_string(),
+            service: rule.service.to_string(),
+            peers: rule.peers.iter().map(|peer| peer.party.to_string()).collect(),
+            edges,
+        }
+    }
+}
+
+/// Which rule allows an edge: that for its server and service, if it names the client.
+struct Allowing(HashMap<(Party, Party, Service), usize>);
+
+impl Allowing {
+    fn of(rules: &RuleSet) -> Self {
+        let tuples = rules.rules.iter().enumerate().flat_map(|(index, rule)| {
+            let subject = unlabelled(&rule.subject.party);
+            let peers = rule.peers.iter();
+            peers.map(move |peer| ((unlabelled(&peer.party), subject.clone(), rule.service), index))
+        });
+        Self(tuples.collect())
+    }
+
+    fn rule(&self, edge: &EdgeKey) -> Option<usize> {
+        let tuple = (unlabelled(&edge.client), unlabelled(&edge.server), Service::of(edge)?);
+        self.0.get(&tuple).copied()
+    }
+}
+
+/// The party without its labels: they change over a workload's life, and its rule stays one.
+fn unlabelled(party: &Party) -> Party {
+    match party {
+        Party::Workload(workload) => Party::Workload(Arc::new(Workload {
+            kind: workload.kind,
+            name: workload.name.clone(),
+            namespace: workload.namespace.clone(),
+            labels: [].into(),
+        })),
+        Party::Address(address) => Party::Address(*address),
+    }
+}

@@ -1,0 +1,123 @@
+// The document as it is written by `watershed` (docs/formats.md): mirror types, nothing computed.
+
+export const SCHEMA_VERSION = 1;
+
+export interface NodeJson {
+  id: string;
+  kind: string;
+  namespace?: string;
+  labels?: Record<string, string>;
+  addresses: string[];
+  names?: string[];
+  scope: "internal" | "public" | "group";
+  role: string;
+  tier: number;
+  dependants: number;
+  dependencies: number;
+}
+
+export interface ServiceJson {
+  service: string;
+  name?: string;
+  port: number;
+}
+
+export interface VerdictJson {
+  verdict: string;
+  doubt?: string;
+  text: string;
+}
+
+export interface LossJson {
+  agent: string;
+  hour: number;
+  what: string;
+  count: number;
+}
+
+export interface ScanJson {
+  source: string;
+  protocol: string;
+  kind: string;
+  targets: string[];
+  ports: string;
+  open: { target: string; port: number }[];
+  unanswered: number;
+  refused: number;
+  connections: number;
+  first_seen: string;
+  last_seen: string;
+}
+
+export interface RuleJson {
+  id: string;
+  subject: string;
+  service: string;
+  peers: string[];
+  edges: number[];
+}
+
+export interface LevelJson {
+  name: string;
+  rules: RuleJson[];
+  proof: {
+    edges_replayed: number;
+    edges_held_back: number;
+    tuples_observed: number;
+    tuples_unobserved: number;
+    probes_denied: number;
+  };
+}
+
+export interface ExposureJson {
+  node: string;
+  services: { protocol: string; port: number; service?: string; peers: number; connections: number; used: boolean }[];
+}
+
+/** A row of `edges`: see `edge_columns`. */
+export type EdgeRow = [
+  client: number,
+  server: number,
+  service: number,
+  verdict: number,
+  connections: number,
+  answered: number,
+  packetsToServer: number,
+  packetsToClient: number,
+  bytesToServer: number,
+  bytesToClient: number,
+  firstSeen: number,
+  lastSeen: number,
+  hours: number[],
+  states: number[],
+  evidence: number[],
+  names: number[],
+  clientAddresses: number[],
+  serverAddresses: number[],
+  observers: number[],
+];
+
+export interface DocumentJson {
+  schema_version: number;
+  version: string;
+  source: string;
+  period: { start: string; end: string };
+  first_hour: number;
+  counters: { packets: number; in_flows: number };
+  loss: LossJson[];
+  nodes: NodeJson[];
+  services: ServiceJson[];
+  verdicts: VerdictJson[];
+  states: string[];
+  evidence: string[];
+  names: string[];
+  addresses: string[];
+  agents: string[];
+  edge_columns: string[];
+  edges: EdgeRow[];
+  shared_services: { node: string; dependants: number }[];
+  exposed: ExposureJson[];
+  egress: ExposureJson[];
+  scans: ScanJson[];
+  levels: LevelJson[];
+}

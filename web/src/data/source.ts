@@ -1,0 +1,26 @@
+// Where the document comes from: a report has it inside, a served page asks the server that it came from.
+
+import { SCHEMA_VERSION, type DocumentJson } from "./document";
+
+/** What stands in a page that has no data yet: see cli/src/report.rs. */
+const NO_DATA = "watershed:data";
+
+export async function load(): Promise<DocumentJson> {
+  const element = document.getElementById("data");
+  performance.mark("data-here");
+  const inside: unknown = JSON.parse(element?.textContent || "null");
+  // Its text is not needed again, and it is large.
+  element?.remove();
+  const data = inside === null || inside === NO_DATA ? await ask() : inside;
+  const read = data as DocumentJson;
+  if (read.schema_version !== SCHEMA_VERSION) {
+    throw new Error(`the data has version ${read.schema_version}; this page reads ${SCHEMA_VERSION}`);
+  }
+  return read;
+}
+
+async function ask(): Promise<unknown> {
+  const answer = await fetch(`api/v1/map${location.search}`);
+  if (!answer.ok) throw new Error(`the server said ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
+  return answer.json();
+}
