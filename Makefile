@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live fmt lint doc deny unit web web-check web-test test demo lab bench bench-clickhouse fuzz clean
+.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test test demo lab bench bench-clickhouse fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -35,6 +35,9 @@ build: ## Build the release binary; needs a C compiler and nothing else
 
 build-live: ## The same with capturing on interfaces; needs libpcap's headers too (Debian: libpcap-dev)
 	$(CARGO) build --release --locked --bin watershed --features watershed/live
+
+build-all: ## The same with Kafka as well, for agents and aggregators; needs OpenSSL's headers too (Debian: libssl-dev)
+	$(CARGO) build --release --locked --bin watershed --features watershed/live,watershed/kafka
 
 fmt: ## Is everything formatted?
 	$(CARGO) fmt --all --check
@@ -77,7 +80,8 @@ demo: build ## Show the map of the committed recording
 	"$$target/release/watershed" discover $(RECORDING)/shop.pcapng --inventory $(RECORDING)/inventory.yaml --out $(OUT)/demo
 	@echo
 	@echo "This was a small shop of real programs, recorded by tests/lab. Now look at $(OUT)/demo:"
-	@echo "  graph.mmd         the map, for any viewer of Mermaid; graph.dot for Graphviz"
+	@echo "  report.html       the map: open it in a browser"
+	@echo "  graph.mmd         the same for any viewer of Mermaid; graph.dot for Graphviz"
 	@echo "  rules.nft         the rules, each with the traffic that it rests on"
 	@echo "  certificate.json  what was proven about them"
 
