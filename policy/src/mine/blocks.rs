@@ -9,6 +9,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 /// 6177).
 const WIDEST: (u8, u8) = (16, 48);
 
+/// Fewer addresses than this say nothing about the network that they lie in.
+const FEWEST: usize = 3;
+
 /// Few networks, in order, that hold all `addresses`, where each is at least as full as `density` (addresses
 /// seen of addresses held, from 0 to 1). At 1 nothing else is held.
 pub(crate) fn blocks(addresses: &BTreeSet<IpAddr>, density: f64) -> Vec<IpNet> {
@@ -37,7 +40,10 @@ fn widen(addresses: &BTreeSet<IpAddr>, density: f64) -> Vec<IpNet> {
         let widest = if address.is_ipv4() { WIDEST.0 } else { WIDEST.1 };
         // They are in order, so those that a network holds lie at the front.
         let held = |network: &IpNet| left.partition_point(|one| network.contains(one));
-        let full = |network: &IpNet| held(network) as f64 / size(network) as f64 >= density;
+        let full = |network: &IpNet| {
+            let held = held(network);
+            held >= FEWEST && held as f64 / size(network) as f64 >= density
+        };
         let wider = (widest..exact.max_prefix_len()).filter_map(|length| network(address, length));
         let chosen = wider.into_iter().find(full).unwrap_or(exact);
         left = left.split_at(held(&chosen)).1;
@@ -72,6 +78,7 @@ mod tests {
     #[test]
     fn gaps_are_closed_where_a_network_is_full_enough() {
         assert_eq!(joined(&["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.9.9.9"], 0.5), "10.0.0.0/30 10.9.9.9/32");
+        assert_eq!(joined(&["10.0.0.1", "10.0.0.2"], 0.125), "10.0.0.1/32 10.0.0.2/32");
         assert_eq!(size(&"10.0.0.0/30".parse().unwrap()), 4);
     }
 }

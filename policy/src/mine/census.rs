@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use watershed_model::{Edge, Labels, Party, Workload, WorkloadKind};
 
-use crate::identity::Identity;
+use crate::identity::{FieldDigest, Identity};
 use crate::{Error, Observed, Service};
 
 /// Parties that are remembered by where they lie in memory: as many as an inventory has in a large estate.
@@ -93,6 +93,25 @@ impl Census {
     #[must_use]
     pub fn dependencies(&self) -> usize {
         self.dependencies.len()
+    }
+
+    /// SHA-256 over all dependencies: parties, service, counts and times.
+    pub(crate) fn digest(&self) -> String {
+        let mut digest = FieldDigest::default();
+        for one in &self.dependencies {
+            for node in [one.client, one.server] {
+                self.nodes[node as usize].identity.digest(&mut digest);
+            }
+            digest.field(&one.service.to_string());
+            let Observed { connections, answered, first_seen, last_seen, .. } = one.observed;
+            for number in [connections, answered] {
+                digest.field(&number.to_string());
+            }
+            for time in [first_seen, last_seen] {
+                digest.field(&time.as_nanos().to_string());
+            }
+        }
+        digest.finish()
     }
 
     /// How many workloads and addresses there are.

@@ -150,7 +150,9 @@ impl Classes {
         let class = self.class(id);
         let Some(scope) = class.scope else { return Selection::Alone(id) };
         let size = |candidate: &Candidate| (self.matched(candidate).len(), labels_of(candidate).len());
-        let best = candidates(class, false).min_by_key(|candidate| (size(candidate), rank(self, candidate)));
+        // A namespace without labels would mean whatever else starts there one day.
+        let labelled = candidates(class, false).filter(|&(_, one, _)| one != NONE);
+        let best = labelled.min_by_key(|candidate| (size(candidate), rank(self, candidate)));
         let best = best.unwrap_or((scope, NONE, NONE));
         let mut labels = labels_of(&best);
         let with_all = |labels: &[u32], among: &[ClassId]| {

@@ -29,10 +29,6 @@ impl Table {
         self.known.insert(selection, id);
         id
     }
-
-    pub(crate) fn matched(&self, id: SelectionId) -> &Arc<[ClassId]> {
-        &self.list[id as usize].1
-    }
 }
 
 /// Finds covers, and remembers them: many servers have the same clients.

@@ -14,7 +14,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-
 use super::census::{Census, Node};
 use crate::identity::Identity;
 

@@ -18,6 +18,8 @@ mod classes;
 
 mod cover;
 
+mod declared;
+
 mod fence;
 
 mod labels;
@@ -37,11 +39,12 @@ mod sides;
 use std::fmt;
 
 pub use census::Census;
-pub(crate) use census::{Node, NodeId};
+pub(crate) use census::{Dependency, NodeId};
 use classes::{ClassId, Classes, Hosts};
+pub(crate) use declared::{Declared, Someone};
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
-pub(crate) use plan::Party;
+pub(crate) use rule::subject_name;
 pub use rule::{Allowed, Namespace, Rule, Whom};
 
 use crate::{Observed, Service};

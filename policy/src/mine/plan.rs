@@ -1,6 +1,6 @@
 //! Everything that was mined: the rules, and what they say is allowed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use watershed_model::Labels;
@@ -10,8 +10,7 @@ use super::classes::{ClassId, Classes, Scope, Selection};
 use super::price::{self, Evidence, Seen};
 use super::rule::{Namespace, Rule, Whom, id};
 use super::sides::{Draft, Target, is_address};
-use super::{ClassDependency, Level, NodeId, mine};
-use crate::Service;
+use super::{ClassDependency, Level, mine};
 use crate::identity::Identity;
 use crate::k8s::Direction;
 
@@ -25,15 +24,6 @@ pub struct Plan {
     /// Dependencies between two addresses that no rule is for, since neither is a workload's.
     pub outside: u64,
     pub(crate) classes: Classes,
-}
-
-/// An end of a connection, as rules see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Party {
-    /// A workload.
-    Node(NodeId),
-    /// An address that is no workload's.
-    Address(IpAddr),
 }
 
 impl Plan {
@@ -56,6 +46,17 @@ impl Plan {
         Self { level, rules, outside, classes }
     }
 
+    /// The namespaces of the cluster, in order.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.classes.namespaces.iter().flatten().map(String::as_str)
+    }
+
+    /// The addresses that classes were seen with.
+    pub(crate) fn addresses(&self, census: &Census, classes: &[ClassId]) -> BTreeSet<IpAddr> {
+        let members = classes.iter().flat_map(|&class| &self.classes.class(class).members);
+        members.flat_map(|&node| census.nodes[node as usize].addresses.iter().copied()).collect()
+    }
+
     /// Tuples of client, server and port that the rules admit without their having been observed, at most:
     /// where both ends have rules, those of the server are counted.
     #[must_use]
@@ -64,17 +65,6 @@ impl Plan {
             rule.direction == Direction::Ingress || matches!(rule.peer, Whom::Networks(_))
         };
         self.rules.iter().filter(counted).fold(0, |sum, rule| sum.saturating_add(rule.price))
-    }
-
-    /// Rules by the subjects that they are for, to ask what they allow.
-    pub(crate) fn declared(&self) -> Declared<'_> {
-        let mut of_class: HashMap<(Direction, ClassId), Vec<usize>> = HashMap::new();
-        for (at, rule) in self.rules.iter().enumerate() {
-            for &class in &*rule.subjects {
-                of_class.entry((rule.direction, class)).or_default().push(at);
-            }
-        }
-        Declared { plan: self, of_class }
     }
 }
 
@@ -132,50 +122,6 @@ fn whom(census: &Census, classes: &Classes, selection: &Selection) -> Whom {
                 }
                 Identity::Address(address) => Whom::Networks(vec![(*address).into()]),
             }
-        }
-    }
-}
-
-/// Answers what the rules say is allowed, by the members they list and not by their selectors.
-pub(crate) struct Declared<'a> {
-    plan: &'a Plan,
-    of_class: HashMap<(Direction, ClassId), Vec<usize>>,
-}
-
-impl Declared<'_> {
-    /// Whether a workload may connect, by the rules of each end that has any: workloads of a namespace.
-    pub(crate) fn allows(&self, client: Party, server: Party, service: Service) -> bool {
-        self.permits(Direction::Egress, client, server, service)
-            && self.permits(Direction::Ingress, server, client, service)
-    }
-
-    fn permits(&self, direction: Direction, subject: Party, peer: Party, service: Service) -> bool {
-        let Some(class) = self.class(subject).filter(|&class| self.plan.classes.in_cluster(class)) else {
-            return true;
-        };
-        let rules = self.of_class.get(&(direction, class)).map_or(&[][..], Vec::as_slice);
-        rules.iter().any(|&at| {
-            let rule = &self.plan.rules[at];
-            rule.ports.iter().any(|allowed| allowed.includes(service)) && self.means(rule, peer)
-        })
-    }
-
-    fn means(&self, rule: &Rule, peer: Party) -> bool {
-        match (&rule.peer, peer) {
-            (Whom::Networks(networks), Party::Address(address)) => {
-                networks.iter().any(|network| network.contains(&address))
-            }
-            (_, Party::Node(_)) => {
-                self.class(peer).is_some_and(|class| rule.peers.binary_search(&class).is_ok())
-            }
-            (_, Party::Address(_)) => false,
-        }
-    }
-
-    fn class(&self, party: Party) -> Option<ClassId> {
-        match party {
-            Party::Node(node) => Some(self.plan.classes.of_node[node as usize]),
-            Party::Address(_) => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use watershed_model::Protocol;
+
 use super::classes::{ClassId, Classes};
 use super::{ClassDependency, Level};
 use crate::Service;
@@ -31,5 +33,18 @@ pub(crate) fn shared(
         let many = clients >= FEWEST && clients as f64 >= SHARE * all as f64;
         dns || (many && level != Level::Nano)
     };
-    clients.into_iter().filter(is_shared).map(|(service, _)| service).collect()
+    let shared = clients.into_iter().filter(is_shared).map(|(service, _)| service);
+    shared.flat_map(|(server, service)| both_transports(service).map(move |one| (server, one))).collect()
+}
+
+/// DNS over UDP and TCP: an answer that does not fit is asked for again over TCP (RFC 7766).
+fn both_transports(service: Service) -> impl Iterator<Item = Service> {
+    let other = match service {
+        Service::Port { protocol, port: DNS } => [Protocol::UDP, Protocol::TCP]
+            .into_iter()
+            .find(|&transport| transport != protocol)
+            .map(|protocol| Service::Port { protocol, port: DNS }),
+        _ => None,
+    };
+    std::iter::once(service).chain(other)
 }
