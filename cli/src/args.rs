@@ -1,5 +1,6 @@
 //! The command line as it is typed. What it means is decided in [`settings`].
 
+pub(crate) mod export;
 pub(crate) mod rules;
 
 use std::path::PathBuf;

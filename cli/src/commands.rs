@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod discover;
 mod edges;
+mod export;
 mod flows;
 mod kept;
 mod map;
@@ -68,6 +69,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             let style = Style::of(settings.color, &environment);
             match arguments.request() {
                 Some(RulesRequest::Check(policies)) => check::run(policies, &settings, style, &mut out)?,
+                Some(RulesRequest::Export(arguments)) => export::run(arguments, &settings, style, &mut out)?,
                 Some(RulesRequest::Propose(stored)) => rules::run(&stored, &settings, style, &mut out)?,
                 None => {}
             }

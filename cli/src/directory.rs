@@ -14,7 +14,7 @@ const BUFFER: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    written: Vec<&'static str>,
+    written: Vec<String>,
 }
 
 impl Directory {
@@ -30,27 +30,31 @@ impl Directory {
     }
 
     /// The names of the files written so far.
-    pub(crate) fn written(&self) -> &[&'static str] {
+    pub(crate) fn written(&self) -> &[String] {
         &self.written
     }
 
-    /// Starts a file; it appears under its name with [`Directory::finish`].
-    pub(crate) fn start(&self, name: &'static str) -> anyhow::Result<Unfinished> {
+    /// Starts a file, whose name may have folders before it; it appears under its name with [`Directory::finish`].
+    pub(crate) fn start(&self, name: &str) -> anyhow::Result<Unfinished> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".watershed-");
         // Readable as any new file is: the user's umask decides.
         #[cfg(unix)]
         builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
         let file = builder.tempfile_in(&self.path).with_context(|| self.failed(name))?;
-        Ok(Unfinished { name, file: BufWriter::with_capacity(BUFFER, file) })
+        Ok(Unfinished { name: name.to_owned(), file: BufWriter::with_capacity(BUFFER, file) })
     }
 
     /// Gives a file its name, over an earlier one of the same name.
     pub(crate) fn finish(&mut self, unfinished: Unfinished) -> anyhow::Result<()> {
         let name = unfinished.name;
         let file = unfinished.file.into_inner().map_err(io::IntoInnerError::into_error);
-        let file = file.with_context(|| self.failed(name))?;
-        file.persist(self.path.join(name)).map_err(|e| e.error).with_context(|| self.failed(name))?;
+        let file = file.with_context(|| self.failed(&name))?;
+        let path = self.path.join(&name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| self.failed(&name))?;
+        }
+        file.persist(path).map_err(|e| e.error).with_context(|| self.failed(&name))?;
         self.written.push(name);
         Ok(())
     }
@@ -58,7 +62,7 @@ impl Directory {
     /// Writes a file whole.
     pub(crate) fn write(
         &mut self,
-        name: &'static str,
+        name: &str,
         fill: impl FnOnce(&mut Unfinished) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         let mut file = self.start(name)?;
@@ -67,7 +71,7 @@ impl Directory {
     }
 
     /// Writes a file that is already in memory.
-    pub(crate) fn text(&mut self, name: &'static str, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn text(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
         self.write(name, |file| file.write_all(text.as_bytes()))
     }
 
@@ -79,7 +83,7 @@ impl Directory {
 /// A file that has not got its name yet; dropped, it is gone.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
-    name: &'static str,
+    name: String,
     file: BufWriter<NamedTempFile>,
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use watershed_aggregator::StoreLocation;
 
+use super::export::{self, ExportArguments};
 use super::{InventoryArguments, PeriodArguments, StoredArguments};
 
 const CHECK_EXAMPLES: &str = "\
@@ -46,6 +47,8 @@ pub(crate) struct RulesArguments {
 pub(crate) enum RulesRequest<'a> {
     /// To check policies.
     Check(&'a CheckArguments),
+    /// To export mined rules.
+    Export(&'a ExportArguments),
     /// To propose rules from a store.
     Propose(StoredArguments),
 }
@@ -53,8 +56,10 @@ pub(crate) enum RulesRequest<'a> {
 impl RulesArguments {
     /// What is asked for; `None` only where the parser let neither through.
     pub(crate) fn request(&self) -> Option<RulesRequest<'_>> {
-        if let Some(RulesAction::Check(check)) = &self.action {
-            return Some(RulesRequest::Check(check));
+        match &self.action {
+            Some(RulesAction::Check(check)) => return Some(RulesRequest::Check(check)),
+            Some(RulesAction::Export(export)) => return Some(RulesRequest::Export(export)),
+            None => {}
         }
         let (store, period, out) = (self.store.clone()?, self.period.clone(), self.out.clone());
         Some(RulesRequest::Propose(StoredArguments { store, period, out }))
@@ -64,7 +69,7 @@ impl RulesArguments {
     pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match &self.action {
             Some(RulesAction::Check(check)) => Some(check),
-            None => None,
+            Some(RulesAction::Export(_)) | None => None,
         }
     }
 }
@@ -74,6 +79,10 @@ pub(crate) enum RulesAction {
     /// Check Kubernetes NetworkPolicies, and what they would do to observed traffic
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),
+
+    /// Export rules with selectors: Kubernetes NetworkPolicies, nftables, JSON or CSV
+    #[command(after_help = export::EXAMPLES)]
+    Export(ExportArguments),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod capture;
 
 mod bad_input;
 mod discover;
+mod export;
 mod listings;
 mod rules;
 mod settings;

@@ -58,7 +58,16 @@ pub fn json(plan: &Plan) -> Result<String, Error> {
 /// [`Error::Csv`], which no known plan causes.
 pub fn csv(plan: &Plan) -> Result<String, Error> {
     const HEADER: [&str; 10] = [
-        "rule", "subject", "direction", "peer", "ports", "shared", "edges", "connections", "last_seen", "price",
+        "rule",
+        "subject",
+        "direction",
+        "peer",
+        "ports",
+        "shared",
+        "edges",
+        "connections",
+        "last_seen",
+        "price",
     ];
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer.write_record(HEADER)?;

@@ -3,6 +3,7 @@
 //! A selection is what a policy can say: a namespace (or every namespace) and labels. The table keeps each
 //! that was used once, with the classes that it matches.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub(crate) struct Classes {
     pub(crate) of_node: Vec<ClassId>,
     /// Key and value of each label, in order.
     pub(crate) labels: Vec<(Arc<str>, Arc<str>)>,
+    /// How many classes have the key of each label.
+    carriers: Vec<usize>,
     /// Names of namespaces; the first is that of hosts.
     pub(crate) namespaces: Vec<Option<String>>,
     postings: HashMap<Candidate, Vec<ClassId>>,
@@ -99,7 +102,9 @@ impl Classes {
         for node in &census.nodes {
             namespaces.insert(node.namespace());
             let all = node.variants.iter().flat_map(|variant| variant.iter());
-            labels.extend(all.map(|(key, value)| (key.as_str(), value.as_str())).filter(|(k, _)| keys.contains(k)));
+            labels.extend(
+                all.map(|(key, value)| (key.as_str(), value.as_str())).filter(|(k, _)| keys.contains(k)),
+            );
         }
         self.labels = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         self.namespaces = namespaces.into_iter().map(|name| name.map(str::to_owned)).collect();
@@ -124,6 +129,11 @@ impl Classes {
     }
 
     fn post(&mut self) {
+        let mut of_key: HashMap<&str, usize> = HashMap::new();
+        for &label in self.list.iter().flat_map(|class| &class.labels) {
+            *of_key.entry(&self.labels[label as usize].0).or_default() += 1;
+        }
+        self.carriers = self.labels.iter().map(|(key, _)| of_key.get(&**key).copied().unwrap_or(0)).collect();
         for (id, class) in self.list.iter().enumerate() {
             for candidate in candidates(class, true) {
                 self.postings.entry(candidate).or_default().push(id as ClassId);
@@ -207,9 +217,10 @@ pub(crate) fn candidates(class: &Class, everywhere: bool) -> impl Iterator<Item 
     let scopes = class.scope.into_iter().chain((everywhere && cluster).then_some(Scope::Everywhere));
     let paired = &class.labels[..class.labels.len().min(PAIRED)];
     scopes.flat_map(move |scope| {
-        let pairs = paired.iter().enumerate().flat_map(move |(at, &one)| {
-            paired[at + 1..].iter().map(move |&other| (scope, one, other))
-        });
+        let pairs = paired
+            .iter()
+            .enumerate()
+            .flat_map(move |(at, &one)| paired[at + 1..].iter().map(move |&other| (scope, one, other)));
         let singles = class.labels.iter().map(move |&one| (scope, one, NONE));
         std::iter::once((scope, NONE, NONE)).chain(singles).chain(pairs)
     })
@@ -220,10 +231,13 @@ pub(crate) fn labels_of(&(_, one, other): &Candidate) -> Vec<u32> {
     [one, other].into_iter().filter(|&label| label != NONE).collect()
 }
 
-/// Of labels that do the same, those whose keys are the most customary: on the most classes.
-fn rank(classes: &Classes, candidate: &Candidate) -> std::cmp::Reverse<usize> {
-    let everywhere = |label: u32| classes.matched(&(Scope::Everywhere, label, NONE)).len();
-    std::cmp::Reverse(labels_of(candidate).into_iter().map(everywhere).sum())
+/// Of labels that do the same, those on the fewest classes of the estate, since the next workload may have any
+/// other; then those whose keys are on the most.
+fn rank(classes: &Classes, candidate: &Candidate) -> (usize, Reverse<usize>) {
+    let labels = labels_of(candidate);
+    let with = |&label: &u32| classes.matched(&(Scope::Everywhere, label, NONE)).len();
+    let carriers = |&label: &u32| classes.carriers[label as usize];
+    (labels.iter().map(with).sum(), Reverse(labels.iter().map(carriers).sum()))
 }
 
 /// Whether `all` (in order) holds each of `some` (in order).

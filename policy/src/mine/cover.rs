@@ -59,7 +59,12 @@ impl<'a> Coverer<'a> {
 
     /// Selections that match all of `set` (in order). Each class that they match beyond it costs `tuples`
     /// unobserved tuples.
-    pub(crate) fn cover(&mut self, set: &Arc<[ClassId]>, tuples: usize, everywhere: bool) -> Arc<[SelectionId]> {
+    pub(crate) fn cover(
+        &mut self,
+        set: &Arc<[ClassId]>,
+        tuples: usize,
+        everywhere: bool,
+    ) -> Arc<[SelectionId]> {
         let key = (Arc::clone(set), tuples as u64, everywhere);
         if let Some(known) = self.known.get(&key) {
             return Arc::clone(known);
@@ -126,8 +131,8 @@ fn cheapest(offers: &[Offer], left: &[ClassId]) -> Option<usize> {
         let rate = offer.price / gain(offer).max(1) as f64;
         (rate, wide(&offer.candidate), labels_of(&offer.candidate).len(), offer.candidate, at)
     });
-    let best = rated.filter(|(rate, ..)| *rate < 1.0).min_by(|a, b| {
-        a.0.total_cmp(&b.0).then_with(|| (a.1, a.2, a.3).cmp(&(b.1, b.2, b.3)))
-    })?;
+    let best = rated
+        .filter(|(rate, ..)| *rate < 1.0)
+        .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2, a.3).cmp(&(b.1, b.2, b.3))))?;
     Some(best.4)
 }

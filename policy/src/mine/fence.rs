@@ -63,7 +63,8 @@ pub(crate) fn draft(
             shared: false,
         });
     }
-    let mut networks: BTreeMap<(Direction, &Selection, BTreeSet<ClassId>), BTreeSet<Service>> = BTreeMap::new();
+    let mut networks: BTreeMap<(Direction, &Selection, BTreeSet<ClassId>), BTreeSet<Service>> =
+        BTreeMap::new();
     for ((direction, subject, service), peers) in outside {
         networks.entry((direction, subject, peers)).or_default().insert(service);
     }

@@ -61,9 +61,8 @@ impl Plan {
     /// where both ends have rules, those of the server are counted.
     #[must_use]
     pub fn price(&self) -> u64 {
-        let counted = |rule: &&Rule| {
-            rule.direction == Direction::Ingress || matches!(rule.peer, Whom::Networks(_))
-        };
+        let counted =
+            |rule: &&Rule| rule.direction == Direction::Ingress || matches!(rule.peer, Whom::Networks(_));
         self.rules.iter().filter(counted).fold(0, |sum, rule| sum.saturating_add(rule.price))
     }
 }

@@ -62,13 +62,15 @@ mod tests {
     fn few_ports_and_uneven_ones_stay_a_list() {
         let few = BTreeMap::from([(80, 5), (443, 5), (8080, 2)]);
         assert_eq!(ranges(&few, true), [80..=80, 443..=443, 8080..=8080]);
-        let uneven: BTreeMap<u16, u64> = (0..10).map(|n| (100 + n * 2, if n == 0 { 5000 } else { 3 })).collect();
+        let uneven: BTreeMap<u16, u64> =
+            (0..10).map(|n| (100 + n * 2, if n == 0 { 5000 } else { 3 })).collect();
         assert_eq!(ranges(&uneven, true).len(), 10);
     }
 
     #[test]
     fn many_ports_evenly_used_are_a_range() {
-        let passive: BTreeMap<u16, u64> = (0..40).map(|n| (50_000 + n * 3 / 2, 1 + u64::from(n % 2))).collect();
+        let passive: BTreeMap<u16, u64> =
+            (0..40).map(|n| (50_000 + n * 3 / 2, 1 + u64::from(n % 2))).collect();
         assert_eq!(ranges(&passive, true), [50_000..=50_058]);
         assert!(ranges(&passive, false).len() > 1);
     }

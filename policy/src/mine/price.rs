@@ -130,7 +130,8 @@ pub(crate) fn allowed(draft: &Draft, seen: &Seen, level: Level) -> Vec<Allowed> 
 
 /// Tuples of client, server and port that are allowed without having been observed.
 pub(crate) fn price(classes: &Classes, draft: &Draft, allowed: &[Allowed], tuples: u64) -> u64 {
-    let members = |list: &[ClassId]| list.iter().map(|&id| classes.class(id).members.len() as u64).sum::<u64>();
+    let members =
+        |list: &[ClassId]| list.iter().map(|&id| classes.class(id).members.len() as u64).sum::<u64>();
     let peers = match &draft.peer {
         Target::Selection(_) => members(&draft.peers),
         Target::Networks(networks) => networks

@@ -48,9 +48,9 @@ pub(crate) fn draft(
     let mut drafts = share(classes, shared, &mut coverer);
     for direction in [Direction::Ingress, Direction::Egress] {
         let mut side = Side { census, classes, coverer: &mut coverer, direction, level };
-        let own = dependencies.iter().filter(|one| {
-            !(classes.in_cluster(one.client) && shared.contains(&(one.server, one.service)))
-        });
+        let own = dependencies
+            .iter()
+            .filter(|one| !(classes.in_cluster(one.client) && shared.contains(&(one.server, one.service))));
         let mut sorted: Vec<(ClassId, Service, ClassId)> = own
             .map(|one| match direction {
                 Direction::Ingress => (one.server, one.service, one.client),

@@ -56,7 +56,8 @@ fn address(party: &Party) -> IpAddr {
     match party {
         Party::Address(address) => *address,
         Party::Workload(workload) => {
-            let sum = workload.to_string().bytes().fold(7_u32, |sum, byte| sum * 31 % 65_521 + u32::from(byte));
+            let sum =
+                workload.to_string().bytes().fold(7_u32, |sum, byte| sum * 31 % 65_521 + u32::from(byte));
             IpAddr::from([10, 1, (sum >> 8) as u8, sum as u8])
         }
     }

@@ -64,8 +64,14 @@ mod tests {
     #[test]
     fn names_are_what_the_api_server_takes() {
         assert!(["app", "app.kubernetes.io/name", "a/B_c.d"].into_iter().all(is_key));
-        assert!(["", "/a", "a/", "a/b/c", "A/b", "-a", "a b", &"a".repeat(64)].into_iter().all(|key| !is_key(key)));
+        assert!(
+            ["", "/a", "a/", "a/b/c", "A/b", "-a", "a b", &"a".repeat(64)]
+                .into_iter()
+                .all(|key| !is_key(key))
+        );
         assert!(["shop", "kube-system", "7"].into_iter().all(|name| check_namespace(name).is_ok()));
-        assert!(["", "..", "a/b", "Shop", "-a", "a\n"].into_iter().all(|name| check_namespace(name).is_err()));
+        assert!(
+            ["", "..", "a/b", "Shop", "-a", "a\n"].into_iter().all(|name| check_namespace(name).is_err())
+        );
     }
 }

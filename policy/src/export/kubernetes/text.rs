@@ -52,7 +52,11 @@ pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[(&Rule, Vec<Peer>
 /// What turns default deny on in a namespace.
 pub(super) fn default_deny(namespace: &str) -> String {
     let mut text = String::new();
-    comment(&mut text, 0, &format!("Default deny in {namespace}: pods may do what rules allow, and nothing else"));
+    comment(
+        &mut text,
+        0,
+        &format!("Default deny in {namespace}: pods may do what rules allow, and nothing else"),
+    );
     head(&mut text, namespace, DEFAULT);
     text.push_str("  podSelector: {}\n  policyTypes:\n  - Ingress\n  - Egress\n");
     text
@@ -61,7 +65,11 @@ pub(super) fn default_deny(namespace: &str) -> String {
 /// What takes it back: policies add up, so one that allows everything leaves nothing denied.
 pub(super) fn allow_everything(namespace: &str) -> String {
     let mut text = String::new();
-    comment(&mut text, 0, &format!("No default deny in {namespace}: everything is allowed, whatever rules say"));
+    comment(
+        &mut text,
+        0,
+        &format!("No default deny in {namespace}: everything is allowed, whatever rules say"),
+    );
     head(&mut text, namespace, DEFAULT);
     text.push_str("  podSelector: {}\n  policyTypes:\n  - Ingress\n  - Egress\n");
     text.push_str("  ingress:\n  - {}\n  egress:\n  - {}\n");

@@ -7,16 +7,23 @@ use crate::Service;
 /// Everything found wrong with exported policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Observed connections that they would deny; the first [`Faults::MAX`].
-    pub denied: Vec<Fault>,
-    /// How many of those there were.
-    pub denied_count: u64,
-    /// Connections that they would allow although no rule declares them; the first [`Faults::MAX`].
-    pub admitted: Vec<Fault>,
-    /// How many of those there were.
-    pub admitted_count: u64,
+    /// Observed connections that they would deny.
+    pub denied: Told,
+    /// Connections that they would deny although a rule declares them.
+    pub withheld: Told,
+    /// Connections that they would allow although no rule declares them.
+    pub admitted: Told,
     /// Whether something stays denied after default deny is taken back.
     pub revert_denies: bool,
+}
+
+/// Connections of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The first [`Told::MAX`].
+    pub first: Vec<Fault>,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// A connection that goes wrong.
@@ -37,43 +44,38 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Faults {
+impl Told {
     /// Enough to find the mistake; a policy open to everyone would otherwise list every probe.
     pub const MAX: usize = 1000;
     /// Of each kind, in a message.
     const SHOWN: usize = 5;
 
-    pub(super) fn deny(&mut self, fault: Fault) {
-        self.denied_count += 1;
-        if self.denied.len() < Self::MAX {
-            self.denied.push(fault);
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.count += 1;
+        if self.first.len() < Self::MAX {
+            self.first.push(fault);
         }
     }
+}
 
-    pub(super) fn admit(&mut self, fault: Fault) {
-        self.admitted_count += 1;
-        if self.admitted.len() < Self::MAX {
-            self.admitted.push(fault);
-        }
-    }
-
+impl Faults {
     pub(super) const fn is_empty(&self) -> bool {
-        self.denied_count == 0 && self.admitted_count == 0 && !self.revert_denies
+        self.denied.count == 0 && self.withheld.count == 0 && self.admitted.count == 0 && !self.revert_denies
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |faults: &[Fault]| {
-            faults.iter().take(Self::SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
         let mut findings = Vec::new();
-        if self.denied_count > 0 {
-            findings.push(format!("they deny {} observed connections: {}", self.denied_count, shown(&self.denied)));
-        }
-        if self.admitted_count > 0 {
-            let count = self.admitted_count;
-            findings.push(format!("they admit {count} connections that no rule declares: {}", shown(&self.admitted)));
+        for (told, before, after) in [
+            (&self.denied, "deny", "observed connections"),
+            (&self.withheld, "deny", "connections that a rule declares"),
+            (&self.admitted, "admit", "connections that no rule declares"),
+        ] {
+            if told.count > 0 {
+                let shown: Vec<_> = told.first.iter().take(Told::SHOWN).map(ToString::to_string).collect();
+                findings.push(format!("they {before} {} {after}: {}", told.count, shown.join(", ")));
+            }
         }
         if self.revert_denies {
             findings.push("taking default deny back leaves something denied".into());

@@ -6,9 +6,12 @@
 //!    with other values of every label that a rollout changes.
 //! 2. Around each rule connections are tried that it must not allow: see `probes`. What passes although no
 //!    rule declares it refutes the export.
-//! 3. Taken back, default deny leaves nothing denied.
+//! 3. What the text itself lists is tried as well: the edges cannot know of an address that only the text has.
+//! 4. Taken back, default deny leaves nothing denied.
 
 mod certificate;
+
+mod corners;
 
 mod faults;
 
@@ -17,7 +20,7 @@ mod probes;
 mod stage;
 
 pub use certificate::Certificate;
-pub use faults::{Fault, Faults};
+pub use faults::{Fault, Faults, Told};
 
 use probes::Probe;
 use stage::{Role, Stage};
@@ -49,7 +52,7 @@ pub fn prove(
     let evaluator = Evaluator::new(stage.world(), &enforced.policies, Blocks::OutsideOnly);
     replay(census, &stage, &evaluator, &mut certificate, &mut faults);
     let declared = Declared::of(census, plan);
-    for probe in &probes {
+    for probe in probes.iter().chain(&corners::of(&stage, &enforced.policies, &evaluator)) {
         judge(&stage, probe, &declared, &evaluator, &mut certificate, &mut faults);
     }
 
@@ -96,13 +99,13 @@ fn replay(
             let denied = allowed.iter().position(|allowed| !allowed.contains(protocol, port));
             if let Some(at) = denied {
                 let (client, server) = pairs[at];
-                faults.deny(stage.fault(client, server, one.service));
+                faults.denied.add(stage.fault(client, server, one.service));
             }
         }
     }
 }
 
-/// What passes although no rule declares it.
+/// What passes must be declared, and what is declared must pass.
 fn judge(
     stage: &Stage<'_>,
     probe: &Probe,
@@ -117,14 +120,13 @@ fn judge(
         Role::Free(_) => true,
         Role::Bound(someone) => declared.permits(direction, someone, stage.role(peer).someone(), service),
     };
-    let expected =
-        permits(Direction::Egress, client, server) && permits(Direction::Ingress, server, client);
-    if expected {
-        certificate.probes_declared += 1;
-    } else if evaluator.connections(client, server).contains(protocol, port) {
-        faults.admit(stage.fault(client, server, service));
-    } else {
-        certificate.probes_denied += 1;
+    let expected = permits(Direction::Egress, client, server) && permits(Direction::Ingress, server, client);
+    let allowed = evaluator.connections(client, server).contains(protocol, port);
+    match (expected, allowed) {
+        (true, true) => certificate.probes_declared += 1,
+        (false, false) => certificate.probes_denied += 1,
+        (true, false) => faults.withheld.add(stage.fault(client, server, service)),
+        (false, true) => faults.admitted.add(stage.fault(client, server, service)),
     }
 }
 

@@ -86,8 +86,9 @@ impl<'a> Stage<'a> {
                 stage.of_node[id].push(pod);
             }
             let next = stage.next(id as NodeId);
-            let pod = stage.add(Some(id as NodeId), namespace, next, false);
+            let pod = stage.add(Some(id as NodeId), namespace, next.clone(), false);
             stage.of_node[id].push(pod);
+            let _ = stage.pod(Some(id as NodeId), namespace, next, true);
         }
         stage
     }
@@ -131,6 +132,11 @@ impl<'a> Stage<'a> {
 
     pub(super) const fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Whether a pod stands for somebody known, and whether it is free on its own side.
+    pub(super) fn is_known(&self, pod: usize, free: bool) -> bool {
+        self.nodes[pod].is_some() && self.free[pod] == free
     }
 
     /// Every pod.

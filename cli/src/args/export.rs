@@ -1,0 +1,93 @@
+//! The command line of `watershed rules export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use watershed_aggregator::StoreLocation;
+use watershed_policy::mine::Level;
+
+use super::{PeriodArguments, StoredArguments};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  watershed rules export --to k8s --store sqlite:edges.db --out policies/
+      NetworkPolicies at level service; then: kubectl apply -k policies/
+  watershed rules export --to k8s --level nano --store sqlite:edges.db --since 30d --out policies/
+
+Every rule tells its evidence and its price: the connections that it admits without their having been
+observed. Whatever is exported was read back and proven first; certificate.json tells what was proven.
+
+Files for k8s:
+  kustomization.yaml       all rules; loaded alone they deny nothing
+  allow/NAMESPACE/*.yaml   the rules of each selector
+  default-deny/            denies what no rule allows: kubectl apply -k policies/default-deny
+  default-deny-revert/     takes that back: kubectl apply -k policies/default-deny-revert
+For json and csv: mined.json or mined.csv. For nftables, which names every address: rules.nft,
+default-deny.nft, default-deny-revert.nft.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// What the rules are for
+    #[arg(long, value_name = "DIALECT")]
+    pub(crate) to: Dialect,
+
+    /// How general they are; nftables rules are always exact
+    #[arg(long, value_name = "LEVEL", default_value = "service")]
+    pub(crate) level: LevelName,
+
+    /// The store: sqlite:PATH, as `discover --store` fills it
+    #[arg(long, value_name = "STORE")]
+    store: StoreLocation,
+
+    #[command(flatten)]
+    period: PeriodArguments,
+
+    /// Write files to this directory; made if missing
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+}
+
+impl ExportArguments {
+    /// What to ask of the store.
+    pub(crate) fn stored(&self) -> StoredArguments {
+        StoredArguments {
+            store: self.store.clone(),
+            period: self.period.clone(),
+            out: Some(self.out.clone()),
+        }
+    }
+}
+
+/// A language of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// Kubernetes NetworkPolicy
+    K8s,
+    /// nftables, for a router or bridge between the parties
+    Nftables,
+    /// One object, for other tools
+    Json,
+    /// A line for each rule, for spreadsheets
+    Csv,
+}
+
+/// A level by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelName {
+    /// Exactly what was observed
+    Nano,
+    /// By role and port
+    Service,
+    /// By application and environment
+    RingFence,
+}
+
+impl From<LevelName> for Level {
+    fn from(name: LevelName) -> Self {
+        match name {
+            LevelName::Nano => Self::Nano,
+            LevelName::Service => Self::Service,
+            LevelName::RingFence => Self::RingFence,
+        }
+    }
+}
