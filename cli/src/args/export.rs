@@ -1,12 +1,15 @@
 //! The command line of `watershed rules export`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 use watershed_aggregator::StoreLocation;
+use watershed_model::Timestamp;
 use watershed_policy::mine::Level;
 
 use super::{PeriodArguments, StoredArguments};
+use crate::{period, settings};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -39,8 +42,21 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "STORE")]
     store: StoreLocation,
 
-    #[command(flatten)]
-    period: PeriodArguments,
+    /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "until"], value_parser = settings::parse_duration)]
+    since: Option<Duration>,
+
+    /// Only what was seen from this time on: 2026-01-31 or 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = period::time)]
+    from: Option<Timestamp>,
+
+    /// Only what was seen up to this time
+    #[arg(long, value_name = "TIME", value_parser = period::time)]
+    until: Option<Timestamp>,
+
+    /// Where --since counts back from
+    #[arg(long, value_name = "TIME", requires = "since", value_parser = period::time)]
+    now: Option<Timestamp>,
 
     /// Write files to this directory; made if missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]

@@ -44,8 +44,12 @@ fn exported_policies_deny_nothing_that_was_observed() {
 #[test]
 fn the_default_level_is_service() {
     let folder = stored();
-    let printed = stdout(&watershed(&folder).args(EXPORT).args(["--to", "csv", "--out", "o"]).assert().success());
-    assert!(printed.lines().any(|line| line.contains("service") && line.ends_with("<- exported")), "{printed}");
+    let printed =
+        stdout(&watershed(&folder).args(EXPORT).args(["--to", "csv", "--out", "o"]).assert().success());
+    assert!(
+        printed.lines().any(|line| line.contains("service") && line.ends_with("<- exported")),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -65,6 +69,7 @@ fn other_languages_have_their_files() {
 #[test]
 fn a_dialect_that_nobody_knows_is_wrong_usage() {
     let folder = stored();
-    let told = stderr(&watershed(&folder).args(EXPORT).args(["--to", "abacus", "--out", "o"]).assert().code(2));
+    let told =
+        stderr(&watershed(&folder).args(EXPORT).args(["--to", "abacus", "--out", "o"]).assert().code(2));
     assert!(told.contains("k8s") && told.contains("nftables"), "{told}");
 }
