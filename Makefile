@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench fuzz clean
+.PHONY: help deps build build-live fmt lint doc deny unit test demo lab bench bench-rules fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -69,6 +69,9 @@ lab: ## Record the lab anew (as root)
 bench: ## Speed and memory on 10 million packets, beside tcpdump copying the file
 	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture
 	tests/bench/edges.py --rounds $(BENCH_ROUNDS)
+
+bench-rules: ## Time and memory of mining and proving rules, at 10 k, 100 k and 1 M dependencies
+	$(CARGO) bench --locked -p watershed-tests --bench rules
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

@@ -9,7 +9,8 @@ use watershed_model::Timestamp;
 use watershed_policy::mine::Level;
 
 use super::{PeriodArguments, StoredArguments};
-use crate::{period, settings};
+use crate::period;
+use crate::settings::value::parse_duration;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +44,7 @@ pub(crate) struct ExportArguments {
     store: StoreLocation,
 
     /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
-    #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "until"], value_parser = settings::parse_duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "until"], value_parser = parse_duration)]
     since: Option<Duration>,
 
     /// Only what was seen from this time on: 2026-01-31 or 2026-01-31T08:00:00Z
@@ -64,13 +65,10 @@ pub(crate) struct ExportArguments {
 }
 
 impl ExportArguments {
-    /// What to ask of the store.
+    /// What to ask of the store. `--to` is the dialect here, so the end of the period is `--until`.
     pub(crate) fn stored(&self) -> StoredArguments {
-        StoredArguments {
-            store: self.store.clone(),
-            period: self.period.clone(),
-            out: Some(self.out.clone()),
-        }
+        let period = PeriodArguments { since: self.since, from: self.from, to: self.until, now: self.now };
+        StoredArguments { store: self.store.clone(), period, out: Some(self.out.clone()) }
     }
 }
 
