@@ -33,6 +33,9 @@ pub(crate) enum Scope {
 /// At most two labels in a scope.
 pub(crate) type Candidate = (Scope, u32, u32);
 
+/// What members of a class have in common: scope and labels, or that one is alone.
+type Likeness = (Option<Scope>, Vec<u32>, Option<NodeId>);
+
 /// Workloads that no stable label tells apart, or one address.
 #[derive(Clone, Debug)]
 pub(crate) struct Class {
@@ -72,7 +75,7 @@ impl Classes {
         let keys = stable_keys(census);
         let mut classes = Self::default();
         classes.number(census, &keys);
-        let mut groups: BTreeMap<(Option<Scope>, Vec<u32>, Option<NodeId>), Vec<NodeId>> = BTreeMap::new();
+        let mut groups: BTreeMap<Likeness, Vec<NodeId>> = BTreeMap::new();
         for (id, node) in census.nodes.iter().enumerate() {
             let labels = classes.core(node, &keys);
             let by_name = match &node.identity {

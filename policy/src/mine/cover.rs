@@ -31,6 +31,9 @@ impl Table {
     }
 }
 
+/// A set of classes, what each class beyond it costs, and whether it may be looked for in every namespace.
+type Question = (Arc<[ClassId]>, u64, bool);
+
 /// Finds covers, and remembers them: many servers have the same clients.
 pub(crate) struct Coverer<'a> {
     classes: &'a Classes,
@@ -38,7 +41,7 @@ pub(crate) struct Coverer<'a> {
     lambda: f64,
     pub(crate) table: Table,
     exact: HashMap<ClassId, SelectionId>,
-    known: HashMap<(Arc<[ClassId]>, u64, bool), Arc<[SelectionId]>>,
+    known: HashMap<Question, Arc<[SelectionId]>>,
 }
 
 impl<'a> Coverer<'a> {

@@ -9,8 +9,7 @@ use std::net::IpAddr;
 use watershed_model::Labels;
 
 use super::classes::ClassId;
-use super::{Census, Namespace, NodeId, Plan, Rule, Whom};
-use crate::Service;
+use super::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom};
 use crate::k8s::Direction;
 
 /// An end of a connection.
@@ -51,28 +50,29 @@ impl<'a> Declared<'a> {
         declared
     }
 
-    /// Whether the rules for `subject` permit it; those for a workload of the cluster, since there are none
-    /// for others.
-    pub(crate) fn permits(
+    /// What the rules for `subject` permit it with `peer`; `None` where there are no rules for such as it: a
+    /// host or an address.
+    pub(crate) fn permitted(
         &self,
         direction: Direction,
         subject: Someone<'_>,
         peer: Someone<'_>,
-        service: Service,
-    ) -> bool {
-        let permits = |rule: &&Rule| {
-            rule.ports.iter().any(|allowed| allowed.includes(service)) && self.means_peer(rule, peer)
+    ) -> Option<Vec<&'a [Allowed]>> {
+        let of = |rules: Option<&Vec<&'a Rule>>, selects: &dyn Fn(&Rule) -> bool| {
+            let rules = rules.into_iter().flatten().copied();
+            let meant = rules.filter(|rule| selects(rule) && self.means_peer(rule, peer));
+            meant.map(|rule| rule.ports.as_slice()).collect()
         };
         match subject {
-            Someone::Address(_) => true,
+            Someone::Address(_) => None,
             Someone::Node(node) => {
                 let class = self.plan.classes.of_node[node as usize];
-                let rules = self.of_class.get(&(direction, class)).map_or(&[][..], Vec::as_slice);
-                !self.plan.classes.in_cluster(class) || rules.iter().any(permits)
+                let rules = self.of_class.get(&(direction, class));
+                self.plan.classes.in_cluster(class).then(|| of(rules, &|_| true))
             }
             Someone::Stranger { namespace, labels } => {
-                let rules = self.of_namespace.get(&(direction, namespace)).map_or(&[][..], Vec::as_slice);
-                rules.iter().filter(|rule| selects(&rule.subject, namespace, labels)).any(permits)
+                let rules = self.of_namespace.get(&(direction, namespace));
+                Some(of(rules, &|rule| selects(&rule.subject, namespace, labels)))
             }
         }
     }

@@ -112,6 +112,9 @@ pub(crate) fn share(
     drafts
 }
 
+/// The peers that a target means, and the subjects that use it.
+type Ends = (Arc<[ClassId]>, Vec<ClassId>);
+
 struct Side<'a, 'b> {
     census: &'a Census,
     classes: &'a Classes,
@@ -123,7 +126,7 @@ struct Side<'a, 'b> {
 impl Side<'_, '_> {
     /// `sorted` holds subject, service and peer.
     fn draft(&mut self, sorted: &[(ClassId, Service, ClassId)]) -> Vec<Draft> {
-        let mut wanted: BTreeMap<(Service, Target), (Arc<[ClassId]>, Vec<ClassId>)> = BTreeMap::new();
+        let mut wanted: BTreeMap<(Service, Target), Ends> = BTreeMap::new();
         for group in sorted.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (subject, service, _) = group[0];
             let peers: Vec<ClassId> = group.iter().map(|&(.., peer)| peer).collect();

@@ -31,6 +31,9 @@ pub const DEFAULT_DENY: &str = "default-deny";
 /// The directory of the files that take it back.
 pub const REVERT: &str = "default-deny-revert";
 
+/// A rule, and its peers as a policy says them.
+type Said<'a> = (&'a Rule, Vec<peers::Peer>);
+
 /// A directory of policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kubernetes {
@@ -55,7 +58,7 @@ pub struct NotExpressed {
 /// [`Error::Name`] for a namespace or label that Kubernetes does not know as one.
 pub fn export(census: &Census, plan: &Plan) -> Result<Kubernetes, Error> {
     let mut export = Kubernetes::default();
-    let mut policies: BTreeMap<(&str, &Whom), Vec<(&Rule, Vec<peers::Peer>)>> = BTreeMap::new();
+    let mut policies: BTreeMap<(&str, &Whom), Vec<Said<'_>>> = BTreeMap::new();
     for rule in &plan.rules {
         let Whom::Workloads { namespace: Namespace::One(namespace), .. } = &rule.subject else {
             export.cannot(rule, "its subject is no pod: nothing of it is enforced by the cluster");
@@ -83,7 +86,7 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Kubernetes, Error> {
         export.files.insert(path.clone(), text::policy(namespace, subject, rules, plan.level));
         listed.insert(path);
     }
-    export.add_defaults(plan, listed)?;
+    export.add_defaults(plan, &listed)?;
     export.not_expressed.sort();
     export.not_expressed.dedup();
     Ok(export)
@@ -95,7 +98,7 @@ impl Kubernetes {
     }
 
     /// What every namespace has: default deny, its opposite, and the lists of files.
-    fn add_defaults(&mut self, plan: &Plan, listed: BTreeSet<String>) -> Result<(), Error> {
+    fn add_defaults(&mut self, plan: &Plan, listed: &BTreeSet<String>) -> Result<(), Error> {
         let mut open = BTreeSet::new();
         let mut files = BTreeSet::new();
         for namespace in plan.namespaces() {
@@ -108,7 +111,7 @@ impl Kubernetes {
             files.insert(file);
         }
         // First what allows everything: between two steps of loading nothing is denied.
-        let all = open.iter().chain(&listed).map(String::as_str);
+        let all = open.iter().chain(listed).map(String::as_str);
         let rules = text::kustomization("The rules. Loaded alone they deny nothing.", all);
         self.files.insert(KUSTOMIZATION.to_owned(), rules);
         let parts = [

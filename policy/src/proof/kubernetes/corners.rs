@@ -2,6 +2,7 @@
 //! pods that each peer means.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::probes::Probe;
 use super::stage::Stage;
@@ -56,21 +57,21 @@ impl Corners<'_> {
         (direction, subject): (Direction, End),
         probes: &mut Vec<Probe>,
     ) {
-        let peers = rule.peers.iter().flat_map(|peer| self.meant(policy, &peer.kind));
-        for peer in peers {
+        let ends = rule.ports.iter().flat_map(|port| match &port.ports {
+            Ports::Range(range) => vec![(port.protocol, *range.start()), (port.protocol, *range.end())],
+            Ports::All | Ports::Named(_) => vec![(port.protocol, 1)],
+        });
+        let mut ports: Vec<_> = ends.collect();
+        if ports.is_empty() {
+            ports.extend(PROTOCOLS.map(|protocol| (protocol, 1)));
+        }
+        let ports: Rc<[_]> = ports.into();
+        for peer in rule.peers.iter().flat_map(|peer| self.meant(policy, &peer.kind)) {
             let (client, server) = match direction {
                 Direction::Ingress => (peer, subject),
                 Direction::Egress => (subject, peer),
             };
-            let ends = rule.ports.iter().flat_map(|port| match &port.ports {
-                Ports::Range(range) => vec![(port.protocol, *range.start()), (port.protocol, *range.end())],
-                Ports::All | Ports::Named(_) => vec![(port.protocol, 1)],
-            });
-            let mut ports: Vec<_> = ends.collect();
-            if ports.is_empty() {
-                ports.extend(PROTOCOLS.map(|protocol| (protocol, 1)));
-            }
-            probes.extend(ports.into_iter().map(|(protocol, port)| Probe { client, server, protocol, port }));
+            probes.push(Probe { client, server, ports: Rc::clone(&ports) });
         }
     }
 

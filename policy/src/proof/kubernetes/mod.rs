@@ -27,7 +27,7 @@ use stage::{Role, Stage};
 
 use crate::export::kubernetes::{DEFAULT_DENY, KUSTOMIZATION, Kubernetes, REVERT};
 use crate::k8s::{Blocks, Connections, Direction, End, Evaluator, Manifests};
-use crate::mine::{Census, Declared, Dependency, Plan};
+use crate::mine::{Allowed, Census, Declared, Dependency, Plan};
 use crate::{Error, Service};
 
 /// Proves that `export` allows everything in `census` that pods take part in, and beyond it only what the
@@ -114,19 +114,24 @@ fn judge(
     certificate: &mut Certificate,
     faults: &mut Faults,
 ) {
-    let Probe { client, server, protocol, port } = *probe;
-    let service = Service::Port { protocol, port };
-    let permits = |direction, subject: End, peer: End| match stage.role(subject) {
-        Role::Free(_) => true,
-        Role::Bound(someone) => declared.permits(direction, someone, stage.role(peer).someone(), service),
+    let Probe { client, server, ref ports } = *probe;
+    let permitted = |direction, subject: End, peer: End| match stage.role(subject) {
+        Role::Free(_) => None,
+        Role::Bound(someone) => declared.permitted(direction, someone, stage.role(peer).someone()),
     };
-    let expected = permits(Direction::Egress, client, server) && permits(Direction::Ingress, server, client);
-    let allowed = evaluator.connections(client, server).contains(protocol, port);
-    match (expected, allowed) {
-        (true, true) => certificate.probes_declared += 1,
-        (false, false) => certificate.probes_denied += 1,
-        (true, false) => faults.withheld.add(stage.fault(client, server, service)),
-        (false, true) => faults.admitted.add(stage.fault(client, server, service)),
+    let sides = [permitted(Direction::Egress, client, server), permitted(Direction::Ingress, server, client)];
+    let connections = evaluator.connections(client, server);
+    for &(protocol, port) in ports.iter() {
+        let service = Service::Port { protocol, port };
+        let includes =
+            |side: &Vec<&[Allowed]>| side.iter().flat_map(|one| *one).any(|one| one.includes(service));
+        let expected = sides.iter().flatten().all(includes);
+        match (expected, connections.contains(protocol, port)) {
+            (true, true) => certificate.probes_declared += 1,
+            (false, false) => certificate.probes_denied += 1,
+            (true, false) => faults.withheld.add(stage.fault(client, server, service)),
+            (false, true) => faults.admitted.add(stage.fault(client, server, service)),
+        }
     }
 }
 

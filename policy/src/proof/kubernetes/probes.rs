@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
@@ -32,13 +33,13 @@ const NETWORKS: usize = 16;
 /// Namespace of pods that are in none of the cluster's.
 const ELSEWHERE: &str = "watershed-elsewhere";
 
-/// One connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Connections of one client to one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
     pub(super) client: End,
     pub(super) server: End,
-    pub(super) protocol: Protocol,
-    pub(super) port: u16,
+    /// The server's ports.
+    pub(super) ports: Rc<[(Protocol, u16)]>,
 }
 
 /// Probes around every rule whose subject is in the cluster.
@@ -65,18 +66,16 @@ impl Around<'_> {
         let Some(subject) = members(stage, &self.rule.subjects, 1).first().copied() else { return };
         let labels = stage.next(subject);
         let bound = stage.pod(Some(subject), self.namespace, labels.clone(), false);
-        let ports = ports(&self.rule.ports);
+        let ports: Rc<[_]> = ports(&self.rule.ports).into();
         let others = self.almost_peers(stage);
         let others = others.into_iter().chain(self.strangers(stage, at));
         let mut connect = |subject: End, peer: End| {
-            for &(protocol, port) in &ports {
-                let (client, server) = match self.rule.direction {
-                    Direction::Ingress => (peer, subject),
-                    Direction::Egress => (subject, peer),
-                };
-                probes.push(Probe { client, server, protocol, port });
-                probes.push(Probe { client: server, server: client, protocol, port });
-            }
+            let (client, server) = match self.rule.direction {
+                Direction::Ingress => (peer, subject),
+                Direction::Egress => (subject, peer),
+            };
+            probes.push(Probe { client, server, ports: Rc::clone(&ports) });
+            probes.push(Probe { client: server, server: client, ports: Rc::clone(&ports) });
         };
         others.for_each(|other| connect(bound, other));
         let peers = self.peers(stage);
