@@ -2,6 +2,8 @@
 //!
 //! Run with `make bench-rules`. One line for each size; the peak of memory is the process's so far.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use std::time::Instant;
 
 use watershed_policy::export::kubernetes;

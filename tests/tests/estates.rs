@@ -1,5 +1,7 @@
 //! Mining estates whose intended policy is known: how much of it is recovered, and with how many rules.
 
+#![allow(clippy::print_stdout, reason = "how much was recovered is worth a line")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use watershed_model::{Protocol, Workload};
