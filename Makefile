@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test test demo lab bench bench-clickhouse fuzz clean
+.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test test demo lab bench bench-clickhouse bench-rules fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -94,6 +94,9 @@ bench: ## Speed and memory on 10 million packets, beside tcpdump copying the fil
 
 bench-clickhouse: ## What putting flow records into ClickHouse's engine costs, and what they take there
 	$(CARGO) run --release --locked -p watershed-aggregator --example clickhouse-insert
+
+bench-rules: ## Time and memory of mining and proving rules, at 10 k, 100 k and 1 M dependencies
+	$(CARGO) bench --locked -p watershed-tests --bench rules
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

@@ -3,6 +3,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod ahead;
 pub(crate) mod collect;
+pub(crate) mod export;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod serve;

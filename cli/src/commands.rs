@@ -6,6 +6,7 @@ mod collect;
 mod config;
 mod discover;
 mod edges;
+mod export;
 mod flows;
 mod kept;
 mod map;
@@ -112,6 +113,7 @@ fn act(
         RulesAction::WhatIf(asked) => rules::whatif::run(asked, settings, style, out),
         RulesAction::Reach(asked) => rules::reach::run(asked, settings, style, out),
         RulesAction::Rollout(asked) => rules::rollout::run(asked, settings, style, out),
+        RulesAction::Export(asked) => export::run(asked, settings, style, out),
     }
 }
 

@@ -34,7 +34,7 @@ impl Directory {
         &self.written
     }
 
-    /// Starts a file; it appears under its name with [`Directory::finish`].
+    /// Starts a file, whose name may have folders before it; it appears under its name with [`Directory::finish`].
     pub(crate) fn start(&self, name: &str) -> anyhow::Result<Unfinished> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".watershed-");
@@ -47,10 +47,14 @@ impl Directory {
 
     /// Gives a file its name, over an earlier one of the same name.
     pub(crate) fn finish(&mut self, unfinished: Unfinished) -> anyhow::Result<()> {
-        let Unfinished { name, file } = unfinished;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error);
+        let name = unfinished.name;
+        let file = unfinished.file.into_inner().map_err(io::IntoInnerError::into_error);
         let file = file.with_context(|| self.failed(&name))?;
-        file.persist(self.path.join(&name)).map_err(|e| e.error).with_context(|| self.failed(&name))?;
+        let path = self.path.join(&name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| self.failed(&name))?;
+        }
+        file.persist(path).map_err(|e| e.error).with_context(|| self.failed(&name))?;
         self.written.push(name);
         Ok(())
     }

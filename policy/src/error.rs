@@ -30,6 +30,20 @@ pub enum Error {
     /// The exported text does not do what was observed; it must not be used.
     #[error("proving the export: {0}; do not load it, the exporter is at fault")]
     Refuted(Box<Refutation>),
+    /// Kubernetes knows nothing of this name, so no policy can hold it.
+    #[error("writing network policies: {value:?} is no {what} of Kubernetes; correct it in the inventory")]
+    Name {
+        /// What it was to be: `namespace`.
+        what: &'static str,
+        /// The name.
+        value: String,
+    },
+    /// Exported policies cannot be read.
+    #[error("reading the exported policies: {0}")]
+    Policies(#[from] crate::k8s::Problems),
+    /// Exported policies do not do what was observed; they must not be used.
+    #[error("proving the exported policies: {0}; do not apply them, the exporter is at fault")]
+    RefutedPolicies(Box<crate::proof::kubernetes::Faults>),
     /// A value could not be written as JSON.
     #[error("writing rules as json: {0}")]
     Json(#[from] serde_json::Error),

@@ -16,6 +16,8 @@ mod rule;
 
 mod text;
 
+pub mod mine;
+
 pub mod export;
 
 pub mod nft;

@@ -72,7 +72,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    fn of(edge: &Edge) -> Self {
+    pub(crate) fn of(edge: &Edge) -> Self {
         Self {
             edges: 1,
             connections: edge.connections,
@@ -82,7 +82,7 @@ impl Observed {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.edges += other.edges;
         self.connections = self.connections.saturating_add(other.connections);
         self.answered = self.answered.saturating_add(other.answered);

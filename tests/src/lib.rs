@@ -4,6 +4,8 @@ pub mod capture;
 
 pub mod synth;
 
+pub mod estate;
+
 pub mod scenario;
 
 pub mod traffic;

@@ -2,7 +2,7 @@
 
 use watershed_model::{TimeRange, Timestamp};
 
-/// A time during which an owner had something: `from` is in it, `until` is not.
+/// A time during which an owner had something: `from` is in it, `until` is not; [`Timestamp::MAX`] is no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     pub(super) from: Timestamp,
@@ -39,7 +39,8 @@ impl Timeline {
     /// Whose it was when the time began, else who had it next in that time; and whether another had it later
     /// in that time. A time in which nobody had it is no change of hands.
     pub(super) fn during(&self, time: TimeRange) -> Option<(u32, bool)> {
-        let first = self.spans.partition_point(|span| span.until <= time.start);
+        let ended = |span: &Span| span.until <= time.start && span.until < Timestamp::MAX;
+        let first = self.spans.partition_point(ended);
         let mut owners = self.spans[first..].iter().take_while(|span| span.from <= time.end);
         let owner = owners.next()?.owner;
         Some((owner, owners.any(|span| span.owner != owner)))

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use watershed_aggregator::StoreLocation;
 
 use super::ahead::{self, ConfidenceArguments, ReachArguments, RolloutArguments, WhatIfArguments};
+use super::export::{self, ExportArguments};
 use super::{InventoryArguments, PeriodArguments, StoredArguments};
 
 const CHECK_EXAMPLES: &str = "\
@@ -91,6 +92,10 @@ pub(crate) enum RulesAction {
     /// Plan the order in which to enforce, with files for each step
     #[command(after_help = ahead::ROLLOUT_EXAMPLES)]
     Rollout(RolloutArguments),
+
+    /// Export rules with selectors: Kubernetes NetworkPolicies, nftables, JSON or CSV
+    #[command(after_help = export::EXAMPLES)]
+    Export(ExportArguments),
 }
 
 #[derive(Debug, Args)]

@@ -141,6 +141,11 @@ pub(super) fn write_map(
 pub(super) fn write_rules(directory: &mut Directory, found: &Discovery<'_>) -> Result<(), Failure> {
     directory.text("rules.json", &export::json::export(&found.rules)?)?;
     directory.text("rules.csv", &export::csv::export(&found.rules)?)?;
+    write_nftables(directory, found)
+}
+
+/// The rules for nftables and their proof.
+pub(super) fn write_nftables(directory: &mut Directory, found: &Discovery<'_>) -> Result<(), Failure> {
     directory.text(nftables::ALLOW, &found.nftables.allow)?;
     directory.text(nftables::DEFAULT_DENY, &found.nftables.default_deny)?;
     directory.text(nftables::REVERT, &found.nftables.revert)?;

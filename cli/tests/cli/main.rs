@@ -8,6 +8,7 @@ mod ahead;
 mod bad_input;
 mod clickhouse;
 mod discover;
+mod export;
 mod listings;
 mod rules;
 mod run;

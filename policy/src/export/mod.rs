@@ -5,3 +5,7 @@ pub mod csv;
 pub mod json;
 
 pub mod nftables;
+
+pub mod kubernetes;
+
+pub mod mined;

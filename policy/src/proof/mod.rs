@@ -12,6 +12,8 @@ mod probe;
 
 mod refutation;
 
+pub mod kubernetes;
+
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 

@@ -1,0 +1,75 @@
+//! `watershed rules export`: from a store to policies that the other half of the tool agrees with.
+
+use std::fs;
+
+use crate::{capture, folder, stderr, stdout, watershed};
+
+const INVENTORY: &str = "
+- {name: browser, address: 10.0.0.1, namespace: shop, labels: {app: browser}}
+- {name: web, address: 10.0.0.2, namespace: shop, labels: {app: web}}
+- {name: dns, address: 10.0.0.53, namespace: infra, labels: {app: dns}}
+";
+
+/// A folder with a store that holds the capture.
+fn stored() -> tempfile::TempDir {
+    let folder = folder();
+    capture::write(&folder, "shop.pcap");
+    fs::write(folder.path().join("hosts.yaml"), INVENTORY).unwrap();
+    let arguments = ["discover", "shop.pcap", "-i", "hosts.yaml", "--store", "sqlite:edges.db"];
+    watershed(&folder).args(arguments).assert().success();
+    folder
+}
+
+const EXPORT: [&str; 4] = ["rules", "export", "--store", "sqlite:edges.db"];
+
+#[test]
+fn exported_policies_deny_nothing_that_was_observed() {
+    let folder = stored();
+    for level in ["nano", "service", "ring-fence"] {
+        let arguments = ["--to", "k8s", "--level", level, "--out", level];
+        let printed = stdout(&watershed(&folder).args(EXPORT).args(arguments).assert().success().stderr(""));
+        let row = printed.lines().find(|line| line.ends_with("<- exported")).unwrap();
+        assert!(row.trim_start().starts_with(level), "{printed}");
+        assert!(printed.contains("Proven on the written text: 2 dependencies allowed"), "{printed}");
+        for file in ["kustomization.yaml", "default-deny/in-shop.yaml", "default-deny-revert/in-shop.yaml"] {
+            assert!(folder.path().join(level).join(file).is_file(), "{file}");
+        }
+        let (allow, deny) = (format!("{level}/allow"), format!("{level}/default-deny"));
+        let check = ["rules", "check", &allow, &deny, "-i", "hosts.yaml", "--capture", "shop.pcap"];
+        let told = stdout(&watershed(&folder).args(check).assert().code(0));
+        assert!(told.contains("2 dependencies observed: 2 allowed, 0 denied"), "{told}");
+    }
+}
+
+#[test]
+fn the_default_level_is_service() {
+    let folder = stored();
+    let printed =
+        stdout(&watershed(&folder).args(EXPORT).args(["--to", "csv", "--out", "o"]).assert().success());
+    assert!(
+        printed.lines().any(|line| line.contains("service") && line.ends_with("<- exported")),
+        "{printed}"
+    );
+}
+
+#[test]
+fn other_languages_have_their_files() {
+    let folder = stored();
+    for (dialect, file, holds) in [
+        ("json", "mined.json", "\"schema_version\": 1"),
+        ("csv", "mined.csv", "rule,subject,direction,peer,ports"),
+        ("nftables", "rules.nft", "table inet watershed"),
+    ] {
+        watershed(&folder).args(EXPORT).args(["--to", dialect, "--out", "out"]).assert().success().stderr("");
+        let text = fs::read_to_string(folder.path().join("out").join(file)).unwrap();
+        assert!(text.contains(holds), "{text}");
+    }
+}
+
+#[test]
+fn a_dialect_that_nobody_knows_is_wrong_usage() {
+    let folder = stored();
+    let told =
+        stderr(&watershed(&folder).args(EXPORT).args(["--to", "abacus", "--out", "o"]).assert().code(2));
+    assert!(told.contains("k8s") && told.contains("nftables"), "{told}");
+}

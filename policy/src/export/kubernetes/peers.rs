@@ -1,0 +1,37 @@
+//! The other end of a rule, as NetworkPolicy says it: pods of namespaces, or networks.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use watershed_model::Labels;
+
+use crate::mine::{Census, Namespace, Plan, Rule, Whom};
+
+/// One item of `from` or `to`.
+pub(super) enum Peer {
+    /// Pods with labels, in one namespace or in every one.
+    Pods { namespace: Option<String>, labels: Labels },
+    /// Addresses.
+    Block(IpNet),
+}
+
+/// The peers of a rule; none where nothing of it can be said.
+pub(super) fn of(census: &Census, plan: &Plan, rule: &Rule) -> Vec<Peer> {
+    let pods = |namespace: Option<&String>, labels: &Labels| {
+        vec![Peer::Pods { namespace: namespace.cloned(), labels: labels.clone() }]
+    };
+    match &rule.peer {
+        Whom::Workloads { namespace: Namespace::One(name), labels } => pods(Some(name), labels),
+        Whom::Workloads { namespace: Namespace::Every, labels } => pods(None, labels),
+        // The cluster knows nothing of hosts' labels.
+        Whom::Workloads { namespace: Namespace::Hosts, .. } => blocks(&plan.addresses(census, &rule.peers)),
+        Whom::Host { addresses, .. } => blocks(addresses),
+        Whom::Networks(networks) => networks.iter().copied().map(Peer::Block).collect(),
+    }
+}
+
+/// Each address by itself: /32 of IPv4, /128 of IPv6.
+fn blocks(addresses: &BTreeSet<IpAddr>) -> Vec<Peer> {
+    addresses.iter().map(|&address| Peer::Block(address.into())).collect()
+}

@@ -1,0 +1,180 @@
+//! Mined rules as JSON and CSV (RFC 4180): for other tools, and for spreadsheets.
+//!
+//! ```json
+//! {
+//!   "schema_version": 1,
+//!   "level": "service",
+//!   "price": 2,
+//!   "rules": [{
+//!     "id": "allow-db-ingress-5d96e11e97835989",
+//!     "subject": { "namespace": "shop", "labels": { "tier": "db" } },
+//!     "direction": "ingress",
+//!     "peer": { "namespace": "shop", "labels": { "tier": "api" } },
+//!     "ports": ["tcp/5432"],
+//!     "shared": false,
+//!     "price": 0,
+//!     "names": [],
+//!     "observed": { "edges": 1, "connections": 12, "answered": 11,
+//!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-08T04:00:00Z" }
+//!   }]
+//! }
+//! ```
+//!
+//! A subject or peer is one of: `namespace` and `labels` (every namespace: `"namespace": "*"`; workloads that
+//! are in none: `null`), `host` and `addresses`, or `networks`. A port is `tcp/80`, `tcp/8000-8080`, `icmp/8` (a
+//! type), a protocol, or `anything`. `price` counts connections (client, server and port) that are admitted
+//! without having been observed; `observed` is absent where nobody was seen to use a shared service.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use watershed_model::Labels;
+
+use crate::Error;
+use crate::mine::{Namespace, Plan, Rule, Whom};
+
+const SCHEMA_VERSION: u32 = 1;
+
+/// Writes the rules as indented JSON, ending in a newline.
+///
+/// # Errors
+/// [`Error::Json`], which no known plan causes.
+pub fn json(plan: &Plan) -> Result<String, Error> {
+    let mut text = serde_json::to_string_pretty(&JsonPlan {
+        schema_version: SCHEMA_VERSION,
+        level: plan.level.as_str(),
+        price: plan.price(),
+        rules: plan.rules.iter().map(JsonRule::from).collect(),
+    })?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Writes the rules as CSV with a header, one line per rule; ports are separated by spaces.
+///
+/// # Errors
+/// [`Error::Csv`], which no known plan causes.
+pub fn csv(plan: &Plan) -> Result<String, Error> {
+    const HEADER: [&str; 10] = [
+        "rule",
+        "subject",
+        "direction",
+        "peer",
+        "ports",
+        "shared",
+        "edges",
+        "connections",
+        "last_seen",
+        "price",
+    ];
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(HEADER)?;
+    for rule in &plan.rules {
+        let ports: Vec<_> = rule.ports.iter().map(ToString::to_string).collect();
+        let observed = rule.observed.as_ref();
+        let number = |number: Option<u64>| number.unwrap_or(0).to_string();
+        writer.write_record([
+            rule.id.clone(),
+            cell(&rule.subject),
+            rule.direction.to_string(),
+            cell(&rule.peer),
+            ports.join(" "),
+            rule.shared.to_string(),
+            number(observed.map(|observed| observed.edges)),
+            number(observed.map(|observed| observed.connections)),
+            observed.map(|observed| observed.last_seen.to_string()).unwrap_or_default(),
+            rule.price.to_string(),
+        ])?;
+    }
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Spreadsheets take a cell that starts like this for a formula; a quote before it makes it text.
+fn cell(whom: &Whom) -> String {
+    let text = whom.to_string();
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if formula { format!("'{text}") } else { text }
+}
+
+#[derive(Serialize)]
+struct JsonPlan<'a> {
+    schema_version: u32,
+    level: &'static str,
+    price: u64,
+    rules: Vec<JsonRule<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonRule<'a> {
+    id: &'a str,
+    subject: JsonWhom<'a>,
+    direction: String,
+    peer: JsonWhom<'a>,
+    ports: Vec<String>,
+    shared: bool,
+    price: u64,
+    names: &'a BTreeSet<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<JsonObserved>,
+}
+
+impl<'a> From<&'a Rule> for JsonRule<'a> {
+    fn from(rule: &'a Rule) -> Self {
+        Self {
+            id: &rule.id,
+            subject: JsonWhom::from(&rule.subject),
+            direction: rule.direction.to_string(),
+            peer: JsonWhom::from(&rule.peer),
+            ports: rule.ports.iter().map(ToString::to_string).collect(),
+            shared: rule.shared,
+            price: rule.price,
+            names: &rule.names,
+            observed: rule.observed.map(|observed| JsonObserved {
+                edges: observed.edges,
+                connections: observed.connections,
+                answered: observed.answered,
+                first_seen: observed.first_seen.to_string(),
+                last_seen: observed.last_seen.to_string(),
+            }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonWhom<'a> {
+    Workloads { namespace: Option<&'a str>, labels: &'a Labels },
+    Host { host: &'a str, addresses: &'a BTreeSet<IpAddr> },
+    Networks { networks: Vec<String> },
+}
+
+impl<'a> From<&'a Whom> for JsonWhom<'a> {
+    fn from(whom: &'a Whom) -> Self {
+        match whom {
+            Whom::Workloads { namespace, labels } => Self::Workloads {
+                namespace: match namespace {
+                    Namespace::Hosts => None,
+                    Namespace::One(name) => Some(name),
+                    Namespace::Every => Some("*"),
+                },
+                labels,
+            },
+            Whom::Host { name, addresses } => Self::Host { host: name, addresses },
+            Whom::Networks(networks) => {
+                Self::Networks { networks: networks.iter().map(IpNet::to_string).collect() }
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonObserved {
+    edges: u64,
+    connections: u64,
+    answered: u64,
+    first_seen: String,
+    last_seen: String,
+}

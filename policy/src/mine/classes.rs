@@ -1,0 +1,249 @@
+//! Classes of workloads that no stable label tells apart, and selections of classes by labels.
+//!
+//! A selection is what a policy can say: a namespace (or every namespace) and labels. The table keeps each
+//! that was used once, with the classes that it matches.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::census::{Census, Node, NodeId};
+use super::labels::stable_keys;
+use crate::identity::Identity;
+
+/// A number of a class.
+pub(crate) type ClassId = u32;
+
+/// Labels of a class that are tried in pairs; further ones (in order of their keys) only all together. Pairs
+/// grow with the square.
+const PAIRED: usize = 8;
+
+/// No label, in a [`Candidate`].
+const NONE: u32 = u32::MAX;
+
+/// Where a selection looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Scope {
+    /// In one namespace; the first is that of hosts, which have none.
+    Namespace(u32),
+    /// In every namespace of the cluster.
+    Everywhere,
+}
+
+/// At most two labels in a scope.
+pub(crate) type Candidate = (Scope, u32, u32);
+
+/// What members of a class have in common: scope and labels, or that one is alone.
+type Likeness = (Option<Scope>, Vec<u32>, Option<NodeId>);
+
+/// Workloads that no stable label tells apart, or one address.
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    pub(crate) members: Vec<NodeId>,
+    /// `None` for an address, and for a host that only its name tells apart.
+    pub(crate) scope: Option<Scope>,
+    /// Numbers of its stable labels, in order.
+    pub(crate) labels: Vec<u32>,
+}
+
+/// All classes, and which of them have which labels.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    pub(crate) list: Vec<Class>,
+    /// The class of each node.
+    pub(crate) of_node: Vec<ClassId>,
+    /// Key and value of each label, in order.
+    pub(crate) labels: Vec<(Arc<str>, Arc<str>)>,
+    /// How many classes have the key of each label.
+    carriers: Vec<usize>,
+    /// Names of namespaces; the first is that of hosts.
+    pub(crate) namespaces: Vec<Option<String>>,
+    postings: HashMap<Candidate, Vec<ClassId>>,
+}
+
+/// How hosts, which have no namespace and so no policy that selects them by labels, are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hosts {
+    /// Each by its name.
+    ByName,
+    /// By labels, as pods are.
+    ByLabels,
+}
+
+impl Classes {
+    pub(crate) fn of(census: &Census, hosts: Hosts) -> Self {
+        let keys = stable_keys(census);
+        let mut classes = Self::default();
+        classes.number(census, &keys);
+        let mut groups: BTreeMap<Likeness, Vec<NodeId>> = BTreeMap::new();
+        for (id, node) in census.nodes.iter().enumerate() {
+            let labels = classes.core(node, &keys);
+            let by_name = match &node.identity {
+                Identity::Address(_) => true,
+                Identity::Workload { namespace: Some(_), .. } => false,
+                Identity::Workload { .. } => hosts == Hosts::ByName || labels.is_empty(),
+            };
+            let scope = (!by_name).then(|| classes.scope_of(node));
+            let alone = by_name.then_some(id as NodeId);
+            groups.entry((scope, labels, alone)).or_default().push(id as NodeId);
+        }
+        classes.of_node = vec![0; census.nodes.len()];
+        for ((scope, labels, _), members) in groups {
+            for &member in &members {
+                classes.of_node[member as usize] = classes.list.len() as ClassId;
+            }
+            classes.list.push(Class { members, scope, labels });
+        }
+        classes.post();
+        classes
+    }
+
+    /// Numbers stable labels and namespaces in their order.
+    fn number(&mut self, census: &Census, keys: &BTreeSet<&str>) {
+        let mut labels: BTreeSet<(&str, &str)> = BTreeSet::new();
+        let mut namespaces: BTreeSet<Option<&str>> = BTreeSet::from([None]);
+        for node in &census.nodes {
+            namespaces.insert(node.namespace());
+            let all = node.variants.iter().flat_map(|variant| variant.iter());
+            labels.extend(
+                all.map(|(key, value)| (key.as_str(), value.as_str())).filter(|(k, _)| keys.contains(k)),
+            );
+        }
+        self.labels = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.namespaces = namespaces.into_iter().map(|name| name.map(str::to_owned)).collect();
+    }
+
+    /// The stable labels that the node always had.
+    fn core(&self, node: &Node, keys: &BTreeSet<&str>) -> Vec<u32> {
+        let Some(first) = node.variants.first() else { return Vec::new() };
+        let always = |key: &String, value: &String| node.variants.iter().all(|v| v.get(key) == Some(value));
+        let stable = first.iter().filter(|(key, value)| keys.contains(key.as_str()) && always(key, value));
+        stable.filter_map(|(key, value)| self.label(key, value)).collect()
+    }
+
+    pub(crate) fn label(&self, key: &str, value: &str) -> Option<u32> {
+        let found = self.labels.binary_search_by(|(k, v)| (&**k, &**v).cmp(&(key, value)));
+        found.ok().map(|at| at as u32)
+    }
+
+    fn scope_of(&self, node: &Node) -> Scope {
+        let name = node.namespace().map(str::to_owned);
+        Scope::Namespace(self.namespaces.binary_search(&name).map_or(0, |at| at as u32))
+    }
+
+    fn post(&mut self) {
+        let mut of_key: HashMap<&str, usize> = HashMap::new();
+        for &label in self.list.iter().flat_map(|class| &class.labels) {
+            *of_key.entry(&self.labels[label as usize].0).or_default() += 1;
+        }
+        self.carriers = self.labels.iter().map(|(key, _)| of_key.get(&**key).copied().unwrap_or(0)).collect();
+        for (id, class) in self.list.iter().enumerate() {
+            for candidate in candidates(class, true) {
+                self.postings.entry(candidate).or_default().push(id as ClassId);
+            }
+        }
+    }
+
+    pub(crate) fn class(&self, id: ClassId) -> &Class {
+        &self.list[id as usize]
+    }
+
+    /// The classes that a candidate matches, in order.
+    pub(crate) fn matched(&self, candidate: &Candidate) -> &[ClassId] {
+        self.postings.get(candidate).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it is selected by labels in a namespace of the cluster.
+    pub(crate) fn in_cluster(&self, id: ClassId) -> bool {
+        matches!(self.class(id).scope, Some(Scope::Namespace(number)) if number > 0)
+    }
+
+    /// The fewest labels that match the class and as few others as any labels can.
+    pub(crate) fn exact(&self, id: ClassId) -> Selection {
+        let class = self.class(id);
+        let Some(scope) = class.scope else { return Selection::Alone(id) };
+        let size = |candidate: &Candidate| (self.matched(candidate).len(), labels_of(candidate).len());
+        // A namespace without labels would mean whatever else starts there one day.
+        let labelled = candidates(class, false).filter(|&(_, one, _)| one != NONE);
+        let best = labelled.min_by_key(|candidate| (size(candidate), rank(self, candidate)));
+        let best = best.unwrap_or((scope, NONE, NONE));
+        let mut labels = labels_of(&best);
+        let with_all = |labels: &[u32], among: &[ClassId]| {
+            among.iter().filter(|&&other| has_all(&self.class(other).labels, labels)).count()
+        };
+        let among = self.matched(&best);
+        let fewest = with_all(&class.labels, among);
+        if fewest < among.len() {
+            labels.clone_from(&class.labels);
+            for label in class.labels.iter().rev() {
+                let fewer: Vec<u32> = labels.iter().copied().filter(|other| other != label).collect();
+                if with_all(&fewer, self.matched(&(scope, NONE, NONE))) == fewest {
+                    labels = fewer;
+                }
+            }
+        }
+        Selection::Labels { scope, labels }
+    }
+
+    /// The classes that a selection matches, in order.
+    pub(crate) fn select(&self, selection: &Selection) -> Vec<ClassId> {
+        match selection {
+            Selection::Alone(id) => vec![*id],
+            Selection::Labels { scope, labels } => {
+                let pair = match labels.as_slice() {
+                    [] => (*scope, NONE, NONE),
+                    [one] => (*scope, *one, NONE),
+                    [one, other, ..] => (*scope, *one, *other),
+                };
+                // Labels beyond those that are tried in pairs are found the long way.
+                let posted = self.matched(&pair);
+                let among = if posted.is_empty() { self.matched(&(*scope, NONE, NONE)) } else { posted };
+                let matches = |id: &&ClassId| has_all(&self.class(**id).labels, labels);
+                among.iter().filter(matches).copied().collect()
+            }
+        }
+    }
+}
+
+/// What a policy can say about who is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Selection {
+    /// Workloads by labels: numbers, in order.
+    Labels { scope: Scope, labels: Vec<u32> },
+    /// One address, or a host by its name.
+    Alone(ClassId),
+}
+
+/// The candidates that match a class, within its namespace and, where asked for, in every namespace.
+pub(crate) fn candidates(class: &Class, everywhere: bool) -> impl Iterator<Item = Candidate> {
+    let cluster = matches!(class.scope, Some(Scope::Namespace(number)) if number > 0);
+    let scopes = class.scope.into_iter().chain((everywhere && cluster).then_some(Scope::Everywhere));
+    let paired = &class.labels[..class.labels.len().min(PAIRED)];
+    scopes.flat_map(move |scope| {
+        let pairs = paired
+            .iter()
+            .enumerate()
+            .flat_map(move |(at, &one)| paired[at + 1..].iter().map(move |&other| (scope, one, other)));
+        let singles = class.labels.iter().map(move |&one| (scope, one, NONE));
+        std::iter::once((scope, NONE, NONE)).chain(singles).chain(pairs)
+    })
+}
+
+/// The labels of a candidate.
+pub(crate) fn labels_of(&(_, one, other): &Candidate) -> Vec<u32> {
+    [one, other].into_iter().filter(|&label| label != NONE).collect()
+}
+
+/// Of labels that do the same, those on the fewest classes of the estate, since the next workload may have any
+/// other; then those whose keys are on the most.
+fn rank(classes: &Classes, candidate: &Candidate) -> (usize, Reverse<usize>) {
+    let labels = labels_of(candidate);
+    let with = |&label: &u32| classes.matched(&(Scope::Everywhere, label, NONE)).len();
+    let carriers = |&label: &u32| classes.carriers[label as usize];
+    (labels.iter().map(with).sum(), Reverse(labels.iter().map(carriers).sum()))
+}
+
+/// Whether `all` (in order) holds each of `some` (in order).
+fn has_all(all: &[u32], some: &[u32]) -> bool {
+    some.iter().all(|label| all.binary_search(label).is_ok())
+}

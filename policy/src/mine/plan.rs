@@ -1,0 +1,145 @@
+//! Everything that was mined: the rules, and what they say is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use watershed_model::Labels;
+
+use super::census::Census;
+use super::classes::{ClassId, Classes, Scope, Selection};
+use super::price::{self, Evidence, Seen};
+use super::rule::{Namespace, Rule, Whom, id};
+use super::sides::{Draft, Target, is_address};
+use super::{ClassDependency, Level, mine};
+use crate::identity::Identity;
+use crate::k8s::Direction;
+
+/// The rules of one level.
+#[derive(Debug)]
+pub struct Plan {
+    /// How general they are.
+    pub level: Level,
+    /// In order of subject, direction and peer.
+    pub rules: Vec<Rule>,
+    /// Dependencies between two addresses that no rule is for, since neither is a workload's.
+    pub outside: u64,
+    pub(crate) classes: Classes,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        census: &Census,
+        classes: Classes,
+        dependencies: &[ClassDependency],
+        drafts: Vec<Draft>,
+        level: Level,
+    ) -> Self {
+        let evidence = Evidence::of(dependencies);
+        let mut rules: Vec<Rule> =
+            drafts.into_iter().map(|draft| rule(census, &classes, &evidence, draft, level)).collect();
+        rules.sort_by(|a, b| {
+            (&a.subject, a.direction, &a.peer, &a.ports).cmp(&(&b.subject, b.direction, &b.peer, &b.ports))
+        });
+        let address = |class| is_address(census, &classes, class);
+        let between = dependencies.iter().filter(|one| address(one.server) && address(one.client));
+        let outside = between.map(|one| one.pairs).sum();
+        Self { level, rules, outside, classes }
+    }
+
+    /// The namespaces of the cluster, in order.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.classes.namespaces.iter().flatten().map(String::as_str)
+    }
+
+    /// The addresses that classes were seen with.
+    pub(crate) fn addresses(&self, census: &Census, classes: &[ClassId]) -> BTreeSet<IpAddr> {
+        let members = classes.iter().flat_map(|&class| &self.classes.class(class).members);
+        members.flat_map(|&node| census.nodes[node as usize].addresses.iter().copied()).collect()
+    }
+
+    /// Tuples of client, server and port that the rules admit without their having been observed, at most:
+    /// where both ends have rules, those of the server are counted.
+    #[must_use]
+    pub fn price(&self) -> u64 {
+        let counted =
+            |rule: &&Rule| rule.direction == Direction::Ingress || matches!(rule.peer, Whom::Networks(_));
+        self.rules.iter().filter(counted).fold(0, |sum, rule| sum.saturating_add(rule.price))
+    }
+}
+
+fn rule(census: &Census, classes: &Classes, evidence: &Evidence<'_>, draft: Draft, level: Level) -> Rule {
+    let seen = evidence.seen(&draft);
+    let ports = price::allowed(&draft, &seen, level);
+    let price = price::price(classes, &draft, &ports, seen.tuples);
+    let subject = whom(census, classes, &draft.subject);
+    let peer = match &draft.peer {
+        Target::Selection(selection) => whom(census, classes, selection),
+        Target::Networks(networks) => Whom::Networks(networks.clone()),
+    };
+    Rule {
+        id: id(&subject, draft.direction, &peer, &ports),
+        subject,
+        direction: draft.direction,
+        peer,
+        ports,
+        observed: seen.observed,
+        shared: draft.shared,
+        names: names(census, classes, &seen),
+        price,
+        subjects: draft.subjects,
+        peers: draft.peers,
+    }
+}
+
+/// What clients called the servers that were seen.
+fn names(census: &Census, classes: &Classes, seen: &Seen) -> BTreeSet<Box<str>> {
+    let nodes = seen.servers.iter().flat_map(|&class| &classes.class(class).members);
+    nodes.flat_map(|&node| census.nodes[node as usize].names.iter().cloned()).collect()
+}
+
+fn whom(census: &Census, classes: &Classes, selection: &Selection) -> Whom {
+    match selection {
+        Selection::Labels { scope, labels } => {
+            let label = |&at: &u32| {
+                let (key, value) = &classes.labels[at as usize];
+                (key.to_string(), value.to_string())
+            };
+            let namespace = match scope {
+                Scope::Everywhere => Namespace::Every,
+                Scope::Namespace(number) => match &classes.namespaces[*number as usize] {
+                    Some(name) => Namespace::One(name.clone()),
+                    None => Namespace::Hosts,
+                },
+            };
+            Whom::Workloads { namespace, labels: labels.iter().map(label).collect::<Labels>() }
+        }
+        Selection::Alone(class) => {
+            let node = &census.nodes[classes.class(*class).members[0] as usize];
+            match &node.identity {
+                Identity::Workload { .. } => {
+                    Whom::Host { name: node.display(), addresses: node.addresses.clone() }
+                }
+                Identity::Address(address) => Whom::Networks(vec![(*address).into()]),
+            }
+        }
+    }
+}
+
+/// What each level would take: the choice between few rules and little admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frontier {
+    /// Level, number of rules, and tuples admitted unobserved.
+    pub points: BTreeMap<Level, (usize, u64)>,
+}
+
+impl Frontier {
+    /// Mines every level.
+    #[must_use]
+    pub fn of(census: &Census) -> Self {
+        let point = |level| {
+            let plan = mine(census, level);
+            (level, (plan.rules.len(), plan.price()))
+        };
+        Self { points: Level::ALL.map(point).into() }
+    }
+}

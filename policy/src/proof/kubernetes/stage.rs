@@ -1,0 +1,220 @@
+//! Who takes part in the proof: everybody who was observed, as they were and after the next rollout, and pods
+//! made up to look almost like them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use watershed_model::Labels;
+
+use super::faults::Fault;
+use crate::Service;
+use crate::k8s::{End, Pod, World};
+use crate::mine::{Census, NodeId, Plan, Someone, stable_keys};
+
+/// Addresses of documentation (RFC 5737, RFC 3849): nobody's.
+pub(super) const NOBODY: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 251)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x251)),
+];
+
+/// A label of pods whose own side allows everything, so that the other side alone decides.
+const FREE: &str = "watershed-probe";
+
+/// A value that no label has: other than observed ones.
+pub(super) const OTHER: &str = "watershed-other";
+
+/// Labels that controllers of Kubernetes make up for each generation of pods, by its documentation. What
+/// mining holds for stable is its own judgement; this list is not.
+const GENERATED: [&str; 5] = [
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid",
+];
+
+/// Whom an end stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role<'a> {
+    /// Somebody whom rules and default deny bind.
+    Bound(Someone<'a>),
+    /// Somebody who is free to do anything on their own side.
+    Free(Someone<'a>),
+}
+
+impl<'a> Role<'a> {
+    pub(super) const fn someone(self) -> Someone<'a> {
+        match self {
+            Self::Bound(someone) | Self::Free(someone) => someone,
+        }
+    }
+}
+
+/// Pods and whom they stand for.
+pub(super) struct Stage<'a> {
+    pub(super) census: &'a Census,
+    pub(super) plan: &'a Plan,
+    world: World,
+    /// The node that each pod stands for; `None` for one that is made up.
+    nodes: Vec<Option<NodeId>>,
+    free: Vec<bool>,
+    /// Of each node that is a pod: as it was, and last as it will be.
+    of_node: Vec<Vec<usize>>,
+    made_up: HashMap<(Option<NodeId>, String, Labels, bool), usize>,
+    unstable: BTreeSet<String>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn of(census: &'a Census, plan: &'a Plan) -> Self {
+        let stable = stable_keys(census);
+        let keys = census.nodes.iter().flat_map(|node| &node.variants).flat_map(|labels| labels.keys());
+        let unstable = keys.filter(|key| !stable.contains(key.as_str())).cloned();
+        let mut stage = Self {
+            census,
+            plan,
+            world: World::default(),
+            nodes: Vec::new(),
+            free: Vec::new(),
+            of_node: vec![Vec::new(); census.nodes.len()],
+            made_up: HashMap::new(),
+            unstable: unstable.chain(GENERATED.map(str::to_owned)).collect(),
+        };
+        for (id, node) in census.nodes.iter().enumerate() {
+            let Some(namespace) = node.namespace() else { continue };
+            for labels in &node.variants {
+                let pod = stage.add(Some(id as NodeId), namespace, labels.as_ref().clone(), false);
+                stage.of_node[id].push(pod);
+            }
+            let next = stage.next(id as NodeId);
+            let pod = stage.add(Some(id as NodeId), namespace, next.clone(), false);
+            stage.of_node[id].push(pod);
+            let _ = stage.pod(Some(id as NodeId), namespace, next, true);
+        }
+        stage
+    }
+
+    /// The labels of a node after its next rollout.
+    pub(super) fn next(&self, node: NodeId) -> Labels {
+        let labels = self.census.nodes[node as usize].variants.first();
+        let mut labels = labels.map_or_else(Labels::new, |labels| labels.as_ref().clone());
+        for (key, value) in &mut labels {
+            if self.unstable.contains(key) {
+                OTHER.clone_into(value);
+            }
+        }
+        labels
+    }
+
+    /// A pod, made if it is not there.
+    pub(super) fn pod(&mut self, node: Option<NodeId>, namespace: &str, labels: Labels, free: bool) -> End {
+        let key = (node, namespace.to_owned(), labels, free);
+        if let Some(&at) = self.made_up.get(&key) {
+            return End::Pod(at);
+        }
+        let at = self.add(node, namespace, key.2.clone(), free);
+        self.made_up.insert(key, at);
+        End::Pod(at)
+    }
+
+    fn add(&mut self, node: Option<NodeId>, namespace: &str, mut labels: Labels, free: bool) -> usize {
+        if free {
+            labels.insert(FREE.to_owned(), FREE.to_owned());
+        }
+        let name = match node {
+            Some(node) => self.census.nodes[node as usize].display(),
+            None => "a pod made up".to_owned(),
+        };
+        self.world.add_pod(Pod { namespace: namespace.to_owned(), name, labels, ..Pod::default() });
+        self.nodes.push(node);
+        self.free.push(free);
+        self.nodes.len() - 1
+    }
+
+    pub(super) const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Whether a pod stands for somebody known, and whether it is free on its own side.
+    pub(super) fn is_known(&self, pod: usize, free: bool) -> bool {
+        self.nodes[pod].is_some() && self.free[pod] == free
+    }
+
+    /// Every pod.
+    pub(super) fn pods(&self) -> impl Iterator<Item = End> {
+        (0..self.nodes.len()).map(End::Pod)
+    }
+
+    /// Policies that free the free pods.
+    pub(super) fn policies(&self) -> String {
+        let of = |namespace: &String| {
+            format!(
+                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                 metadata: {{name: {FREE}, namespace: {}}}\n\
+                 spec: {{podSelector: {{matchLabels: {{{FREE}: {FREE}}}}}, ingress: [{{}}], egress: [{{}}]}}\n",
+                serde_json::Value::from(namespace.as_str())
+            )
+        };
+        self.world.namespaces().keys().map(of).collect()
+    }
+
+    pub(super) fn role(&self, end: End) -> Role<'_> {
+        match end {
+            End::Outside(address) => Role::Bound(Someone::Address(address)),
+            End::Pod(at) => {
+                let pod = &self.world.pods()[at];
+                let someone = match self.nodes[at] {
+                    Some(node) => Someone::Node(node),
+                    None => Someone::Stranger { namespace: &pod.namespace, labels: &pod.labels },
+                };
+                if self.free[at] { Role::Free(someone) } else { Role::Bound(someone) }
+            }
+        }
+    }
+
+    /// The ends that a node is: its pods, or its addresses.
+    fn ends(&self, node: NodeId) -> Vec<End> {
+        match self.of_node[node as usize].as_slice() {
+            [] => {
+                let addresses = &self.census.nodes[node as usize].addresses;
+                addresses.iter().copied().map(End::Outside).collect()
+            }
+            pods => pods.iter().copied().map(End::Pod).collect(),
+        }
+    }
+
+    /// Connections to try for a dependency; none where neither end is a pod.
+    ///
+    /// Every end is in at least one of them, and a workload that uses itself does so from another pod.
+    pub(super) fn pairs(&self, client: NodeId, server: NodeId) -> Vec<(End, End)> {
+        let is_pod = |node: NodeId| !self.of_node[node as usize].is_empty();
+        if !is_pod(client) && !is_pod(server) {
+            return Vec::new();
+        }
+        let (clients, servers) = (self.ends(client), self.ends(server));
+        if clients.is_empty() || servers.is_empty() {
+            return Vec::new();
+        }
+        let last = |ends: &[End]| ends[ends.len() - 1];
+        let mut pairs = BTreeMap::new();
+        for at in 0..clients.len().max(servers.len()) {
+            let (c, s) = (at % clients.len(), (at + 1) % servers.len());
+            pairs.insert((c, s), (clients[c], servers[s]));
+        }
+        if client != server {
+            pairs.insert((clients.len(), servers.len()), (last(&clients), last(&servers)));
+        }
+        pairs.into_values().collect()
+    }
+
+    pub(super) fn fault(&self, client: End, server: End, service: Service) -> Fault {
+        let name = |end| match end {
+            End::Outside(address) => address.to_string(),
+            End::Pod(at) => {
+                let pod = &self.world.pods()[at];
+                let labels: Vec<_> = pod.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                format!("{} of {} ({})", pod.name, pod.namespace, labels.join(","))
+            }
+        };
+        Fault { client: name(client), server: name(server), service }
+    }
+}
