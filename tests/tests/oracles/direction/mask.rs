@@ -74,7 +74,7 @@ fn kept(packets: &[MemoryPacket], masked: Masked) -> Vec<bool> {
             let skip = skip.entry(key).or_default();
             let early = *skip > 0;
             *skip = skip.saturating_sub(1);
-            !shakes && !(early && masked == Masked::FirstHalves)
+            !(shakes || early && masked == Masked::FirstHalves)
         })
         .collect()
 }
