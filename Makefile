@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test test demo lab bench bench-clickhouse bench-rules fuzz clean
+.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test test demo lab bench bench-pipeline bench-rules fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -92,8 +92,8 @@ bench: ## Speed and memory on 10 million packets, beside tcpdump copying the fil
 	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture
 	tests/bench/edges.py --rounds $(BENCH_ROUNDS)
 
-bench-clickhouse: ## What putting flow records into ClickHouse's engine costs, and what they take there
-	$(CARGO) run --release --locked -p watershed-aggregator --example clickhouse-insert
+bench-pipeline: ## What each stage from the wire to the stores costs for a flow record, and what it takes there
+	$(CARGO) run --release --locked -p watershed-aggregator --example pipeline
 
 bench-rules: ## Time and memory of mining and proving rules, at 10 k, 100 k and 1 M dependencies
 	$(CARGO) bench --locked -p watershed-tests --bench rules
