@@ -60,8 +60,8 @@ impl Topic {
         committed.elements().iter().filter(|element| !element.metadata().is_empty()).count()
     }
 
-    /// The dead letters of this topic: octets and headers in order, once there are so many.
-    pub(crate) fn dead_letters(&self, count: usize) -> Vec<(Vec<u8>, Vec<(String, String)>)> {
+    /// The dead letters of this topic, once there are so many.
+    pub(crate) fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
         let name = dead_letters(&self.name);
         let consumer = self.consumer("nobody");
         let mut assignment = TopicPartitionList::new();
@@ -107,3 +107,6 @@ impl Topic {
 fn dead_letters(topic: &str) -> String {
     format!("{topic}.dead")
 }
+
+/// Octets and headers of a dead letter, in order.
+type DeadLetter = (Vec<u8>, Vec<(String, String)>);
