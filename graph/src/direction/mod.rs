@@ -65,9 +65,9 @@ impl FanIn {
 
     /// How sure the direction of `edge` is, by itself and by how many clients its service has.
     ///
-    /// The sum of, each in natural units of log-odds (see [`weights`]):
+    /// The sum of, each in natural units of log-odds (see `weights`):
     ///
-    /// 1. of each [`Family`] of evidence, the weightiest kind that was seen;
+    /// 1. of each family of evidence, the weightiest kind that was seen;
     /// 2. ICMP: its type;
     /// 3. datagrams: how many more flows the client began than the server, but for one;
     /// 4. more than one client of the server's port;

@@ -49,7 +49,7 @@ pub struct Proposal {
 pub struct Guess<T> {
     /// What is guessed.
     pub value: T,
-    /// The share of the node's traffic that speaks for it: see [`Proposals::of`] and [`Behaviour`].
+    /// The share of the node's traffic that speaks for it: see [`Behaviour`].
     pub score: f64,
 }
 
