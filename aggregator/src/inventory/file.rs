@@ -145,14 +145,6 @@ impl FileInventory {
         self.covering(address).flat_map(|(prefix, timeline)| self.tenures_of(*prefix, timeline)).collect()
     }
 
-    /// Who had what at any time, in order of prefix and time.
-    #[must_use]
-    pub fn history(&self) -> Vec<Tenure<'_>> {
-        let mut prefixes: Vec<_> = self.prefixes.iter().collect();
-        prefixes.sort_by_key(|(prefix, _)| *prefix);
-        prefixes.into_iter().flat_map(|(prefix, timeline)| self.tenures_of(*prefix, timeline)).collect()
-    }
-
     fn tenures_of<'a>(&'a self, prefix: IpNet, timeline: &'a Timeline) -> impl Iterator<Item = Tenure<'a>> {
         timeline.spans().iter().map(move |&Span { from, until, owner }| {
             let workload = &self.workloads[owner as usize];
