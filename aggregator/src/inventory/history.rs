@@ -11,7 +11,7 @@ use watershed_model::{TimeRange, Timestamp, Workload};
 
 use super::change::{Change, Update};
 use super::table::PrefixTable;
-use super::timeline::{Point, Span, Timeline};
+use super::timeline::{Span, Timeline};
 use super::{Identity, Inventory, Tenure};
 
 /// Changes remembered; beyond it the older half is forgotten, but for whose each prefix was at the end of it. Two
@@ -58,7 +58,9 @@ impl Default for History {
 impl FromIterator<Change> for History {
     fn from_iter<T: IntoIterator<Item = Change>>(changes: T) -> Self {
         let mut history = Self::default();
-        changes.into_iter().for_each(|change| drop(history.apply(&change)));
+        for change in changes {
+            history.apply(&change);
+        }
         history
     }
 }
@@ -101,13 +103,12 @@ impl History {
             self.prefixes.len() as u32 - 1
         });
         let timeline = &mut self.prefixes[index as usize].1;
-        let last = timeline.points().last().copied();
-        let goes_on = last.is_some_and(|last| last.from <= change.at && last.owner == owner);
-        if goes_on || timeline.points().contains(&Point { from: change.at, owner }) {
+        if timeline.knows(change.at, owner) {
             return false;
         }
         self.counts.taken += 1;
-        self.counts.out_of_order += u64::from(last.is_some_and(|last| last.from > change.at));
+        self.counts.out_of_order +=
+            u64::from(timeline.points().last().is_some_and(|last| last.from > change.at));
         self.counts.remembered += timeline.set(change.at, owner);
         true
     }
@@ -207,8 +208,8 @@ impl History {
 
     /// Who had `address` at any time, the longest prefix first and each in order of time.
     pub fn tenures(&self, address: IpAddr) -> impl Iterator<Item = Tenure<'_>> {
-        self.covering(address).flat_map(|(prefix, timeline)| {
-            timeline.spans().map(|Span { from, until, owner }| Tenure {
+        self.covering(address).flat_map(move |(prefix, timeline)| {
+            timeline.spans().map(move |Span { from, until, owner }| Tenure {
                 prefix: *prefix,
                 from,
                 until,

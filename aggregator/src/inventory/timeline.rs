@@ -44,18 +44,25 @@ impl Timeline {
 
     /// Adds a span; the first one that it overlaps when there is one, and then adds nothing.
     pub(super) fn insert(&mut self, span: Span) -> Result<(), Span> {
-        let overlaps = |known: &Span| known.from < span.until && span.from < known.until;
-        match self.spans().find(overlaps) {
-            Some(known) => Err(known),
-            None => {
-                // Where the next one starts already, it stays.
-                if span.until < Timestamp::MAX && !self.points.iter().any(|point| point.from == span.until) {
-                    self.set(span.until, None);
-                }
-                self.set(span.from, Some(span.owner));
-                Ok(())
-            }
+        let mut near = self.spans_since(span.from).take_while(|known| known.from < span.until);
+        if let Some(known) = near.find(|known| span.from < known.until) {
+            return Err(known);
         }
+        drop(near);
+        // Where the next one starts already, it stays.
+        let follows = self.points.binary_search_by_key(&span.until, |point| point.from).is_ok();
+        if span.until < Timestamp::MAX && !follows {
+            self.set(span.until, None);
+        }
+        self.set(span.from, Some(span.owner));
+        Ok(())
+    }
+
+    /// Whether it says already that it is `owner`'s from `from` on.
+    pub(super) fn knows(&self, from: Timestamp, owner: Option<u32>) -> bool {
+        let goes_on = self.points.last().is_some_and(|last| last.from <= from && last.owner == owner);
+        let place = self.points.binary_search_by_key(&from, |point| point.from);
+        goes_on || place.is_ok_and(|place| self.points[place].owner == owner)
     }
 
     /// Whose it was at `time`.
@@ -80,11 +87,16 @@ impl Timeline {
 
     /// All spans, in order of time.
     pub(super) fn spans(&self) -> impl Iterator<Item = Span> {
-        let ends = self.points.iter().skip(1).map(|next| next.from).chain([Timestamp::MAX]);
-        self.points
-            .iter()
-            .zip(ends)
-            .filter_map(|(&Point { from, owner }, until)| owner.map(|owner| Span { from, until, owner }))
+        self.spans_since(Timestamp::MIN)
+    }
+
+    /// Those that end after `time`, and perhaps the one before, in order of time.
+    fn spans_since(&self, time: Timestamp) -> impl Iterator<Item = Span> {
+        let first = self.points.partition_point(|point| point.from <= time).saturating_sub(1);
+        let points = &self.points[first..];
+        let ends = points.iter().skip(1).map(|next| next.from).chain([Timestamp::MAX]);
+        let spans = points.iter().zip(ends);
+        spans.filter_map(|(&Point { from, owner }, until)| owner.map(|owner| Span { from, until, owner }))
     }
 
     /// Gives each owner another number.
