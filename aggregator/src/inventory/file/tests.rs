@@ -1,7 +1,7 @@
 //! What a user's inventory file gives, and what they are told when it is wrong.
 
 use proptest::prelude::*;
-use watershed_model::{Timestamp, WorkloadKind};
+use watershed_model::{Timestamp, Workload, WorkloadKind};
 
 use super::*;
 
