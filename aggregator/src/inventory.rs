@@ -2,9 +2,11 @@
 
 mod change;
 mod history;
+mod labels;
 mod open;
 
 mod file;
+mod ranges;
 
 mod csv;
 mod entry;
@@ -22,7 +24,9 @@ pub use change::{Change, Source, Told, Update};
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
 pub use history::{History, HistoryCounts, MAX_CHANGES};
+pub use labels::{Derivation, LabelRules, NamePattern, NoPattern, Reason, SEGMENTS};
 pub use open::{OpenInventory, QUEUE_UPDATES, open};
+pub use ranges::{MAX_RANGES, Ranges};
 
 /// Knows who addresses were.
 pub trait Inventory {
@@ -62,6 +66,8 @@ pub struct Tenure<'a> {
     pub until: Timestamp,
     /// Who.
     pub workload: &'a Arc<Workload>,
+    /// Who says so; `None`: a file of ranges.
+    pub source: Option<Source>,
 }
 
 impl<I: Inventory> Inventory for &I {
