@@ -8,7 +8,8 @@ use watershed_model::{TimeRange, Timestamp, Workload};
 
 use super::labels::Labelling;
 use super::{
-    FileInventory, History, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure, Told, Update,
+    FileInventory, History, HistoryCounts, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure,
+    Told, Update,
 };
 use crate::{AggregatorError, InventoryConfig};
 
@@ -170,6 +171,10 @@ impl Inventory for OpenInventory {
         }
         let by_others = || Identity { workload: self.ranges.find(address), handed_over: false };
         found.map_or_else(by_others, |(_, identity)| identity)
+    }
+
+    fn counts(&self) -> HistoryCounts {
+        self.layers.iter().fold(HistoryCounts::default(), |sum, layer| sum.plus(layer.history.counts()))
     }
 
     fn catch_up(&mut self) -> Vec<Told> {
