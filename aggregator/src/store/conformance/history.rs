@@ -38,8 +38,8 @@ pub(in crate::store) fn an_inventory_is_told_as_it_was_kept<S: FlowStore>(new: i
     for told in all.iter().rev() {
         store.remember(std::slice::from_ref(told)).unwrap();
     }
-    store.remember(&[told(pods, 5, "10.0.0.2", "d")]).unwrap();
-    store.remember(&[told(pods, 5, "10.0.0.2", "c")]).unwrap();
+    store.remember(&[told(pods, 5, "10.0.0.2", "d"), told(pods, 5, "10.0.0.2", "e")]).unwrap();
+    store.remember(&[told(pods, 5, "10.0.0.2", "e"), told(pods, 5, "10.0.0.2", "c")]).unwrap();
     store.remember(&all).unwrap();
     assert_eq!(store.history(&Wanted::ALL).unwrap(), all, "in order, each once, the later told one");
 
