@@ -299,16 +299,16 @@ fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
 #[test]
 fn retention_leaves_whose_an_address_was_when_what_is_kept_began() {
     use crate::inventory::Source::{File, Kubernetes};
-    use crate::store::conformance::told;
+    use crate::store::conformance::said;
     let hour = 3_600;
     let mut disk = OnDisk::new();
     let all = [
-        told(File, i64::MIN, "10.0.0.0/8", "site"),
-        told(Kubernetes, 1, "10.0.0.1", "a"),
-        told(Kubernetes, hour, "10.0.0.1", "b"),
-        told(Kubernetes, 3 * hour, "10.0.0.1", "c"),
-        told(Kubernetes, 1, "10.0.0.2", "gone"),
-        told(Kubernetes, hour, "10.0.0.2", ""),
+        said(File, i64::MIN, "10.0.0.0/8", "site"),
+        said(Kubernetes, 1, "10.0.0.1", "a"),
+        said(Kubernetes, hour, "10.0.0.1", "b"),
+        said(Kubernetes, 3 * hour, "10.0.0.1", "c"),
+        said(Kubernetes, 1, "10.0.0.2", "gone"),
+        said(Kubernetes, hour, "10.0.0.2", ""),
     ];
     disk.remember(&all).unwrap();
     let records = [10, 3 * 3_600].map(|at| record("10.0.0.1", "10.0.0.9", 443, at)).to_vec();
