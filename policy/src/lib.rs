@@ -28,6 +28,8 @@ mod layers;
 
 pub mod cluster;
 
+pub mod cilium;
+
 pub mod check;
 
 pub mod proof;

@@ -1,10 +1,12 @@
 //! All policies of manifests together, whatever their dialects.
 //!
 //! 1. The Admin tier of ClusterNetworkPolicies.
-//! 2. NetworkPolicies, which isolate what they select.
-//! 3. The Baseline tier.
+//! 2. Rules of Cilium that deny.
+//! 3. NetworkPolicies, which isolate what they select, and Cilium's other rules; they add up.
+//! 4. The Baseline tier.
 
-use super::{Action, Layers, Names, Part, Peers, Pods, Rule, Selection, Services};
+use super::{Action, Layers, Names, Network, Part, Peers, Pods, Rule, Selection, Services};
+use crate::cilium;
 use crate::cluster::{self, Tier};
 use crate::k8s::{Blocks, Direction, Manifests, NetworkPolicy, PeerKind, PolicyRule, Ports, World};
 
@@ -15,9 +17,13 @@ impl<'a> Layers<'a> {
         let selection = Selection::of_world(world);
         let mut layers = Self::new(world, blocks);
         cluster::lay(&mut layers, Tier::Admin, &manifests.cluster, &selection, names);
-        let parts: Vec<Part> =
-            manifests.policies.iter().flat_map(|policy| parts(&mut layers, policy, &selection)).collect();
-        layers.lay(parts);
+        let cilium = cilium::lay(&mut layers, world, &manifests.cilium, names);
+        layers.lay(cilium.deny);
+        let mut all = cilium.allow;
+        for policy in &manifests.policies {
+            all.extend(parts(&mut layers, policy, &selection));
+        }
+        layers.lay(all);
         cluster::lay(&mut layers, Tier::Baseline, &manifests.cluster, &selection, names);
         layers
     }
@@ -51,7 +57,9 @@ fn rule(policy: &NetworkPolicy, rule: &PolicyRule, selection: &Selection) -> Rul
                     None => selection.in_namespace(&policy.namespace, &pods),
                 });
             }
-            PeerKind::Block { cidr, except } => peers.networks.push((*cidr, except.clone())),
+            PeerKind::Block { cidr, except } => {
+                peers.networks.push(Network { except: except.clone(), ..Network::of(*cidr) });
+            }
         }
     }
     let services = rule.ports.iter().map(|port| match &port.ports {

@@ -17,6 +17,8 @@ use sheet::Sheet;
 
 use super::yaml::{self, Node, Value};
 use super::{NetworkPolicy, Place, Problem, Problems, World};
+use crate::Service;
+use crate::cilium::{self, CiliumPolicy};
 use crate::cluster::{self, ClusterPolicy};
 
 /// The API version whose policies are read.
@@ -27,14 +29,8 @@ const OTHER_NETWORKING: [&str; 6] =
     ["Ingress", "IngressClass", "IPAddress", "ServiceCIDR", "IngressList", "IngressClassList"];
 
 /// Kinds that decide about traffic too: where one is met, a note says that it is not evaluated.
-const OTHER_POLICIES: [&str; 6] = [
-    "AuthorizationPolicy",
-    "CiliumClusterwideNetworkPolicy",
-    "CiliumNetworkPolicy",
-    "GlobalNetworkPolicy",
-    "MultiNetworkPolicy",
-    "StagedNetworkPolicy",
-];
+const OTHER_POLICIES: [&str; 4] =
+    ["AuthorizationPolicy", "GlobalNetworkPolicy", "MultiNetworkPolicy", "StagedNetworkPolicy"];
 
 /// What files say: policies, and who is there for them to select.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +39,8 @@ pub struct Manifests {
     pub policies: Vec<NetworkPolicy>,
     /// Policies of administrators, in the order in which they were read.
     pub cluster: Vec<ClusterPolicy>,
+    /// Policies of Cilium, in the order in which they were read.
+    pub cilium: Vec<CiliumPolicy>,
     /// Pods, workloads as the pods that they make, and namespaces.
     pub world: World,
     /// What was passed over although it may matter.
@@ -83,6 +81,28 @@ impl Manifests {
         if problems.is_empty() { Ok(manifests) } else { Err(Problems::new(problems)) }
     }
 
+    /// How many policies there are, of all dialects.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.policies.len() + self.cluster.len() + self.cilium.len()
+    }
+
+    /// Whether there are policies of a dialect other than NetworkPolicy.
+    #[must_use]
+    pub const fn has_others(&self) -> bool {
+        self.count() > self.policies.len()
+    }
+
+    /// Whether the policies speak of a service. What NetworkPolicies do to ICMP is left to the network plugin;
+    /// Cilium's policies decide about it.
+    pub(crate) const fn speak_of(&self, service: Service) -> bool {
+        match service {
+            Service::Port { .. } => true,
+            Service::Icmp { .. } => !self.cilium.is_empty(),
+            Service::Protocol(_) => false,
+        }
+    }
+
     /// Reads one object; items of a typed list have no kind of their own and take it from the list.
     fn object(&mut self, sheet: &mut Sheet, node: &Node, listed: Option<(&str, &str)>) {
         let of = |key: &str| node.get(key).and_then(Node::scalar);
@@ -105,6 +125,7 @@ impl Manifests {
         match dialect(version, kind) {
             Dialect::Ours => self.policies.extend(policy::read(sheet, node)),
             Dialect::Cluster(kind) => self.cluster.extend(cluster::read(sheet, node, kind)),
+            Dialect::Cilium => self.cilium.extend(cilium::read(sheet, node, kind)),
             Dialect::Other => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
                 let message = format!(
@@ -126,7 +147,8 @@ impl Manifests {
             self.policies.iter().map(|policy| (format!("NetworkPolicy {policy}"), &policy.place));
         let cluster = self.cluster.iter().map(|policy| (policy.to_string(), &policy.place));
         let mut first: BTreeMap<String, &Place> = BTreeMap::new();
-        for (name, place) in networking.chain(cluster) {
+        let cilium = self.cilium.iter().map(|policy| (policy.to_string(), &policy.place));
+        for (name, place) in networking.chain(cluster).chain(cilium) {
             if let Some(earlier) = first.get(&name) {
                 let message = format!("{name} is there twice, also at {earlier}; rename one, or take it out");
                 problems.push(Problem { place: place.clone(), message });
@@ -142,6 +164,8 @@ enum Dialect {
     Ours,
     /// A policy of administrators, which is read, of this kind.
     Cluster(&'static str),
+    /// A policy of Cilium, which is read.
+    Cilium,
     /// A policy of a dialect that is not.
     Other,
     /// Meant as a policy, but not one.
@@ -158,6 +182,15 @@ fn dialect(version: &str, kind: &str) -> Dialect {
             false => {
                 Dialect::Wrong(format!("a {kind} of `{version}` is not known; write `apiVersion: {known}`"))
             }
+        };
+    }
+    if cilium::KINDS.contains(&kind) {
+        return match version == cilium::VERSION {
+            true => Dialect::Cilium,
+            false => Dialect::Wrong(format!(
+                "a {kind} of `{version}` is not known; write `apiVersion: {}`",
+                cilium::VERSION
+            )),
         };
     }
     match (kind, version) {
