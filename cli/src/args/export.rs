@@ -15,13 +15,15 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   watershed rules export --to k8s --store sqlite:edges.db --out policies/
       NetworkPolicies at level service; then: kubectl apply -k policies/
+  watershed rules export --to cilium --store sqlite:edges.db --out policies/
+      Addresses outside by the names that clients used for them (toFQDNs), but at level nano
   watershed rules export --to k8s --level nano --store sqlite:edges.db --since 30d --out policies/
 
 Every rule tells its evidence and its price: the connections that it admits without their having been
 observed. Policies and nftables rules were read back and proven first; certificate.json tells what was
 proven. JSON and CSV list the same rules and are not proven.
 
-Files for k8s:
+Files for k8s, cnp and cilium:
   kustomization.yaml       all rules; loaded alone they deny nothing
   allow/NAMESPACE/*.yaml   the rules of each selector
   default-deny/            denies what no rule allows: kubectl apply -k policies/default-deny
@@ -77,6 +79,10 @@ impl ExportArguments {
 pub(crate) enum Dialect {
     /// Kubernetes NetworkPolicy
     K8s,
+    /// ClusterNetworkPolicy of the Baseline tier, policy.networking.k8s.io/v1alpha2
+    Cnp,
+    /// CiliumNetworkPolicy, with toFQDNs
+    Cilium,
     /// nftables, for a router or bridge between the parties
     Nftables,
     /// One object, for other tools

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use watershed_graph::Graph;
-use watershed_policy::export::{kubernetes, mined};
+use watershed_policy::export::{cilium, cluster, directory, kubernetes, mined};
 use watershed_policy::mine::{Census, Frontier, Level, Plan, mine};
-use watershed_policy::proof;
+use watershed_policy::proof::kubernetes::{Certificate, prove, prove_cilium, prove_cluster};
 
 use super::discover;
 use super::map::Stored;
@@ -18,6 +18,9 @@ use crate::terminal::Style;
 
 /// Rules that cannot be said, told on the screen: few enough to see what comes after. All are in the file.
 const TOLD: usize = 5;
+
+/// What the certificate says proved it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where what a dialect cannot say is listed.
 const NOT_EXPRESSED: &str = "not-expressed.txt";
@@ -42,7 +45,21 @@ pub(crate) fn run(
     let plan = mine(&census, level);
     frontier(&census, level, style, out)?;
     match arguments.to {
-        Dialect::K8s => k8s(arguments, &census, &plan, style, out)?,
+        Dialect::K8s => {
+            let export = kubernetes::export(&census, &plan)?;
+            let certificate = prove(&census, &plan, &export, VERSION)?;
+            policies(arguments, &export, &certificate, style, out)?;
+        }
+        Dialect::Cnp => {
+            let export = cluster::export(&census, &plan)?;
+            let certificate = prove_cluster(&census, &plan, &export, VERSION)?;
+            policies(arguments, &export, &certificate, style, out)?;
+        }
+        Dialect::Cilium => {
+            let export = cilium::export(&census, &plan)?;
+            let certificate = prove_cilium(&census, &plan, &export, VERSION)?;
+            policies(arguments, &export, &certificate, style, out)?;
+        }
         Dialect::Json | Dialect::Csv | Dialect::Nftables => {
             let mut directory = Directory::open(&arguments.out)?;
             match arguments.to {
@@ -70,15 +87,14 @@ fn frontier(census: &Census, chosen: Level, style: Style, out: &mut impl Write) 
     Ok(())
 }
 
-fn k8s(
+/// Writes policies that were proven, with what they cannot say.
+fn policies(
     arguments: &ExportArguments,
-    census: &Census,
-    plan: &Plan,
+    export: &directory::Directory,
+    certificate: &Certificate,
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let export = kubernetes::export(census, plan)?;
-    let certificate = proof::kubernetes::prove(census, plan, &export, env!("CARGO_PKG_VERSION"))?;
     let mut directory = Directory::open(&arguments.out)?;
     for (path, text) in &export.files {
         directory.text(path, text)?;
@@ -97,7 +113,8 @@ fn k8s(
     )?;
     if !export.not_expressed.is_empty() {
         let number = count(export.not_expressed.len() as u64);
-        writeln!(out, "NetworkPolicy cannot say {number} rules, listed in {NOT_EXPRESSED}:")?;
+        let dialect = certificate.dialect;
+        writeln!(out, "{dialect} cannot say {number} rules as they are, listed in {NOT_EXPRESSED}:")?;
         list.lines().take(TOLD).try_for_each(|line| writeln!(out, "  {line}"))?;
     }
     written(&directory, style, out)
