@@ -1,10 +1,12 @@
 //! From files to policies and the world they are for.
 
-mod sheet;
+pub(crate) mod sheet;
 
-mod selector;
+pub(crate) mod selector;
 
-mod policy;
+pub(crate) mod policy;
+
+pub(crate) mod objects;
 
 mod workload;
 

@@ -12,7 +12,7 @@ use super::selector;
 use super::sheet::{Fields, Sheet};
 
 /// Reads a policy; `None` where it has no name, which is noted as a problem like everything wrong in it.
-pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
+pub(crate) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
     let top = sheet.fields(node, "a NetworkPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
     let name = node.at(&["metadata", "name"]);
     let name = match name {
@@ -145,7 +145,7 @@ fn block(sheet: &mut Sheet, node: &Node) -> Option<PeerKind> {
     Some(PeerKind::Block { cidr, except })
 }
 
-fn network(sheet: &mut Sheet, node: &Node, what: &str) -> Option<IpNet> {
+pub(crate) fn network(sheet: &mut Sheet, node: &Node, what: &str) -> Option<IpNet> {
     let text = sheet.text(node, what)?;
     let Ok(network) = text.parse::<IpNet>() else {
         let example = if text.contains(':') { "2001:db8::/32" } else { "10.0.0.0/8" };
@@ -224,7 +224,7 @@ fn range(sheet: &mut Sheet, start: &Node, end: Option<&Node>) -> Option<RangeInc
     Some(first..=last)
 }
 
-fn number(sheet: &mut Sheet, node: &Node, what: &str) -> Option<u16> {
+pub(crate) fn number(sheet: &mut Sheet, node: &Node, what: &str) -> Option<u16> {
     let number = match &node.value {
         Value::Word(word) => word.parse().ok().filter(|&port| port != 0),
         _ => None,

@@ -109,7 +109,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The labels of an object that is not a policy, leniently: whatever is a single value.
-pub(super) fn labels(node: Option<&Node>) -> Labels {
+pub(crate) fn labels(node: Option<&Node>) -> Labels {
     let fields = node.map_or(&[][..], Node::fields);
     let text = |value: &Node| value.scalar().unwrap_or_default().to_owned();
     fields.iter().map(|(key, value)| (key.name.clone(), text(value))).collect()
