@@ -24,6 +24,14 @@ pub mod nft;
 
 pub mod k8s;
 
+mod layers;
+
+pub mod cluster;
+
+pub mod calico;
+
+pub mod istio;
+
 pub mod check;
 
 pub mod proof;

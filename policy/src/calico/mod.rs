@@ -21,6 +21,9 @@ mod lay;
 
 mod dialect;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use crate::k8s::Problem;

@@ -153,7 +153,7 @@ pub struct Entity {
 }
 
 /// Where selectors of an end look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Everywhere, in namespaces or not.
     Anywhere,

@@ -9,3 +9,13 @@ pub mod nftables;
 pub mod kubernetes;
 
 pub mod mined;
+
+pub mod directory;
+
+mod names;
+
+mod text;
+
+pub mod calico;
+
+pub mod istio;

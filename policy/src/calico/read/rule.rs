@@ -26,7 +26,7 @@ pub(super) fn read(sheet: &mut Sheet, node: &Node, namespace: Option<&str>) -> O
         sheet.problem(node.spot, "`protocol` and `notProtocol` exclude each other; keep one");
     }
     let protocol = protocol.or(other);
-    let mut icmp = |name: &str| fields.get(name).map(|node| self::icmp(sheet, node, name, protocol));
+    let mut icmp = |name: &str| fields.get(name).map(|node| icmp_match(sheet, node, name, protocol));
     let (icmp, not_icmp) = (icmp("icmp"), icmp("notICMP"));
     let mut end = |name: &str| entity(sheet, fields.get(name), node, name, namespace, protocol);
     let (source, destination) = (end("source"), end("destination"));
@@ -68,7 +68,7 @@ fn version(sheet: &mut Sheet, node: &Node) -> Option<u8> {
     }
 }
 
-fn icmp(sheet: &mut Sheet, node: &Node, what: &str, protocol: Option<ProtocolMatch>) -> IcmpMatch {
+fn icmp_match(sheet: &mut Sheet, node: &Node, what: &str, protocol: Option<ProtocolMatch>) -> IcmpMatch {
     let fields = sheet.fields(node, what, &["type", "code"]);
     if !protocol.is_some_and(|one| !one.not && one.protocol.is_icmp()) {
         sheet.problem(node.spot, format!("`{what}` needs `protocol: ICMP` or `protocol: ICMPv6`; add it"));

@@ -210,7 +210,7 @@ impl fmt::Display for Grouped<'_> {
 fn joined(f: &mut fmt::Formatter<'_>, parts: &[Expression], operator: &str) -> fmt::Result {
     for (at, part) in parts.iter().enumerate() {
         f.write_str(if at > 0 { operator } else { "" })?;
-        Grouped(part).fmt(f)?;
+        write!(f, "{}", Grouped(part))?;
     }
     Ok(())
 }

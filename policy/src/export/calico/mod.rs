@@ -92,7 +92,7 @@ pub fn export(census: &Census, plan: &Plan, form: Form) -> Result<Directory, Err
     for namespace in plan.namespaces() {
         names::check_namespace(namespace)?;
         let (deny, revert) = (text::default_deny(form, namespace), text::allow_everything(form, namespace));
-        open.insert(export.default(namespace, deny, revert));
+        open.insert(export.default_deny(namespace, deny, revert));
     }
     // First what allows everything: between two steps of loading nothing is denied.
     Ok(export.finish(open.iter().chain(&listed).map(String::as_str)))

@@ -44,7 +44,7 @@ pub fn export(census: &Census, sayable: &Sayable) -> Result<Directory, Error> {
     for namespace in plan.namespaces() {
         names::check_namespace(namespace)?;
         let (deny, revert) = (text::default_deny(namespace), text::allow_everything(namespace));
-        open.insert(export.default(namespace, deny, revert));
+        open.insert(export.default_deny(namespace, deny, revert));
     }
     // First what allows everything: between two steps of loading nothing is denied.
     Ok(export.finish(open.iter().chain(&listed).map(String::as_str)))

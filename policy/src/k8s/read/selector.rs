@@ -15,7 +15,7 @@ const MAX_LABEL: usize = 63;
 const MAX_PREFIX: usize = 253;
 
 /// Reads a selector; what nothing can ever satisfy is a problem.
-pub(super) fn read(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
+pub(crate) fn read(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
     let fields = sheet.fields(node, what, &["matchLabels", "matchExpressions"]);
     let mut requirements = Vec::new();
     let labels = fields.get("matchLabels").map_or(&[][..], |node| sheet.entries(node, "matchLabels"));
