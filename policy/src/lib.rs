@@ -28,6 +28,8 @@ mod layers;
 
 pub mod cluster;
 
+pub mod cilium;
+
 pub mod calico;
 
 pub mod istio;

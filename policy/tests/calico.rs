@@ -127,7 +127,7 @@ const MUTATIONS: [(&str, &str, &str); 30] = [
     ("from nobody, which is everybody", "      nets:\n      - \"203.0.113.9/32\"\n", "      nets: []\n"),
     ("one direction forgotten", "  types:\n  - Ingress\n  - Egress\n", "  types:\n  - Ingress\n"),
     ("rules that deny", "action: Allow", "action: Deny"),
-    ("rules that pass", "action: Allow", "action: Pass"),
+    ("rules that only log", "action: Allow", "action: Log"),
     ("default deny before the rules", "  selector: \"all()\"\n  types:", "  order: 1\n  selector: \"all()\"\n  types:"),
     ("staged that should be enforced", "kind: NetworkPolicy", "kind: StagedNetworkPolicy"),
     ("default deny that allows", "  selector: \"all()\"\n  types:\n", "  selector: \"all()\"\n  egress: [{action: Allow}]\n  types:\n"),

@@ -48,7 +48,7 @@ fn made() -> Made {
 fn with_accounts() -> Vec<Edge> {
     let account = "projectcalico.org/serviceaccount";
     let front = pod("shop", "front", &format!("tier=front {account}=front"));
-    let batch = pod("shop", "batch", &format!("tier=batch {account}=batch"));
+    let batch = pod("shop", "batch-job", &format!("tier=batch {account}=batch"));
     let api = pod("shop", "api", &format!("tier=api {account}=api"));
     vec![edge(&front, &api, Protocol::TCP, 8080), edge(&batch, &api, Protocol::TCP, 9090)]
 }

@@ -1,8 +1,7 @@
 //! What the proof has to know of Calico's policies.
 
-use super::Policies;
-use crate::k8s::{Problem, Problems, World};
-use crate::layers::Layers;
+use crate::k8s::{Blocks, Manifests, Problem, Problems, World};
+use crate::layers::{Layers, Names};
 use crate::proof::kubernetes::Dialect;
 use crate::{Error, Service};
 
@@ -21,19 +20,33 @@ pub(crate) struct Enforced;
 /// `projectcalico.org/v3`, staged: proven as if it were enforced.
 pub(crate) struct Staged;
 
+/// Reads files whose policies must all be staged, or all enforced.
+fn read<'a>(files: impl Iterator<Item = (&'a str, &'a str)>, staged: bool) -> Result<Manifests, Error> {
+    let read = Manifests::read(files, "default")?;
+    let wrong = read.calico.policies.iter().find(|policy| policy.staged.is_some() != staged);
+    let Some(policy) = wrong else { return Ok(read) };
+    let (is, not) = if staged { ("enforced", "staged") } else { ("staged", "enforced") };
+    let message = format!("policy {policy} is {is}, but the export is {not}");
+    Err(Problems::new(vec![Problem { place: policy.place.clone(), message }]).into())
+}
+
+fn lay<'a>(world: &'a World, policies: &Manifests) -> Layers<'a> {
+    Layers::of(policies, world, &Names::default(), Blocks::OutsideOnly)
+}
+
 impl Dialect for Enforced {
     const NAME: &'static str = "projectcalico.org/v3";
     const ASSUMPTIONS: &'static [&'static str] = &ASSUMPTIONS;
 
-    type Policies = Policies;
+    type Policies = Manifests;
     type Enforced<'a> = Layers<'a>;
 
-    fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Policies, Error> {
-        Ok(Policies::read(files, "default")?)
+    fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
+        read(files, false)
     }
 
-    fn enforce<'a>(&'a self, world: &'a World, policies: &'a Policies) -> Layers<'a> {
-        policies.lay(world)
+    fn enforce<'a>(&'a self, world: &'a World, policies: &'a Manifests) -> Layers<'a> {
+        lay(world, policies)
     }
 
     fn free(&self, namespace: &str, label: &str) -> String {
@@ -61,21 +74,15 @@ impl Dialect for Staged {
         ASSUMPTIONS[4],
     ];
 
-    type Policies = Policies;
+    type Policies = Manifests;
     type Enforced<'a> = Layers<'a>;
 
-    fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Policies, Error> {
-        let read = Policies::read(files, "default")?;
-        if let Some(policy) = read.policies.iter().find(|policy| policy.staged.is_none()) {
-            let message = format!("policy {policy} is enforced, but the export is staged");
-            let problem = Problem { place: policy.place.clone(), message };
-            return Err(Problems::new(vec![problem]).into());
-        }
-        Ok(read.as_if_enforced())
+    fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
+        read(files, true)
     }
 
-    fn enforce<'a>(&'a self, world: &'a World, policies: &'a Policies) -> Layers<'a> {
-        policies.lay(world)
+    fn enforce<'a>(&'a self, world: &'a World, policies: &'a Manifests) -> Layers<'a> {
+        lay(world, policies)
     }
 
     fn free(&self, namespace: &str, label: &str) -> String {

@@ -8,30 +8,42 @@ use watershed_model::Protocol;
 use super::policy::{Action, Entity, IcmpMatch, Policy, Ports, Rule};
 use super::whom::Cast;
 use super::Policies;
-use crate::k8s::{Blocks, Direction, World};
+use crate::k8s::{Direction, World};
 use crate::layers::{self, Layers, Part, Pods, Services};
 
-impl Policies {
-    /// Lays the policies down that are not staged.
-    pub(crate) fn lay<'a>(&self, world: &'a World) -> Layers<'a> {
-        // Networks mean pods too, by their addresses; which pods these are is found here.
-        let mut layers = Layers::new(world, Blocks::OutsideOnly);
-        let mut cast = Cast::of(world, &self.sets);
-        let mut policies: Vec<&Policy> = self.policies.iter().filter(|one| one.staged.is_none()).collect();
-        policies.sort_by(|a, b| precedence(a, b));
-        let mut parts = Vec::new();
-        for policy in policies {
-            let at = layers.policy(policy, &policy.place);
-            let subjects = cast.subjects(policy);
-            for direction in [Direction::Ingress, Direction::Egress] {
-                if let Some(rules) = policy.rules(direction) {
-                    add(&mut parts, &mut cast, (at, direction, &subjects), rules);
-                }
+/// The order of Kubernetes' own policies among Calico's.
+const KUBERNETES: f64 = 1000.0;
+
+/// The default tier around Kubernetes' own policies, which are in it too.
+pub(crate) struct Laid {
+    /// What is asked before them.
+    pub(crate) before: Vec<Part>,
+    /// What is asked after them.
+    pub(crate) after: Vec<Part>,
+}
+
+/// Lays policies down, those that are staged as if they were enforced.
+pub(crate) fn lay(layers: &mut Layers<'_>, world: &World, policies: &Policies) -> Laid {
+    let mut laid = Laid { before: Vec::new(), after: Vec::new() };
+    if policies.policies.is_empty() {
+        return laid;
+    }
+    let policies = policies.clone().as_if_enforced();
+    let mut cast = Cast::of(world, &policies.sets);
+    let mut sorted: Vec<&Policy> = policies.policies.iter().collect();
+    sorted.sort_by(|a, b| precedence(a, b));
+    for policy in sorted {
+        let at = layers.policy(policy, &policy.place);
+        let subjects = cast.subjects(policy);
+        let before = policy.order.is_some_and(|order| order <= KUBERNETES);
+        let parts = if before { &mut laid.before } else { &mut laid.after };
+        for direction in [Direction::Ingress, Direction::Egress] {
+            if let Some(rules) = policy.rules(direction) {
+                add(parts, &mut cast, (at, direction, &subjects), rules);
             }
         }
-        layers.lay(parts);
-        layers
     }
+    laid
 }
 
 /// Lower orders first, those without one last, then by name; a namespace is part of the name.

@@ -1,7 +1,7 @@
 //! Calico's NetworkPolicy and GlobalNetworkPolicy (`projectcalico.org/v3`), enforced and staged: read from
 //! manifests and evaluated with their own semantics.
 //!
-//! [`Policies::read`] makes typed policies of YAML; [`Policies::lay`] lays them down for the pods of a world:
+//! [`Manifests::read`](crate::k8s::Manifests::read) makes typed policies of YAML. For the pods of a world:
 //! 1. Policies are asked in order: the lower `order` first, then by name; without one last.
 //! 2. The first rule that matches decides: allow, deny, or pass, which leaves the tier. Log decides nothing.
 //! 3. What no rule matches is denied to an end that any policy is for, in the directions of its `types`.
@@ -26,25 +26,24 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::k8s::Problem;
 pub use policy::{
     Action, Entity, IcmpMatch, NetworkSet, Policy, Ports, ProtocolMatch, Rule, Scope, StagedAction, Subject,
 };
 pub(crate) use dialect::{Enforced, Staged};
+pub(crate) use lay::lay;
+pub(crate) use whom::vain;
 pub use selector::{Expression, Labelled, Mistake};
 
 /// The API group.
 pub(crate) const GROUP: &str = "projectcalico.org";
 
 /// What files say.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
     /// The policies, in the order in which they were read.
     pub policies: Vec<Policy>,
     /// Addresses with labels, which selectors mean too.
     pub sets: Vec<NetworkSet>,
-    /// What was passed over although it may matter.
-    pub notes: Vec<Problem>,
 }
 
 impl Policies {
@@ -59,13 +58,6 @@ impl Policies {
             Some(action) => action == StagedAction::Set,
         });
         self.policies.iter_mut().for_each(|policy| policy.staged = None);
-        self
-    }
-
-    /// The policies that are enforced, without the staged ones.
-    #[must_use]
-    pub fn enforced(mut self) -> Self {
-        self.policies.retain(|policy| policy.staged.is_none());
         self
     }
 }

@@ -32,6 +32,9 @@ pub struct Policy {
     pub egress: Option<Vec<Rule>>,
 }
 
+/// An order is never NaN: the reader takes finite numbers alone.
+impl Eq for Policy {}
+
 /// `shop/web`; of a global policy the name alone.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

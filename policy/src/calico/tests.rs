@@ -2,9 +2,9 @@
 
 use watershed_model::Protocol;
 
-use super::Policies;
 use crate::Service;
-use crate::k8s::{End, Manifests};
+use crate::k8s::{Blocks, End, Manifests};
+use crate::layers::{Layers, Names};
 
 const WORLD: &str = "
 apiVersion: v1
@@ -57,10 +57,11 @@ fn allows(policies: &[&str], ask: &str) -> bool {
             )
         })
         .collect();
-    let policies = Policies::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
+    let policies = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
     let world = Manifests::read([("w.yaml", WORLD)], "default").unwrap().world;
     let words: Vec<&str> = ask.split(' ').collect();
-    policies.lay(&world).allows(end(words[0]), end(words[2]), service(words[3]))
+    let layers = Layers::of(&policies, &world, &Names::default(), Blocks::OutsideOnly);
+    layers.allows(end(words[0]), end(words[2]), service(words[3]))
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn the_first_rule_of_the_lowest_order_decides() {
         (vec![allow, "NetworkPolicy a order: 20, ingress: [{action: Deny}]"], false),
         (vec!["NetworkPolicy a ingress: [{action: Log}, {action: Allow}, {action: Deny}]"], true),
         (vec!["NetworkPolicy a ingress: [{action: Pass}, {action: Deny}]", "NetworkPolicy b ingress: [{action: Deny}]"], true),
-        (vec![allow, "StagedNetworkPolicy a order: 1, ingress: [{action: Deny}]"], true),
+        (vec![allow, "StagedNetworkPolicy a order: 1, ingress: [{action: Deny}]"], false),
     ] {
         assert_eq!(allows(&policies, "web -> api tcp/80"), expected, "{policies:?}");
     }

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use watershed_model::Labels;
 
+use super::Policies;
 use super::policy::{Entity, NetworkSet, Policy, Scope, Subject};
 use super::selector::{Expression, Labelled};
-use crate::k8s::{Pod, World};
-use crate::layers::{Peers, Pods};
+use crate::k8s::{Direction, Place, Pod, World};
+use crate::layers::{Network, Peers, Pods};
 
 /// The label that stands for the namespace of what is in one.
 const NAMESPACE: &str = "projectcalico.org/namespace";
@@ -85,7 +86,7 @@ impl<'a> Cast<'a> {
         let networks = if entity.selects_by_label() {
             let sets = self.sets.iter().filter(|set| means_set(entity, set));
             let nets = sets.flat_map(|set| &set.nets).copied();
-            nets.flat_map(|net| common(net, &entity.nets)).map(|net| (net, entity.not_nets.clone())).collect()
+            nets.flat_map(|net| common(net, &entity.nets)).map(|net| with(net, &entity.not_nets)).collect()
         } else {
             let mut except = entity.not_nets.clone();
             if let Some(not) = &entity.not_selector {
@@ -93,10 +94,10 @@ impl<'a> Cast<'a> {
                 except.extend(sets.flat_map(|set| &set.nets));
             }
             let nets = if entity.nets.is_empty() { everywhere() } else { entity.nets.clone() };
-            nets.into_iter().map(|net| (net, except.clone())).collect()
+            nets.into_iter().map(|net| with(net, &except)).collect()
         };
-        let right = |(net, _): &(IpNet, Vec<IpNet>)| version.is_none_or(|version| (version == 4) == net.addr().is_ipv4());
-        let networks: Vec<(IpNet, Vec<IpNet>)> = Vec::into_iter(networks).filter(right).collect();
+        let right = |one: &Network| version.is_none_or(|version| (version == 4) == one.cidr.addr().is_ipv4());
+        let networks: Vec<Network> = Vec::into_iter(networks).filter(right).collect();
         Peers { pods: vec![self.pods(entity, version)], networks, ..Peers::default() }
     }
 
@@ -186,6 +187,11 @@ fn common(net: IpNet, nets: &[IpNet]) -> Vec<IpNet> {
     nets.iter().filter_map(both).collect()
 }
 
+/// Which pods the addresses mean is found elsewhere.
+fn with(cidr: IpNet, except: &[IpNet]) -> Network {
+    Network { except: except.to_vec(), ..Network::outside(cidr) }
+}
+
 fn everywhere() -> Vec<IpNet> {
     vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())]
 }
@@ -253,4 +259,41 @@ impl Labelled for Nowhere<'_> {
     fn is_in_all(&self) -> bool {
         false
     }
+}
+
+/// Selectors of policies that mean nobody: the place, the policy, the direction of a peer or `None` for a
+/// subject, and the selector.
+pub(crate) fn vain(world: &World, policies: &Policies) -> Vec<(Place, String, Option<Direction>, String)> {
+    let mut cast = Cast::of(world, &policies.sets);
+    let mut vain = Vec::new();
+    for policy in &policies.policies {
+        let subject = &policy.subject;
+        if cast.subjects(policy).is_empty() {
+            let selector = subject.accounts.as_ref().unwrap_or(&subject.selector).to_string();
+            vain.push((policy.subject_place.clone(), policy.to_string(), None, selector));
+            continue;
+        }
+        for direction in [Direction::Ingress, Direction::Egress] {
+            for rule in policy.rules(direction).unwrap_or_default() {
+                let peer = match direction {
+                    Direction::Ingress => &rule.source,
+                    Direction::Egress => &rule.destination,
+                };
+                // Whether an address exists outside the cluster is not to be known here.
+                if !peer.selects_by_label() || !peer.nets.is_empty() {
+                    continue;
+                }
+                let meant = cast.peers(peer, None);
+                if meant.networks.is_empty() && meant.pods.iter().all(|pods| pods.is_empty()) {
+                    let selectors = [&peer.selector, &peer.not_selector].into_iter().flatten().chain(match &peer.scope {
+                        Scope::Namespaces(selector) => Some(selector),
+                        Scope::Anywhere | Scope::Own(_) => None,
+                    });
+                    let text: Vec<String> = selectors.map(ToString::to_string).collect();
+                    vain.push((rule.place.clone(), policy.to_string(), Some(direction), text.join(", ")));
+                }
+            }
+        }
+    }
+    vain
 }

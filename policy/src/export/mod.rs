@@ -8,6 +8,10 @@ pub mod nftables;
 
 pub mod kubernetes;
 
+pub mod cluster;
+
+pub mod cilium;
+
 pub mod mined;
 
 pub mod directory;

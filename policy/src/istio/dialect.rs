@@ -2,9 +2,8 @@
 
 use watershed_model::Protocol;
 
-use super::Policies;
-use crate::k8s::{Direction, End, World};
-use crate::layers::Layers;
+use crate::k8s::{Blocks, Direction, End, Manifests, World};
+use crate::layers::{Layers, Names};
 use crate::proof::kubernetes::Dialect;
 use crate::{Error, Service};
 
@@ -21,15 +20,15 @@ impl Dialect for AuthorizationPolicies {
         "no policy of the root namespace and none that denies or asks an authorizer is for these workloads",
     ];
 
-    type Policies = Policies;
+    type Policies = Manifests;
     type Enforced<'a> = Layers<'a>;
 
-    fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Policies, Error> {
-        Ok(Policies::read(files, "default")?)
+    fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
+        Ok(Manifests::read(files, "default")?)
     }
 
-    fn enforce<'a>(&'a self, world: &'a World, policies: &'a Policies) -> Layers<'a> {
-        policies.lay(world)
+    fn enforce<'a>(&'a self, world: &'a World, policies: &'a Manifests) -> Layers<'a> {
+        Layers::of(policies, world, &Names::default(), Blocks::OutsideOnly)
     }
 
     fn free(&self, namespace: &str, label: &str) -> String {

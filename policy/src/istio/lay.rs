@@ -8,39 +8,62 @@ use watershed_model::Protocol;
 
 use super::policy::{Action, AuthorizationPolicy, Operation, Pattern, Source};
 use super::{Policies, ROOT_NAMESPACE, SERVICE_ACCOUNT_LABELS, principal};
-use crate::k8s::{Blocks, Direction, Pod, World};
-use crate::layers::{self, Layers, Part, Peers, Pods, Services};
+use crate::k8s::{Direction, Place, Pod, World};
+use crate::layers::{self, Layers, Network, Part, Peers, Pods, Services};
 
-impl Policies {
-    /// Lays the policies down.
-    pub(crate) fn lay<'a>(&self, world: &'a World) -> Layers<'a> {
-        // Which pods addresses mean is found here.
-        let mut layers = Layers::new(world, Blocks::OutsideOnly);
-        let cast = Cast::of(world);
-        let policies: Vec<usize> =
-            self.policies.iter().map(|policy| layers.policy(policy, &policy.place)).collect();
-        let parts = |action: Action| -> Vec<Part> {
-            let of = self.policies.iter().zip(&policies).filter(|(policy, _)| policy.action == action);
-            of.map(|(policy, &at)| cast.part(policy, at)).collect()
-        };
-        layers.lay(self.not_tcp(&cast));
-        layers.lay(parts(Action::Deny));
-        layers.lay(parts(Action::Allow));
-        layers
+/// Lays policies down: two layers that refuse, or leave it to whatever else is in force.
+pub(crate) fn lay(layers: &mut Layers<'_>, world: &World, policies: &Policies) {
+    let Some(first) = policies.policies.first() else { return };
+    let cast = Cast::of(world);
+    let at: Vec<usize> = policies.policies.iter().map(|policy| layers.policy(policy, &policy.place)).collect();
+    let parts = |action: Action| {
+        let of = policies.policies.iter().zip(&at).filter(move |(policy, _)| policy.action == action);
+        of.map(|(policy, &at)| cast.part(policy, at))
+    };
+    layers.lay(parts(Action::Deny).collect());
+    let not_tcp = not_tcp(first, at[0], (0..world.pods().len()).collect());
+    layers.lay(std::iter::once(not_tcp).chain(parts(Action::Allow)).collect());
+}
+
+/// What no policy governs. It stands with the first, which it says nothing about.
+fn not_tcp(policy: &AuthorizationPolicy, at: usize, subjects: Pods) -> Part {
+    let others = (0..=u8::MAX).map(Protocol).filter(|&protocol| protocol != Protocol::TCP);
+    let rule = layers::Rule {
+        place: policy.place.clone(),
+        action: layers::Action::Pass,
+        peers: Peers { everybody: true, ..Peers::default() },
+        services: others.map(Services::Whole).collect(),
+    };
+    Part { policy: at, direction: Direction::Ingress, subjects, isolates: false, rules: vec![rule] }
+}
+
+/// Selectors of policies that mean nobody: the place, the policy, the direction of a peer or `None` for a
+/// subject, and the selector.
+pub(crate) fn vain(world: &World, policies: &Policies) -> Vec<(Place, String, Option<Direction>, String)> {
+    let cast = Cast::of(world);
+    let mut vain = Vec::new();
+    for policy in &policies.policies {
+        if cast.subjects(policy).is_empty() {
+            vain.push((policy.subject_place.clone(), policy.to_string(), None, policy.subject.to_string()));
+            continue;
+        }
+        for rule in &policy.rules {
+            for source in rule.sources.iter().filter(|source| source.is_of_mesh()) {
+                if cast.peers(source).pods.iter().all(|pods| pods.is_empty()) {
+                    let wanted = source.principals.iter().chain(&source.namespaces);
+                    let wanted: Vec<String> = wanted.map(ToString::to_string).collect();
+                    vain.push((rule.place.clone(), policy.to_string(), Some(Direction::Ingress), wanted.join(", ")));
+                }
+            }
+        }
     }
+    vain
+}
 
-    /// What no policy governs, which is allowed before any is asked.
-    fn not_tcp(&self, cast: &Cast<'_>) -> Vec<Part> {
-        let Some(policy) = self.policies.first() else { return Vec::new() };
-        let others = (0..=u8::MAX).map(Protocol).filter(|&protocol| protocol != Protocol::TCP);
-        let rule = layers::Rule {
-            place: policy.place.clone(),
-            action: layers::Action::Allow,
-            peers: Peers { everybody: true, ..Peers::default() },
-            services: others.map(Services::Whole).collect(),
-        };
-        let subjects = (0..cast.world.pods().len()).collect();
-        vec![Part { policy: 0, direction: Direction::Ingress, subjects, isolates: false, rules: vec![rule] }]
+impl Source {
+    /// Whether only who has an identity is meant.
+    fn is_of_mesh(&self) -> bool {
+        !(self.principals.is_empty() && self.namespaces.is_empty())
     }
 }
 
@@ -63,7 +86,8 @@ impl<'a> Cast<'a> {
     fn part(&self, policy: &AuthorizationPolicy, at: usize) -> Part {
         let action = match policy.action {
             Action::Deny => layers::Action::Deny,
-            Action::Allow | Action::Nothing => layers::Action::Allow,
+            // What is allowed here others may still deny.
+            Action::Allow | Action::Nothing => layers::Action::Pass,
         };
         let mut rules = Vec::new();
         // What is about some requests of a connection lets it be opened, and does not refuse it.
@@ -122,10 +146,10 @@ impl<'a> Cast<'a> {
         }
         pods.sort_unstable();
         // Who is in no mesh has no identity: what asks for one does not mean them.
-        let networks = if source.principals.is_empty() && source.namespaces.is_empty() {
+        let networks = if !source.is_of_mesh() {
             let everywhere = vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
             let nets = if source.blocks.is_empty() { everywhere } else { source.blocks.clone() };
-            nets.into_iter().map(|net| (net, source.not_blocks.clone())).collect()
+            nets.into_iter().map(|net| Network { except: source.not_blocks.clone(), ..Network::outside(net) }).collect()
         } else {
             Vec::new()
         };
@@ -153,7 +177,7 @@ fn services(operation: &Operation) -> Vec<Services> {
     let mut not = operation.not_ports.clone();
     not.sort_unstable();
     let mut left = Vec::new();
-    let mut first = 0_u16;
+    let mut first = 1_u16;
     for port in not {
         if port > first {
             left.push(tcp(first, port - 1));

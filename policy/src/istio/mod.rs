@@ -21,8 +21,8 @@ mod dialect;
 #[cfg(test)]
 mod tests;
 
-use crate::k8s::Problem;
 pub(crate) use dialect::AuthorizationPolicies;
+pub(crate) use lay::{lay, vain};
 pub use policy::{Action, AuthorizationPolicy, Operation, Pattern, Rule, Source};
 
 /// The API group.
@@ -44,8 +44,6 @@ pub(crate) const SERVICE_ACCOUNT_LABELS: [&str; 2] =
 pub struct Policies {
     /// The policies, in the order in which they were read.
     pub policies: Vec<AuthorizationPolicy>,
-    /// What was passed over although it may matter.
-    pub notes: Vec<Problem>,
 }
 
 /// The identity of a pod's service account, as policies name it.

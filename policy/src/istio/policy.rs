@@ -114,3 +114,15 @@ impl Pattern {
         }
     }
 }
+
+/// As a policy writes it.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => f.write_str(text),
+            Self::Prefix(start) => write!(f, "{start}*"),
+            Self::Suffix(end) => write!(f, "*{end}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}

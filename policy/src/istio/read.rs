@@ -1,4 +1,4 @@
-//! From files to AuthorizationPolicies.
+//! From objects to AuthorizationPolicies.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::policy::{Action, AuthorizationPolicy, Operation, Pattern, Rule, Source};
-use super::{GROUP, Policies, principal};
+use super::{Policies, principal};
 use crate::k8s::read::policy::network;
 use crate::k8s::read::sheet::{Fields, Sheet};
-use crate::k8s::read::{objects, selector};
+use crate::k8s::read::selector;
 use crate::k8s::yaml::{Node, Value};
-use crate::k8s::{Place, Problem, Problems, Selector};
+use crate::k8s::{Place, Problem, Selector};
 
 /// The versions that are read; they say the same.
 const VERSIONS: [&str; 2] = ["security.istio.io/v1", "security.istio.io/v1beta1"];
@@ -20,28 +20,8 @@ const VERSIONS: [&str; 2] = ["security.istio.io/v1", "security.istio.io/v1beta1"
 const OF_REQUESTS: [&str; 6] = ["hosts", "notHosts", "methods", "notMethods", "paths", "notPaths"];
 
 impl Policies {
-    /// Reads files, given as name and text: YAML of several documents, or JSON. Objects of other API groups are
-    /// passed over. `namespace` is that of objects that name none.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the policies; one wrong field fails all, since a policy is worth nothing
-    /// as a guess.
-    pub fn read<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a str)>,
-        namespace: &str,
-    ) -> Result<Self, Problems> {
-        let mut read = Self::default();
-        let notes = objects::each(files, namespace, GROUP, &mut |sheet, version, kind, node| {
-            if version.split('/').next() == Some(GROUP) {
-                read.object(sheet, version, kind, node);
-            }
-        })?;
-        read.notes = notes;
-        let repeated = read.repeated();
-        if repeated.is_empty() { Ok(read) } else { Err(Problems::new(repeated)) }
-    }
-
-    fn object(&mut self, sheet: &mut Sheet, version: &str, kind: &str, node: &Node) {
+    /// Takes one object of the group.
+    pub(crate) fn take(&mut self, sheet: &mut Sheet, version: &str, kind: &str, node: &Node) {
         let spot = |field: &str| node.get(field).map_or(node.spot, |node| node.spot);
         match kind {
             "AuthorizationPolicy" if VERSIONS.contains(&version) => self.policies.extend(policy(sheet, node)),
@@ -61,7 +41,7 @@ impl Policies {
     }
 
     /// Of two policies with one name the API server would keep the last alone.
-    fn repeated(&self) -> Vec<Problem> {
+    pub(crate) fn repeated(&self) -> Vec<Problem> {
         let mut first: BTreeMap<(&str, &str), &Place> = BTreeMap::new();
         let mut repeated = Vec::new();
         for policy in &self.policies {

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use watershed_model::Protocol;
 
-use super::Policies;
 use crate::Service;
-use crate::k8s::{End, Manifests};
+use crate::k8s::{Blocks, End, Manifests};
+use crate::layers::{Layers, Names};
 
 const WORLD: &str = "
 apiVersion: v1
@@ -49,12 +49,13 @@ fn allows(policies: &[&str], ask: &str) -> bool {
             format!("---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{spec}}}\n")
         })
         .collect();
-    let policies = Policies::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
+    let policies = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
     let world = Manifests::read([("w.yaml", WORLD)], "default").unwrap().world;
     let words: Vec<&str> = ask.split(' ').collect();
     let (protocol, number) = words[3].split_once('/').unwrap();
     let service = Service::new(Protocol::parse(protocol).unwrap(), number.parse().unwrap()).unwrap();
-    policies.lay(&world).allows(end(words[0]), end(words[2]), service)
+    let layers = Layers::of(&policies, &world, &Names::default(), Blocks::OutsideOnly);
+    layers.allows(end(words[0]), end(words[2]), service)
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn what_is_about_requests_is_noted_and_taken_for_the_best() {
     let methods = "rules: [{to: [{operation: {methods: [GET], ports: [\"80\"]}}]}]";
     assert!(allows(&[&format!("shop a {methods}")], "web -> api tcp/80"));
     assert!(allows(&[&format!("shop a action: DENY, {methods}")], "web -> api tcp/80"));
-    let notes = Policies::read([("p.yaml", format!("{HEAD}  {methods}\n").as_str())], "default").unwrap().notes;
+    let notes = Manifests::read([("p.yaml", format!("{HEAD}  {methods}\n").as_str())], "default").unwrap().notes;
     assert!(notes[0].to_string().starts_with("p.yaml:5:11: requests and conditions are not known"), "{notes:?}");
 }
 
@@ -132,10 +133,10 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("  rules: [{when: [{values: [a]}]}]\n", "this condition has no `key`"),
     ] {
         let text = format!("{HEAD}{spec}");
-        let problem = Policies::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string();
+        let problem = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string();
         assert!(problem.contains(expected), "{expected}\nis not in\n{problem}");
     }
-    let of = |text: &str| Policies::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
+    let of = |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
     let kind = of("apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\n").unwrap_err();
     assert!(kind.contains("p.yaml:2:7: `security.istio.io/v1` has no kind `AuthorisationPolicy`"), "{kind}");
     let twice = format!("{HEAD}  rules: []\n---\n{HEAD}  rules: []\n");
@@ -148,10 +149,10 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "[ \\na-c:{}\\[\\],\"'#&*!|>0-9/-]{0,80}", at in 0_usize..400, with in ".?") {
         let within = format!("{HEAD}  {text}");
-        let _ = Policies::read([("p", within.as_str())], "default");
+        let _ = Manifests::read([("p", within.as_str())], "default");
         let whole = format!("{HEAD}  selector: {{matchLabels: {{a: b}}}}\n  action: DENY\n  rules:\n  - from:\n    - source: {{namespaces: [a], ipBlocks: [10.0.0.0/8]}}\n    to:\n    - operation: {{ports: [\"80\"]}}\n");
         let at = (0..=at.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
         let changed = format!("{}{with}{}", &whole[..at], &whole[at..]);
-        let _ = Policies::read([("p", changed.as_str())], "default");
+        let _ = Manifests::read([("p", changed.as_str())], "default");
     }
 }

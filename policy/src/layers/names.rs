@@ -29,6 +29,17 @@ impl Names {
         names
     }
 
+    /// Most names of one address.
+    pub(crate) fn most(&self) -> usize {
+        self.0.values().map(BTreeSet::len).max().unwrap_or_default()
+    }
+
+    /// For each address the name whose turn it is.
+    pub(crate) fn one_each(&self, turn: usize) -> Self {
+        let one = |names: &BTreeSet<String>| names.iter().cycle().nth(turn % names.len().max(1)).cloned();
+        Self(self.0.iter().map(|(&address, names)| (address, one(names).into_iter().collect())).collect())
+    }
+
     /// The addresses of which some name is wanted.
     pub(crate) fn addresses(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = IpAddr> {
         let any = move |names: &BTreeSet<String>| names.iter().any(|name| wanted(name));

@@ -1,4 +1,4 @@
-//! From files to policies and network sets.
+//! From objects to policies and network sets.
 
 mod rule;
 
@@ -12,11 +12,10 @@ use std::collections::BTreeMap;
 use value::expression;
 
 use super::policy::{NetworkSet, Policy, StagedAction, Subject};
-use super::{Expression, GROUP, Policies};
-use crate::k8s::read::objects;
+use super::{Expression, Policies};
 use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::yaml::{Node, Value};
-use crate::k8s::{Place, Problem, Problems};
+use crate::k8s::{Place, Problem};
 
 /// The versions that are read: that of the API, and that of its stored form.
 const VERSIONS: [&str; 2] = ["projectcalico.org/v3", "crd.projectcalico.org/v1"];
@@ -42,28 +41,8 @@ const SILENT: [&str; 13] = [
 ];
 
 impl Policies {
-    /// Reads files, given as name and text: YAML of several documents, or JSON. Objects of other API groups are
-    /// passed over. `namespace` is that of objects that name none.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the policies; one wrong field fails all, since a policy is worth nothing
-    /// as a guess.
-    pub fn read<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a str)>,
-        namespace: &str,
-    ) -> Result<Self, Problems> {
-        let mut read = Self::default();
-        let mut notes = objects::each(files, namespace, GROUP, &mut |sheet, version, kind, node| {
-            if version.split('/').next().is_some_and(|group| group.ends_with(GROUP)) {
-                read.object(sheet, version, kind, node);
-            }
-        })?;
-        read.notes.append(&mut notes);
-        let repeated = read.repeated();
-        if repeated.is_empty() { Ok(read) } else { Err(Problems::new(repeated)) }
-    }
-
-    fn object(&mut self, sheet: &mut Sheet, version: &str, kind: &str, node: &Node) {
+    /// Takes one object of the group.
+    pub(crate) fn take(&mut self, sheet: &mut Sheet, version: &str, kind: &str, node: &Node) {
         if !VERSIONS.contains(&version) {
             let spot = node.get("apiVersion").map_or(node.spot, |node| node.spot);
             let message = format!("`{version}` is not known; write `apiVersion: {}`", VERSIONS[0]);
@@ -89,7 +68,7 @@ impl Policies {
     }
 
     /// Of two policies with one name the API server would keep the last alone.
-    fn repeated(&self) -> Vec<Problem> {
+    pub(crate) fn repeated(&self) -> Vec<Problem> {
         let mut first: BTreeMap<(bool, Option<&str>, &str), &Place> = BTreeMap::new();
         let mut repeated = Vec::new();
         for policy in &self.policies {
@@ -157,6 +136,9 @@ fn policy(sheet: &mut Sheet, kind: &str, node: &Node, staged: bool, global: bool
     };
     let (ingress, egress) = (rules("ingress"), rules("egress"));
     let (for_ingress, for_egress) = types(sheet, spec, !ingress.is_empty(), !egress.is_empty());
+    if staged {
+        sheet.note(node.spot, format!("{kind} `{name}` is staged: what is told of it holds once it is enforced"));
+    }
     let subject_spot = spec.get("selector").map_or(node.spot, |node| node.spot);
     Some(Policy {
         place: sheet.place(node.spot),

@@ -4,19 +4,19 @@ use proptest::prelude::*;
 
 use super::super::policy::{Ports, Scope, StagedAction};
 use super::super::{Action, Expression};
-use super::Policies;
+use crate::k8s::Manifests;
 
 const HEAD: &str =
     "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n";
 
-fn read(text: &str) -> Policies {
-    Policies::read([("p.yaml", text)], "default").unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+fn read(text: &str) -> Manifests {
+    Manifests::read([("p.yaml", text)], "default").unwrap_or_else(|problems| panic!("{text}\n{problems}"))
 }
 
 /// The problems of a policy with this `spec`, which starts in line 5.
 fn problem(spec: &str) -> String {
     let text = format!("{HEAD}{spec}");
-    Policies::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string()
+    Manifests::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
 
 #[test]
 fn objects_of_the_wrong_kind_are_told() {
-    let of = |text: &str| Policies::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
+    let of = |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
     for (text, expected) in [
         ("apiVersion: projectcalico.org/v4\nkind: NetworkPolicy\n", "p.yaml:1:13: `projectcalico.org/v4` is not known"),
         ("apiVersion: projectcalico.org/v3\nkind: NetworkPolcy\n", "p.yaml:2:7: `projectcalico.org/v3` has no kind"),
@@ -83,12 +83,12 @@ fn objects_of_the_wrong_kind_are_told() {
             "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a, namespace: b}\n",
             "a GlobalNetworkPolicy is in no namespace",
         ),
-        ("apiVersion: projectcalico.org/v3\nkind: [\n", "this is no YAML"),
+        ("apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: [\n", "this is no YAML"),
     ] {
         let problem = of(text).unwrap_err();
         assert!(problem.contains(expected), "{problem}");
     }
-    assert_eq!(of("apiVersion: v1\nkind: Service\nmetadata: [\n").unwrap(), Policies::default());
+    assert_eq!(of("apiVersion: v1\nkind: Service\nmetadata: [\n").unwrap().notes.len(), 1);
     let twice = format!("{HEAD}  selector: all()\n---\n{HEAD}  selector: all()\n");
     assert!(of(&twice).unwrap_err().contains("p.yaml:6:1: policy shop/web is there twice"));
 }
@@ -96,7 +96,7 @@ fn objects_of_the_wrong_kind_are_told() {
 #[test]
 fn types_have_their_defaults() {
     let governs = |spec: &str| {
-        let policy = read(&format!("{HEAD}{spec}")).policies.remove(0);
+        let policy = read(&format!("{HEAD}{spec}")).calico.policies.remove(0);
         (policy.ingress.map(|rules| rules.len()), policy.egress.map(|rules| rules.len()))
     };
     assert_eq!(governs("  selector: all()\n"), (Some(0), None));
@@ -115,7 +115,7 @@ fn everything_that_a_rule_says_is_read() {
          nets: [10.0.0.0/8, 192.0.2.1]\n      notNets: [10.1.0.0/16]\n      selector: a == 'b'\n      notSelector: has(c)\n      \
          serviceAccounts: {{names: [x]}}\n      namespaceSelector: global()\n    destination:\n      ports: [80, \"90:99\", web]\n"
     ));
-    let policy = &policies.policies[0];
+    let policy = &policies.calico.policies[0];
     assert_eq!((policy.to_string().as_str(), policy.order), ("shop/web", Some(10.5)));
     let rule = &policy.ingress.as_ref().unwrap()[0];
     assert_eq!(rule.action, Action::Pass);
@@ -129,7 +129,7 @@ fn everything_that_a_rule_says_is_read() {
 #[test]
 fn what_is_not_evaluated_is_noted() {
     let tier = read(&format!("{HEAD}  tier: security\n"));
-    assert!(tier.policies.is_empty() && tier.notes[0].message.contains("tier `security` is not evaluated"));
+    assert!(tier.calico.policies.is_empty() && tier.notes[0].message.contains("tier `security` is not evaluated"));
     let host = "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: h}\nspec: {preDNAT: true, applyOnForward: true}\n";
     assert!(read(host).notes[0].message.contains("is for hosts alone"));
     let services = read(&format!("{HEAD}  egress: [{{action: Allow, destination: {{services: {{name: a}}}}}}]\n"));
@@ -142,17 +142,14 @@ fn staged_policies_count_once_they_are_enforced() {
         format!("---\napiVersion: projectcalico.org/v3\nkind: StagedNetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec: {{stagedAction: {action}, types: [Egress]}}\n")
     };
     let enforced = format!("{HEAD}  types: [Ingress]\n");
-    for (action, now, then) in
-        [("Set", vec![true], vec![false]), ("Delete", vec![true], vec![]), ("Ignore", vec![true], vec![true])]
-    {
-        let policies = read(&format!("{enforced}{}", staged(action)));
-        let ingress = |policies: Policies| -> Vec<bool> {
-            policies.policies.iter().map(|policy| policy.ingress.is_some()).collect()
-        };
-        assert_eq!(ingress(policies.clone().enforced()), now, "{action}");
-        assert_eq!(ingress(policies.as_if_enforced()), then, "{action}");
+    for (action, then) in [("Set", vec![false]), ("Delete", vec![]), ("Ignore", vec![true])] {
+        let policies = read(&format!("{enforced}{}", staged(action))).calico.as_if_enforced().policies;
+        let ingress: Vec<bool> = policies.iter().map(|policy| policy.ingress.is_some()).collect();
+        assert_eq!(ingress, then, "{action}");
     }
-    assert_eq!(read(&staged("Set")).policies[0].staged, Some(StagedAction::Set));
+    let set = read(&staged("Set"));
+    assert_eq!(set.calico.policies[0].staged, Some(StagedAction::Set));
+    assert!(set.notes[0].message.contains("is staged"), "{:?}", set.notes);
 }
 
 proptest! {
@@ -161,11 +158,11 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "[ \\na-c:{}\\[\\],\"'#&*!|>0-9/-]{0,80}", at in 0_usize..500, with in ".?") {
         let within = format!("{HEAD}  {text}");
-        let _ = Policies::read([("p", within.as_str())], "default");
+        let _ = Manifests::read([("p", within.as_str())], "default");
         let whole = format!("{HEAD}  order: 1\n  selector: a in {{'b'}}\n  ingress:\n  - action: Allow\n    protocol: TCP\n    source: {{nets: [10.0.0.0/8], selector: has(x), serviceAccounts: {{names: [a]}}}}\n    destination: {{ports: [1, \"2:3\", web]}}\n  - {{action: Deny, protocol: ICMP, icmp: {{type: 8, code: 0}}}}\n");
         let at = (0..=at.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
         let changed = format!("{}{with}{}", &whole[..at], &whole[at..]);
-        let _ = Policies::read([("p", changed.as_str())], "default");
-        let _ = Policies::read([("p", &whole[..at])], "default");
+        let _ = Manifests::read([("p", changed.as_str())], "default");
+        let _ = Manifests::read([("p", &whole[..at])], "default");
     }
 }

@@ -44,6 +44,15 @@ pub(crate) trait Dialect {
     fn names(&self) -> bool {
         false
     }
+
+    /// The same with one name for each address, so that every name of every address is in one of them: a
+    /// client asks for one name and not for all.
+    fn by_each_name(&self) -> Vec<Self>
+    where
+        Self: Sized,
+    {
+        Vec::new()
+    }
 }
 
 /// Policies in force.
@@ -134,7 +143,7 @@ impl Enforced for Layers<'_> {
                     pods.iter().copied().filter(|&pod| stage.is_known(pod, true)).take(PEERS)
                 });
                 let networks = rule.peers.networks.iter();
-                let ends = networks.flat_map(|(network, _)| [network.network(), network.broadcast()]);
+                let ends = networks.flat_map(|one| [one.cidr.network(), one.cidr.broadcast()]);
                 let outside = ends.chain(rule.peers.addresses.iter().copied());
                 for peer in pods.map(End::Pod).chain(outside.map(End::Outside)) {
                     let (client, server) = match part.direction {
