@@ -30,6 +30,10 @@ pub mod cluster;
 
 pub mod cilium;
 
+pub mod calico;
+
+pub mod istio;
+
 pub mod check;
 
 pub mod proof;

@@ -93,7 +93,7 @@ pub(super) fn manifests(policies: &[PathBuf], namespace: &str) -> Result<Manifes
     if manifests.count() == 0 {
         let places: Vec<_> = policies.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::usage(anyhow!(
-            "there is no policy in {}, neither NetworkPolicy nor ClusterNetworkPolicy nor CiliumNetworkPolicy; name the files or directories that hold them",
+            "there is no policy in {}, neither NetworkPolicy nor ClusterNetworkPolicy nor one of Cilium, Calico or Istio; name the files or directories that hold them",
             places.join(", ")
         )));
     }

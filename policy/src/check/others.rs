@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::selectors::{Unmatched, Vain, Where};
+use crate::calico;
 use crate::cilium;
 use crate::cluster::{self, Group};
+use crate::istio;
 use crate::k8s::{Direction, Manifests, Place, World};
 use crate::layers::Selection;
 
@@ -57,6 +59,10 @@ pub(super) fn unmatched(world: &World, manifests: &Manifests) -> Vec<Unmatched> 
             }
         }
     }
+    let calico = calico::vain(world, &manifests.calico);
+    for (place, policy, peer, selector) in calico.into_iter().chain(istio::vain(world, &manifests.istio)) {
+        found.push(nothing(&place, &policy, peer.map_or(Where::Subject, Where::Peer), selector));
+    }
     found
 }
 
@@ -84,6 +90,11 @@ pub(super) fn explained<'a>(manifests: &'a Manifests, vain: &BTreeSet<&Place>) -
         let subject = vain.contains(&spec.place);
         let places = spec.rules.iter().map(|rule| &rule.place);
         explained.extend(places.filter(|place| subject || vain.contains(place)));
+    }
+    for policy in &manifests.calico.policies {
+        let subject = vain.contains(&policy.subject_place);
+        let rules = policy.ingress.iter().chain(&policy.egress).flatten();
+        explained.extend(rules.map(|rule| &rule.place).filter(|place| subject || vain.contains(place)));
     }
     explained
 }

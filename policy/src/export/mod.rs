@@ -19,3 +19,7 @@ pub mod directory;
 mod names;
 
 mod text;
+
+pub mod calico;
+
+pub mod istio;

@@ -1,13 +1,17 @@
 //! All policies of manifests together, whatever their dialects.
 //!
-//! 1. The Admin tier of ClusterNetworkPolicies.
-//! 2. Rules of Cilium that deny.
-//! 3. NetworkPolicies, which isolate what they select, and Cilium's other rules; they add up.
-//! 4. The Baseline tier.
+//! 1. Istio's policies, which leave to the others what they do not refuse.
+//! 2. The Admin tier of ClusterNetworkPolicies.
+//! 3. Rules of Cilium that deny.
+//! 4. NetworkPolicies, which isolate what they select, and Cilium's other rules; they add up. Calico has its own
+//!    policies around them, in their order.
+//! 5. The Baseline tier.
 
 use super::{Action, Layers, Names, Network, Part, Peers, Pods, Rule, Selection, Services};
+use crate::calico;
 use crate::cilium;
 use crate::cluster::{self, Tier};
+use crate::istio;
 use crate::k8s::{Blocks, Direction, Manifests, NetworkPolicy, PeerKind, PolicyRule, Ports, World};
 
 impl<'a> Layers<'a> {
@@ -17,13 +21,17 @@ impl<'a> Layers<'a> {
     pub fn of(manifests: &Manifests, world: &'a World, names: &Names, blocks: Blocks) -> Self {
         let selection = Selection::of_world(world);
         let mut layers = Self::new(world, blocks);
+        istio::lay(&mut layers, world, &manifests.istio);
         cluster::lay(&mut layers, Tier::Admin, &manifests.cluster, &selection, names);
         let cilium = cilium::lay(&mut layers, world, &manifests.cilium, names);
         layers.lay(cilium.deny);
-        let mut all = cilium.allow;
+        let calico = calico::lay(&mut layers, world, &manifests.calico);
+        let mut all = calico.before;
+        all.extend(cilium.allow);
         for policy in &manifests.policies {
             all.extend(parts(&mut layers, policy, &selection));
         }
+        all.extend(calico.after);
         layers.lay(all);
         cluster::lay(&mut layers, Tier::Baseline, &manifests.cluster, &selection, names);
         layers

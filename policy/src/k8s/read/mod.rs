@@ -18,8 +18,10 @@ use sheet::Sheet;
 use super::yaml::{self, Node, Value};
 use super::{NetworkPolicy, Place, Problem, Problems, World};
 use crate::Service;
+use crate::calico;
 use crate::cilium::{self, CiliumPolicy};
 use crate::cluster::{self, ClusterPolicy};
+use crate::istio;
 
 /// The API version whose policies are read.
 const API_VERSION: &str = "networking.k8s.io/v1";
@@ -27,6 +29,9 @@ const API_VERSION: &str = "networking.k8s.io/v1";
 /// Kinds of `networking.k8s.io` beside the policy.
 const OTHER_NETWORKING: [&str; 6] =
     ["Ingress", "IngressClass", "IPAddress", "ServiceCIDR", "IngressList", "IngressClassList"];
+
+/// What the kinds of policies end in, to tell a policy that is no YAML from what is none of ours.
+const POLICIES: [&str; 2] = ["NetworkPolicy", "AuthorizationPolicy"];
 
 /// Kinds that decide about traffic too: where one is met, a note says that it is not evaluated.
 const OTHER_POLICIES: [&str; 4] =
@@ -41,6 +46,10 @@ pub struct Manifests {
     pub cluster: Vec<ClusterPolicy>,
     /// Policies of Cilium, in the order in which they were read.
     pub cilium: Vec<CiliumPolicy>,
+    /// Policies of Calico, and its sets of networks.
+    pub calico: calico::Policies,
+    /// AuthorizationPolicies of Istio, in the order in which they were read.
+    pub istio: istio::Policies,
     /// Pods, workloads as the pods that they make, and namespaces.
     pub world: World,
     /// What was passed over although it may matter.
@@ -67,7 +76,7 @@ impl Manifests {
                     Ok(documents) => {
                         documents.iter().for_each(|document| manifests.object(&mut sheet, document, None));
                     }
-                    Err((spot, message)) if piece.text.contains("NetworkPolicy") => {
+                    Err((spot, message)) if POLICIES.iter().any(|kind| piece.text.contains(kind)) => {
                         sheet.problem(spot, message);
                     }
                     // Other readers of YAML may be more lenient with what is no policy.
@@ -84,7 +93,8 @@ impl Manifests {
     /// How many policies there are, of all dialects.
     #[must_use]
     pub const fn count(&self) -> usize {
-        self.policies.len() + self.cluster.len() + self.cilium.len()
+        let calico = self.calico.policies.len();
+        self.policies.len() + self.cluster.len() + self.cilium.len() + calico + self.istio.policies.len()
     }
 
     /// Whether there are policies of a dialect other than NetworkPolicy.
@@ -94,12 +104,12 @@ impl Manifests {
     }
 
     /// Whether the policies speak of a service. What NetworkPolicies do to ICMP is left to the network plugin;
-    /// Cilium's policies decide about it.
+    /// Cilium's policies decide about it, and Calico's about every protocol.
     pub(crate) const fn speak_of(&self, service: Service) -> bool {
         match service {
             Service::Port { .. } => true,
-            Service::Icmp { .. } => !self.cilium.is_empty(),
-            Service::Protocol(_) => false,
+            Service::Icmp { .. } => !self.cilium.is_empty() || !self.calico.policies.is_empty(),
+            Service::Protocol(_) => !self.calico.policies.is_empty(),
         }
     }
 
@@ -126,6 +136,8 @@ impl Manifests {
             Dialect::Ours => self.policies.extend(policy::read(sheet, node)),
             Dialect::Cluster(kind) => self.cluster.extend(cluster::read(sheet, node, kind)),
             Dialect::Cilium => self.cilium.extend(cilium::read(sheet, node, kind)),
+            Dialect::Calico => self.calico.take(sheet, version, kind, node),
+            Dialect::Istio => self.istio.take(sheet, version, kind, node),
             Dialect::Other => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
                 let message = format!(
@@ -155,6 +167,8 @@ impl Manifests {
             }
             first.insert(name, place);
         }
+        problems.extend(self.calico.repeated());
+        problems.extend(self.istio.repeated());
     }
 }
 
@@ -166,6 +180,10 @@ enum Dialect {
     Cluster(&'static str),
     /// A policy of Cilium, which is read.
     Cilium,
+    /// An object of Calico's API.
+    Calico,
+    /// An object of Istio's API for security.
+    Istio,
     /// A policy of a dialect that is not.
     Other,
     /// Meant as a policy, but not one.
@@ -194,8 +212,9 @@ fn dialect(version: &str, kind: &str) -> Dialect {
         };
     }
     match (kind, version) {
+        _ if group.ends_with(calico::GROUP) => Dialect::Calico,
+        _ if group == istio::GROUP => Dialect::Istio,
         ("NetworkPolicy", API_VERSION) => Dialect::Ours,
-        ("NetworkPolicy", _) if group.ends_with("projectcalico.org") => Dialect::Other,
         ("NetworkPolicy", _) => Dialect::Wrong(format!(
             "a NetworkPolicy of `{version}` is not known; write `apiVersion: {API_VERSION}`"
         )),
