@@ -4,7 +4,6 @@
 //! batches: when the store stands still, capturing does, and the kernel counts what its buffer cannot hold.
 
 mod capture;
-mod inventory;
 mod keeping;
 mod patience;
 
@@ -25,7 +24,6 @@ use watershed_collector::{CollectorConfig, Report};
 use watershed_model::{AgentId, LossEntry};
 
 use self::capture::{Capture, Watch};
-use self::inventory::Reloading;
 use self::keeping::Keeping;
 use self::patience::PatientStore;
 use super::serve;
@@ -34,6 +32,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::fingerprint;
 use crate::input;
+use crate::inventory;
 use crate::pipeline;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics};
@@ -57,7 +56,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let metrics = KeepingMetrics::register(telemetry.metrics(), settings.store.max_bytes, QUEUE_BATCHES);
 
     // All that may need privileges comes before the interfaces are open.
-    let inventory = Reloading::open(&settings, metrics.clone())?;
+    let inventory = inventory::Watch::open(&settings, metrics.clone())?;
     let config = collector_config(arguments, &settings)?;
     let (store, restarted) = open_store(&settings.store, &config, arguments)?;
     let stop = input::stop_on_signals()?;
@@ -65,6 +64,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
 
     // Threads start once privileges are dropped.
     let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
+    let inventory = inventory.start(&store)?;
     let store = MeteredStore::new(store, &settings.store, metrics.clone());
     let store = PatientStore::new(store, telemetry.health().clone(), Arc::clone(&stop));
     let watch = Watch::new(telemetry.health().clone(), capture_metrics, metrics);
