@@ -1,8 +1,13 @@
 //! Who an address was.
 
+mod change;
+mod history;
+mod open;
+
+mod file;
+
 mod csv;
 mod entry;
-mod file;
 mod table;
 mod timeline;
 mod yaml;
@@ -13,10 +18,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use watershed_model::{TimeRange, Timestamp, Workload};
 
+pub use change::{Change, Source, Told, Update};
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
-
-use crate::{AggregatorError, InventoryConfig};
+pub use history::{History, HistoryCounts, MAX_CHANGES};
+pub use open::{OpenInventory, QUEUE_UPDATES, open};
 
 /// Knows who addresses were.
 pub trait Inventory {
@@ -26,6 +32,12 @@ pub trait Inventory {
     /// Whose `address` was at `at`.
     fn identify_at(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
         self.identify(address, TimeRange { start: at, end: at }).workload
+    }
+
+    /// Takes over what those who watch over addresses have said meanwhile, without waiting for more, and returns
+    /// what of it was new. One that nobody tells anything has nothing to take over.
+    fn catch_up(&mut self) -> Vec<Told> {
+        Vec::new()
     }
 }
 
@@ -55,55 +67,5 @@ pub struct Tenure<'a> {
 impl<I: Inventory> Inventory for &I {
     fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
         (**self).identify(address, during)
-    }
-}
-
-/// An inventory as the settings choose it.
-#[derive(Debug)]
-pub enum OpenInventory {
-    /// Knows nobody.
-    Empty,
-    /// A file.
-    File(FileInventory),
-}
-
-/// Opens the inventory that `config` asks for.
-///
-/// # Errors
-///
-/// When the file cannot be read, or lines of it are wrong.
-pub fn open(config: &InventoryConfig) -> Result<OpenInventory, AggregatorError> {
-    match &config.file {
-        None => Ok(OpenInventory::Empty),
-        Some(path) => FileInventory::load(path).map(OpenInventory::File),
-    }
-}
-
-impl OpenInventory {
-    /// Entries that lie inside another workload's.
-    #[must_use]
-    pub fn overlaps(&self) -> &[Overlap] {
-        match self {
-            Self::Empty => &[],
-            Self::File(file) => file.overlaps(),
-        }
-    }
-
-    /// Who had `address` at any time, the longest prefix first and each in order of time.
-    #[must_use]
-    pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
-        match self {
-            Self::Empty => Vec::new(),
-            Self::File(file) => file.tenures(address),
-        }
-    }
-}
-
-impl Inventory for OpenInventory {
-    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
-        match self {
-            Self::Empty => Identity::default(),
-            Self::File(file) => file.identify(address, during),
-        }
     }
 }

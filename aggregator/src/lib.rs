@@ -37,7 +37,7 @@ mod testing;
 pub use block::{BatchToken, Block, Row};
 pub use config::{AggregatorConfig, InventoryConfig, StoreConfig, StoreLocation};
 pub use error::{AggregatorError, StoreError};
-pub use inventory::{FileInventory, Identity, Inventory, OpenInventory, Tenure};
+pub use inventory::{Change, FileInventory, History, Identity, Inventory, OpenInventory, Tenure};
 pub use progress::Progress;
 pub use run::{Aggregator, run};
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};

@@ -72,6 +72,9 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         let Delivery { token, batches, resumed } = delivery;
         memory.make_room(resumed, progress);
 
+        // Identity: what has changed hands since the last delivery.
+        inventory.catch_up();
+
         // Ledger: what the store has of each run goes on from there.
         for batch in &batches {
             let key = (batch.agent.clone(), batch.started);

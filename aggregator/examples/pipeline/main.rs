@@ -110,7 +110,7 @@ fn open(location: &str) -> store::OpenStore {
 
 /// Joins all that the source gives, and puts it into the store.
 fn aggregate(records: usize, mut source: Given, store: impl FlowStore) -> Measured {
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     let (ended, measured) = measure(|| run(&mut source, &mut aggregator, |_| {}));
     ended.unwrap();
     assert_eq!(aggregator.progress().records, records as u64);

@@ -62,7 +62,7 @@ pub(super) const CASES: u32 = 60;
 
 /// What a fresh store tells after these batches.
 pub(super) fn told(store: impl FlowStore, batches: impl IntoIterator<Item = Batch>) -> Snapshot {
-    kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap()
+    kept(store, OpenInventory::default(), batches).snapshot(None).unwrap()
 }
 
 pub(super) fn kept<S: FlowStore>(
@@ -76,9 +76,7 @@ pub(super) fn kept<S: FlowStore>(
 }
 
 pub(super) fn inventory(text: &str) -> OpenInventory {
-    OpenInventory::File(
-        FileInventory::parse("test", crate::inventory::FileFormat::Csv, text.as_bytes()).unwrap(),
-    )
+    FileInventory::parse("test", crate::inventory::FileFormat::Csv, text.as_bytes()).unwrap().into()
 }
 
 pub(super) fn seconds(start: i64, end: i64) -> Option<TimeRange> {
@@ -136,9 +134,9 @@ pub(super) fn a_batch_that_comes_again_with_other_content_is_refused<S: FlowStor
     let first = batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 443, 1)]);
     let mut other = first.clone();
     other.counters.records = 2;
-    let store = kept(new(), OpenInventory::Empty, [first]);
+    let store = kept(new(), OpenInventory::default(), [first]);
     // As after a restart: nothing is remembered but what the store has.
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     let refused = aggregator.ingest(other).unwrap_err();
     assert!(
         matches!(refused, AggregatorError::Store(StoreError::OtherContent { sequence: 0, .. })),
@@ -157,7 +155,7 @@ pub(super) fn a_run_goes_on_where_the_store_has_it<S: FlowStore>(new: impl Fn() 
     let mut store = new();
     // A new aggregator for each batch, as after a restart.
     for batch in [shipped(0, 3), shipped(1, 3), shipped(1, 3), shipped(2, 5), shipped(4, 6)] {
-        store = kept(store, OpenInventory::Empty, [batch]);
+        store = kept(store, OpenInventory::default(), [batch]);
     }
     let snapshot = store.snapshot(None).unwrap();
     assert_eq!(losses(&snapshot), [(Loss::KernelDropped, 6), (Loss::BatchesMissing, 1)]);
@@ -175,12 +173,12 @@ pub(super) fn what_comes_late_is_taken_and_not_missing_any_more<S: FlowStore>(ne
         let loss = store.snapshot(None).unwrap().loss;
         loss.into_iter().map(|entry| (entry.hour.0, entry.count)).collect::<Vec<_>>()
     };
-    let store = kept(new(), OpenInventory::Empty, [shipped(0), shipped(4)]);
+    let store = kept(new(), OpenInventory::default(), [shipped(0), shipped(4)]);
     assert_eq!(missing(&store), [(4, 3)]);
-    let store = kept(store, OpenInventory::Empty, [shipped(2), shipped(2)]);
+    let store = kept(store, OpenInventory::default(), [shipped(2), shipped(2)]);
     assert_eq!(missing(&store), [(2, 1), (4, 1)]);
     assert!(store.snapshot(seconds(0, 7_000)).unwrap().loss.is_empty());
-    let store = kept(store, OpenInventory::Empty, [shipped(3), shipped(1), shipped(3)]);
+    let store = kept(store, OpenInventory::default(), [shipped(3), shipped(1), shipped(3)]);
     assert_eq!((missing(&store), store.snapshot(None).unwrap().edges[0].connections), (vec![], 5));
 }
 
@@ -195,10 +193,10 @@ pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new:
         for (&n, &restart) in order.iter().zip(&restarts) {
             batches.push(shipped(n));
             if restart {
-                store = kept(store, OpenInventory::Empty, std::mem::take(&mut batches));
+                store = kept(store, OpenInventory::default(), std::mem::take(&mut batches));
             }
         }
-        prop_assert_eq!(kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap(), in_order);
+        prop_assert_eq!(kept(store, OpenInventory::default(), batches).snapshot(None).unwrap(), in_order);
     });
 }
 
@@ -217,7 +215,7 @@ pub(super) fn blocks_of_a_delivery_come_together_and_once<S: FlowStore>(new: imp
         resumed,
     };
     let batches = vec![shipped("a", 0), shipped("b", 0), shipped("a", 1), shipped("a", 0)];
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, new());
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), new());
     let mut source = Again(vec![
         delivery(batches.clone(), true),
         delivery(batches.clone(), false),
@@ -296,7 +294,7 @@ pub(super) fn a_period_has_its_own_edges_and_hours<S: FlowStore>(new: impl Fn() 
         vec![record("10.0.0.1", "10.0.0.9", 443, 10), record("10.0.0.1", "10.0.0.9", 443, 9_000), long];
     let mut lossy = batch("a", 0, records);
     lossy.counters.kernel_dropped = 3;
-    let store = kept(new(), OpenInventory::Empty, [lossy]);
+    let store = kept(new(), OpenInventory::default(), [lossy]);
 
     let early = store.snapshot(seconds(0, 3_599)).unwrap();
     assert_eq!(early.edges.iter().map(|edge| edge.connections).collect::<Vec<_>>(), [1, 1]);
@@ -332,7 +330,7 @@ pub(super) fn counters_are_the_sum_of_each_run_of_each_agent<S: FlowStore>(new: 
 
 pub(super) fn notes_reach_the_ledger<S: FlowStore>(new: impl Fn() -> S) {
     let noted = |store: S, batches: &[Batch]| {
-        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
         batches.iter().for_each(|batch| aggregator.ingest(batch.clone()).unwrap());
         aggregator.note(&"a".into(), Timestamp::from_parts(1, 0), Loss::CaptureCut, 1);
         aggregator.note(&"a".into(), Timestamp::from_parts(2, 0), Loss::CaptureCut, 1);

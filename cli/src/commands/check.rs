@@ -5,7 +5,7 @@ use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use watershed_aggregator::{FlowStore as _, MemoryStore, OpenInventory};
+use watershed_aggregator::{FlowStore as _, MemoryStore};
 use watershed_graph::Graph;
 use watershed_model::Edge;
 use watershed_policy::check::{self, Observed, Report};
@@ -34,10 +34,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let manifests = manifests(&arguments.policies, &arguments.namespace)?;
     let inventory = super::inventory(settings)?;
-    let workloads = match &inventory {
-        OpenInventory::Empty => Vec::new(),
-        OpenInventory::File(file) => file.workloads().to_vec(),
-    };
+    let workloads: Vec<_> = inventory.workloads().cloned().collect();
     if manifests.world.pods().is_empty() && workloads.iter().all(|workload| workload.namespace.is_none()) {
         return Err(Failure::usage(anyhow!(
             "no workload has a namespace, so there is nothing that policies could select; give the entries of the inventory a `namespace`, or pass the workloads' manifests beside the policies"

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::anyhow;
-use watershed_aggregator::{FlowStore as _, OpenInventory, StoreConfig, store};
+use watershed_aggregator::{FlowStore as _, StoreConfig, store};
 use watershed_model::{Snapshot, TimeRange};
 
 use crate::args::who::{WhoArguments, WhoFormat};
@@ -30,7 +30,7 @@ pub(crate) fn run(
     let answer = who::Answer {
         address: arguments.address,
         at: arguments.at,
-        asked_inventory: !matches!(inventory, OpenInventory::Empty),
+        asked_inventory: !inventory.is_empty(),
         tenures: inventory.tenures(arguments.address),
         store: arguments.store.as_ref().map(ToString::to_string),
         seen,

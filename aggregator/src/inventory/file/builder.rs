@@ -9,8 +9,9 @@ use watershed_model::{Labels, NoTimestamp, Timestamp, Workload, WorkloadKind};
 
 use super::super::entry::{RawEntry, RawFile, Text};
 use super::super::table::PrefixTable;
-use super::super::timeline::{Span, Timeline};
+use super::super::timeline::{Point, Span, Timeline};
 use super::{FileInventory, Overlap};
+use crate::Change;
 
 /// Checks entries against each other.
 pub(super) struct Builder {
@@ -201,9 +202,14 @@ impl Builder {
             let kind = if member.is_network { WorkloadKind::Network } else { WorkloadKind::Host };
             Arc::new(Workload { kind, name: member.name, namespace: member.namespace, labels: member.labels })
         };
-        let workloads = members.into_iter().map(workload).collect();
-        let prefixes = prefixes.into_iter().map(|prefix| (prefix.net, prefix.owners)).collect();
-        FileInventory { workloads, prefixes, table, overlaps }
+        let workloads: Vec<Arc<Workload>> = members.into_iter().map(workload).collect();
+        let change = |prefix: IpNet, point: &Point| {
+            let workload = point.owner.map(|owner| Arc::clone(&workloads[owner as usize]));
+            Change { at: point.from, prefix, workload }
+        };
+        let changes =
+            prefixes.iter().flat_map(|p| p.owners.points().iter().map(move |point| change(p.net, point)));
+        FileInventory { history: changes.collect(), overlaps }
     }
 }
 

@@ -178,7 +178,8 @@ fn a_full_store_keeps_what_it_had_and_takes_the_block_once_there_is_room() {
         })
         .collect();
     let open = |config| SqliteStore::open(&path, config).unwrap();
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, open(&config));
+    let mut aggregator =
+        Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), open(&config));
     let full = blocks.iter().position(|batch| match aggregator.ingest(batch.clone()) {
         Ok(()) => false,
         Err(AggregatorError::Store(StoreError::Full { limit, .. })) => limit == 200_000,
@@ -187,7 +188,7 @@ fn a_full_store_keeps_what_it_had_and_takes_the_block_once_there_is_room() {
     let full = full.expect("the store is too small for all of it");
     let edges = aggregator.finish().unwrap().snapshot(None).unwrap().edges;
     assert_eq!(edges.len(), full * 40);
-    let store = kept(open(&StoreConfig::default()), OpenInventory::Empty, blocks);
+    let store = kept(open(&StoreConfig::default()), OpenInventory::default(), blocks);
     let edges = store.snapshot(None).unwrap().edges;
     assert!(edges.len() == 2_400 && edges.iter().all(|edge| edge.connections == 1));
 }
@@ -196,7 +197,7 @@ fn a_full_store_keeps_what_it_had_and_takes_the_block_once_there_is_room() {
 fn a_snapshot_that_does_not_fit_is_an_error() {
     let disk = kept(
         OnDisk::new(),
-        OpenInventory::Empty,
+        OpenInventory::default(),
         [batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 1, 1), record("10.0.0.1", "10.0.0.9", 2, 1)])],
     );
     let config = StoreConfig { max_edges: 1, ..StoreConfig::default() };
@@ -215,7 +216,7 @@ fn damage_is_told_and_not_believed() {
     ] {
         let mut disk = kept(
             OnDisk::new(),
-            OpenInventory::Empty,
+            OpenInventory::default(),
             [batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 1, 1)])],
         );
         disk.store().connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
@@ -245,7 +246,7 @@ fn two_programs_may_add_at_the_same_time() {
             let store = SqliteStore::open(&path, &StoreConfig::default()).unwrap();
             let batches =
                 (0..30).map(|n| batch(agent, n, vec![record("10.0.0.1", "10.0.0.9", 443, n * 600)]));
-            kept(store, OpenInventory::Empty, batches);
+            kept(store, OpenInventory::default(), batches);
         }
     };
     std::thread::scope(|scope| {
@@ -273,7 +274,7 @@ fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
     let store = SqliteStore::open(&path, &StoreConfig::default()).unwrap();
     let store = kept(
         store,
-        OpenInventory::Empty,
+        OpenInventory::default(),
         [6, 8].map(|n| Batch { counters: Default::default(), ..batch("a", n, vec![]) }),
     );
     let missing = store.snapshot(None).unwrap().loss;

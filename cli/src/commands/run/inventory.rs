@@ -65,7 +65,7 @@ impl Reloading {
 
     /// What was read at first; nobody is known where it was taken before.
     pub(super) fn take_first(&mut self) -> OpenInventory {
-        self.first.take().unwrap_or(OpenInventory::Empty)
+        self.first.take().unwrap_or_default()
     }
 
     /// A new inventory, if it was asked for or its file has changed, and if it is right.
@@ -129,7 +129,7 @@ mod tests {
         let file = folder.path().join("hosts.yaml");
         fs::write(&file, GOOD).unwrap();
         let mut reloading = reloading(&file);
-        assert!(matches!(reloading.take_first(), OpenInventory::File(_)));
+        assert!(!reloading.take_first().is_empty());
         assert!(reloading.again().is_none(), "nobody asked");
         fs::write(&file, "- address: nowhere\n  name: web\n").unwrap();
         reloading.hangup.store(true, Ordering::Relaxed);

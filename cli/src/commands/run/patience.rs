@@ -129,7 +129,7 @@ mod tests {
         let health = Health::default();
         let inner = Refusing(Cell::new(refusals), error);
         let store = PatientStore::new(inner, health.clone(), Arc::new(AtomicBool::new(stop)));
-        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
         let batch = Batch {
             agent: AgentId::from("a"),
             started: Timestamp::default(),

@@ -1,0 +1,183 @@
+//! The inventory that the settings choose: several sources, one over the other.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use watershed_model::{TimeRange, Workload};
+
+use super::{FileInventory, History, Identity, Inventory, Overlap, Source, Tenure, Told, Update};
+use crate::{AggregatorError, InventoryConfig};
+
+/// Updates that may wait between one who watches and the aggregator, which takes them between deliveries. Enough
+/// for some seconds of a busy cluster; a full queue holds the watcher back, so nothing is lost.
+pub const QUEUE_UPDATES: usize = 1024;
+
+/// Several sources together: the longest prefix that somebody had then wins, and of the same prefix what the source
+/// says that comes first.
+#[derive(Debug, Default)]
+pub struct OpenInventory {
+    /// In order of their sources.
+    layers: Vec<Layer>,
+    overlaps: Vec<Overlap>,
+}
+
+/// What one source says.
+#[derive(Debug)]
+struct Layer {
+    source: Source,
+    history: History,
+    /// Where it says more, while somebody watches.
+    updates: Option<Receiver<Update>>,
+}
+
+/// Opens the inventory that `config` asks for.
+///
+/// # Errors
+///
+/// When the file cannot be read, or lines of it are wrong.
+pub fn open(config: &InventoryConfig) -> Result<OpenInventory, AggregatorError> {
+    match &config.file {
+        None => Ok(OpenInventory::default()),
+        Some(path) => FileInventory::load(path).map(OpenInventory::from),
+    }
+}
+
+impl From<FileInventory> for OpenInventory {
+    fn from(file: FileInventory) -> Self {
+        let (history, overlaps) = file.into_parts();
+        Self { layers: vec![Layer { source: Source::File, history, updates: None }], overlaps }
+    }
+}
+
+impl OpenInventory {
+    /// Where one who watches says what `source` has to say; it waits while [`QUEUE_UPDATES`] wait. Where somebody
+    /// watched over it before, that one is no longer heard.
+    pub fn follow(&mut self, source: Source) -> Sender<Update> {
+        let (sender, updates) = bounded(QUEUE_UPDATES);
+        self.layer(source).updates = Some(updates);
+        sender
+    }
+
+    /// Takes over what `source` says, and returns what of it is new.
+    pub fn take(&mut self, source: Source, update: Update) -> Vec<Told> {
+        let changes = self.layer(source).history.take(update);
+        changes.into_iter().map(|change| Told { source, change }).collect()
+    }
+
+    fn layer(&mut self, source: Source) -> &mut Layer {
+        let place = self.layers.partition_point(|layer| layer.source < source);
+        if self.layers.get(place).is_none_or(|layer| layer.source != source) {
+            self.layers.insert(place, Layer { source, history: History::default(), updates: None });
+        }
+        &mut self.layers[place]
+    }
+
+    /// Whether no source is asked.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// What each source has said, in their order.
+    pub fn histories(&self) -> impl Iterator<Item = (Source, &History)> {
+        self.layers.iter().map(|layer| (layer.source, &layer.history))
+    }
+
+    /// Entries of the file that lie inside another workload's.
+    #[must_use]
+    pub fn overlaps(&self) -> &[Overlap] {
+        &self.overlaps
+    }
+
+    /// Every workload that had something, source by source in order of their first mention.
+    pub fn workloads(&self) -> impl Iterator<Item = &Arc<Workload>> {
+        self.layers.iter().flat_map(|layer| layer.history.workloads())
+    }
+
+    /// Who had `address` at any time, the longest prefix first and each in order of source and time.
+    #[must_use]
+    pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
+        let mut tenures: Vec<Tenure<'_>> =
+            self.layers.iter().flat_map(|layer| layer.history.tenures(address)).collect();
+        tenures.sort_by_key(|tenure| std::cmp::Reverse(tenure.prefix.prefix_len()));
+        tenures
+    }
+}
+
+impl Inventory for OpenInventory {
+    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
+        let mut found: Option<(u8, Identity<'_>)> = None;
+        for (length, identity) in self.layers.iter().filter_map(|layer| layer.history.find(address, during)) {
+            if found.is_none_or(|(longest, _)| longest < length) {
+                found = Some((length, identity));
+            }
+        }
+        found.map_or_else(Identity::default, |(_, identity)| identity)
+    }
+
+    fn catch_up(&mut self) -> Vec<Told> {
+        let mut told = Vec::new();
+        for Layer { source, history, updates } in &mut self.layers {
+            // As many as there is room for: one who goes on talking does not hold up the delivery.
+            let updates = updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
+            let changes = updates.flat_map(|update| history.take(update));
+            told.extend(changes.map(|change| Told { source: *source, change }));
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipnet::IpNet;
+    use watershed_model::Timestamp;
+
+    use super::*;
+    use crate::Change;
+    use crate::inventory::FileFormat;
+
+    fn change(at: i64, prefix: &str, name: &str) -> Change {
+        let workload = Arc::new(Workload { name: name.to_owned(), ..Workload::default() });
+        let prefix: IpNet = prefix.parse().unwrap();
+        Change { at: Timestamp::from_parts(at, 0), prefix, workload: Some(workload) }
+    }
+
+    fn who(inventory: &OpenInventory, address: &str, at: i64) -> Option<String> {
+        let found = inventory.identify_at(address.parse().unwrap(), Timestamp::from_parts(at, 0));
+        found.map(ToString::to_string)
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_and_of_the_same_the_first_source() {
+        let text = "address,name\n10.0.0.0/8,site\n10.0.0.1,listed\n";
+        let file = FileInventory::parse("hosts", FileFormat::Csv, text.as_bytes()).unwrap();
+        let mut inventory = OpenInventory::from(file);
+        let said = vec![change(5, "10.0.0.1/32", "pod"), change(5, "10.0.0.2/32", "pod")];
+        inventory.take(Source::Kubernetes, Update::Changes(said));
+        inventory.take(Source::Docker, Update::Changes(vec![change(5, "10.0.0.2/32", "container")]));
+        assert_eq!(who(&inventory, "10.0.0.1", 6).as_deref(), Some("listed"));
+        assert_eq!(who(&inventory, "10.0.0.2", 6).as_deref(), Some("pod"));
+        assert_eq!(who(&inventory, "10.0.0.2", 4).as_deref(), Some("site"));
+        assert_eq!(who(&inventory, "10.0.0.3", 6).as_deref(), Some("site"));
+        let tenures = inventory.tenures("10.0.0.2".parse().unwrap());
+        let tenures: Vec<_> = tenures.iter().map(|tenure| tenure.workload.name.as_str()).collect();
+        assert_eq!(tenures, ["pod", "container", "site"]);
+    }
+
+    #[test]
+    fn what_a_watcher_says_is_taken_over_without_waiting_for_it() {
+        let mut inventory = OpenInventory::default();
+        let watcher = inventory.follow(Source::Docker);
+        assert!(inventory.catch_up().is_empty());
+        let said = change(5, "10.0.0.2/32", "container");
+        for _ in 0..2 {
+            watcher.send(Update::Changes(vec![said.clone()])).unwrap();
+        }
+        assert_eq!(inventory.catch_up(), [Told { source: Source::Docker, change: said }]);
+        assert_eq!(who(&inventory, "10.0.0.2", 6).as_deref(), Some("container"));
+        drop(watcher);
+        assert!(inventory.catch_up().is_empty());
+        assert_eq!(who(&inventory, "10.0.0.2", 6).as_deref(), Some("container"), "the last state stays");
+    }
+}
