@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use watershed_model::{TimeRange, Workload};
+use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload, WorkloadKind};
 
+use super::fronts::{Backend, FrontChange, Fronts};
 use super::{FileInventory, History, Identity, Inventory, Overlap, Source, Tenure, Told, Update};
 use crate::{AggregatorError, InventoryConfig};
 
@@ -20,6 +21,9 @@ pub struct OpenInventory {
     /// In order of their sources.
     layers: Vec<Layer>,
     overlaps: Vec<Overlap>,
+    fronts: Fronts,
+    /// Where it is said where Services lead, while somebody watches.
+    front_updates: Option<Receiver<Vec<FrontChange>>>,
 }
 
 /// What one source says.
@@ -46,7 +50,7 @@ pub fn open(config: &InventoryConfig) -> Result<OpenInventory, AggregatorError> 
 impl From<FileInventory> for OpenInventory {
     fn from(file: FileInventory) -> Self {
         let (history, overlaps) = file.into_parts();
-        Self { layers: vec![Layer { source: Source::File, history, updates: None }], overlaps }
+        Self { layers: vec![Layer { source: Source::File, history, updates: None }], overlaps, ..Self::default() }
     }
 }
 
@@ -57,6 +61,19 @@ impl OpenInventory {
         let (sender, updates) = bounded(QUEUE_UPDATES);
         self.layer(source).updates = Some(updates);
         sender
+    }
+
+    /// Where one who watches says where Services lead; it waits while [`QUEUE_UPDATES`] wait.
+    pub fn follow_fronts(&mut self) -> Sender<Vec<FrontChange>> {
+        let (sender, updates) = bounded(QUEUE_UPDATES);
+        self.front_updates = Some(updates);
+        sender
+    }
+
+    /// Where Services lead, as far as somebody said so.
+    #[must_use]
+    pub const fn fronts(&self) -> &Fronts {
+        &self.fronts
     }
 
     /// Takes over what `source` says, and returns what of it is new.
@@ -116,7 +133,18 @@ impl Inventory for OpenInventory {
         found.map_or_else(Identity::default, |(_, identity)| identity)
     }
 
+    fn reach(&self, to: Endpoint, protocol: Protocol, owner: Option<&Arc<Workload>>, at: Timestamp) -> Option<&Backend> {
+        let on_node = owner.is_some_and(|owner| owner.kind == WorkloadKind::Node);
+        self.fronts.find(to, protocol, on_node, at)
+    }
+
+    fn is_cluster(&self) -> bool {
+        self.layers.iter().any(|layer| layer.source == Source::Kubernetes)
+    }
+
     fn catch_up(&mut self) -> Vec<Told> {
+        let changes = self.front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
+        changes.flatten().for_each(|change| self.fronts.apply(change));
         let mut told = Vec::new();
         for Layer { source, history, updates } in &mut self.layers {
             // As many as there is room for: one who goes on talking does not hold up the delivery.
@@ -131,7 +159,6 @@ impl Inventory for OpenInventory {
 #[cfg(test)]
 mod tests {
     use ipnet::IpNet;
-    use watershed_model::Timestamp;
 
     use super::*;
     use crate::Change;
