@@ -35,6 +35,22 @@ pub enum AggregatorError {
         /// The file.
         path: PathBuf,
     },
+    /// A file that names ranges is no database that can be used.
+    #[error("cannot use ranges {}: {reason}", path.display())]
+    RangeDatabase {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Files that name ranges name too many.
+    #[error("cannot use ranges {}: with it there are more than {limit} networks; leave a file out", path.display())]
+    TooManyRanges {
+        /// The file that was too much.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// Lines of an inventory file are wrong.
     #[error(transparent)]
     Inventory(#[from] InventoryProblems),
@@ -191,6 +207,15 @@ pub enum StoreError {
          shorter one or raise the limit"
     )]
     SnapshotTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The inventory changed more often than fits into memory.
+    #[error(
+        "cannot tell whose addresses were: there are more than {limit} changes; ask for a shorter time, or let \
+             store.retention delete old ones"
+    )]
+    HistoryTooLarge {
         /// The limit.
         limit: usize,
     },

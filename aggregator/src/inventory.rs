@@ -2,12 +2,14 @@
 
 mod change;
 mod history;
+mod labels;
 mod open;
 
 pub mod fronts;
 pub mod kubernetes;
 
 mod file;
+mod ranges;
 
 mod csv;
 mod entry;
@@ -27,7 +29,9 @@ pub use change::{Change, Source, Told, Update};
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
 pub use history::{History, HistoryCounts, MAX_CHANGES};
+pub use labels::{Derivation, LabelRules, NamePattern, NoPattern, Reason, SEGMENTS};
 pub use open::{OpenInventory, QUEUE_UPDATES, open};
+pub use ranges::{MAX_RANGES, Ranges};
 
 /// Knows who addresses were.
 pub trait Inventory {
@@ -85,6 +89,8 @@ pub struct Tenure<'a> {
     pub until: Timestamp,
     /// Who.
     pub workload: &'a Arc<Workload>,
+    /// Who says so; `None`: a file of ranges.
+    pub source: Option<Source>,
 }
 
 impl<I: Inventory> Inventory for &I {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use watershed_model::{AgentId, Batch, Counters, Evidence, Hour, Loss, LossEntry, TimeRange, Timestamp};
 
 use crate::block::{Block, Join};
+use crate::inventory::Told;
 use crate::ledger;
 use crate::memory::{Memory, Standing};
 use crate::names::asker;
@@ -17,6 +18,8 @@ use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory,
 pub struct Aggregator<I, S> {
     config: AggregatorConfig,
     inventory: I,
+    /// What the inventory was told and the store does not have yet.
+    told: Vec<Told>,
     store: S,
     memory: Memory,
     notes: BTreeMap<AgentId, Vec<LossEntry>>,
@@ -46,7 +49,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// An aggregator that asks `inventory` and fills `store`.
     pub fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
         let (memory, progress) = (Memory::default(), Progress::default());
-        Self { config, inventory, store, memory, notes: BTreeMap::new(), progress }
+        Self { config, inventory, told: Vec::new(), store, memory, notes: BTreeMap::new(), progress }
     }
 
     /// Joins one batch and stores it.
@@ -60,7 +63,10 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
     /// Joins a delivery and stores it; false where the source takes it back meanwhile.
     fn take(&mut self, delivery: Delivery, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
-        let stored = self.store(delivery, source);
+        let stored = match self.catch_up(source) {
+            Ok(true) => self.store(delivery, source),
+            held => held,
+        };
         if !matches!(stored, Ok(true)) {
             // The ledgers are ahead of the store.
             self.memory.ledgers.clear();
@@ -68,13 +74,28 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         stored
     }
 
+    /// Takes over what has changed hands since the last delivery; whoever joins these flows again will want it, too.
+    fn catch_up(&mut self, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
+        if self.told.is_empty() {
+            self.told = self.inventory.catch_up();
+        }
+        while !self.told.is_empty() {
+            match self.store.remember(&self.told) {
+                Ok(()) => self.told.clear(),
+                Err(reason) => {
+                    if !self.progress.held(reason, source)? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
     fn store(&mut self, delivery: Delivery, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
-        let Self { config, inventory, store, memory, progress, notes } = self;
+        let Self { config, inventory, store, memory, progress, notes, .. } = self;
         let Delivery { token, batches, resumed } = delivery;
         memory.make_room(resumed, progress);
-
-        // Identity: what has changed hands since the last delivery.
-        inventory.catch_up();
 
         // Ledger: what the store has of each run goes on from there.
         for batch in &batches {
@@ -162,6 +183,8 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     ///
     /// When the store fails.
     pub fn finish(mut self) -> Result<S, AggregatorError> {
+        self.told.extend(self.inventory.catch_up());
+        self.store.remember(&self.told)?;
         for (agent, loss) in self.notes {
             // Counts as the batch after the agent's last, so that it counts once, too.
             let (name, block) = match self.memory.after(&agent) {

@@ -14,7 +14,7 @@ use watershed_model::TimeRange;
 use builder::Builder;
 
 use super::entry::{InventoryProblems, Place, RawFile};
-use super::{History, Identity, Inventory, csv, yaml};
+use super::{Change, History, Identity, Inventory, csv, yaml};
 use crate::AggregatorError;
 
 /// Larger files are refused: 64 MiB hold half a million entries, and the wrong file is soon noticed.
@@ -125,9 +125,14 @@ impl FileInventory {
         &self.history
     }
 
-    /// Who had what when, and the entries that lie inside another workload's.
-    pub(super) fn into_parts(self) -> (History, Vec<Overlap>) {
-        (self.history, self.overlaps)
+    /// All that the file says, as one says it who watches: from the least time on where it gives no other.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        self.history.changes()
+    }
+
+    pub(super) fn into_overlaps(self) -> Vec<Overlap> {
+        self.overlaps
     }
 
     /// Entries that lie inside another workload's, in order of line.

@@ -11,7 +11,7 @@ use watershed_model::{TimeRange, Timestamp, Workload};
 
 use super::change::{Change, Update};
 use super::table::PrefixTable;
-use super::timeline::{Span, Timeline};
+use super::timeline::{Point, Span, Timeline};
 use super::{Identity, Inventory, Tenure};
 
 /// Changes remembered; beyond it the older half is forgotten, but for whose each prefix was at the end of it. Two
@@ -194,6 +194,18 @@ impl History {
         self.counts.remembered < self.limit
     }
 
+    /// All changes that are remembered, prefix by prefix in order of time.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        let points =
+            self.prefixes.iter().flat_map(|(prefix, line)| line.points().iter().map(move |p| (prefix, p)));
+        let change = |(prefix, point): (&IpNet, &Point)| {
+            let workload = point.owner.map(|owner| Arc::clone(&self.workloads[owner as usize]));
+            Change { at: point.from, prefix: *prefix, workload }
+        };
+        points.map(change).collect()
+    }
+
     /// What became of the changes it was told.
     #[must_use]
     pub const fn counts(&self) -> HistoryCounts {
@@ -214,6 +226,7 @@ impl History {
                 from,
                 until,
                 workload: &self.workloads[owner as usize],
+                source: None,
             })
         })
     }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload, WorkloadKind};
 
-use super::fronts::{Backend, FrontChange, Fronts};
-use super::{FileInventory, History, Identity, Inventory, Overlap, Source, Tenure, Told, Update};
+use super::fronts::{Backend, FrontChange, Fronts, Server};
+use super::labels::Labelling;
+use super::{
+    FileInventory, History, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure, Told, Update,
+};
 use crate::{AggregatorError, InventoryConfig};
 
 /// Updates that may wait between one who watches and the aggregator, which takes them between deliveries. Enough
@@ -20,6 +23,9 @@ pub const QUEUE_UPDATES: usize = 1024;
 pub struct OpenInventory {
     /// In order of their sources.
     layers: Vec<Layer>,
+    /// Asked last.
+    ranges: Ranges,
+    labelling: Labelling,
     overlaps: Vec<Overlap>,
     fronts: Fronts,
     /// Where it is said where Services lead, while somebody watches.
@@ -41,20 +47,58 @@ struct Layer {
 ///
 /// When the file cannot be read, or lines of it are wrong.
 pub fn open(config: &InventoryConfig) -> Result<OpenInventory, AggregatorError> {
-    match &config.file {
-        None => Ok(OpenInventory::default()),
-        Some(path) => FileInventory::load(path).map(OpenInventory::from),
+    let mut inventory = OpenInventory::new(config.labels.clone(), Ranges::load(&config.ranges)?);
+    if let Some(path) = &config.file {
+        inventory.read(FileInventory::load(path)?);
+    }
+    Ok(inventory)
+}
+
+/// With the rules for labels that are usual.
+impl From<FileInventory> for OpenInventory {
+    fn from(file: FileInventory) -> Self {
+        let mut inventory = Self::default();
+        inventory.read(file);
+        inventory
     }
 }
 
-impl From<FileInventory> for OpenInventory {
-    fn from(file: FileInventory) -> Self {
-        let (history, overlaps) = file.into_parts();
-        Self { layers: vec![Layer { source: Source::File, history, updates: None }], overlaps, ..Self::default() }
+/// As a store kept it: workloads have their labels already.
+impl FromIterator<Told> for OpenInventory {
+    fn from_iter<T: IntoIterator<Item = Told>>(told: T) -> Self {
+        let mut inventory = Self::default();
+        inventory.restore(told);
+        inventory
     }
 }
 
 impl OpenInventory {
+    /// One that knows networks of others only, and gives workloads labels by these rules.
+    #[must_use]
+    pub fn new(rules: LabelRules, ranges: Ranges) -> Self {
+        Self { labelling: Labelling::new(rules), ranges, ..Self::default() }
+    }
+
+    /// Takes over what a store kept; workloads have their labels already.
+    pub fn restore(&mut self, told: impl IntoIterator<Item = Told>) {
+        for Told { source, change } in told {
+            self.layer(source).history.apply(&change);
+        }
+    }
+
+    /// Takes over a file for all times, as far as it says no others.
+    fn read(&mut self, file: FileInventory) {
+        let update = Update::Everything { at: Timestamp::MIN, owned: file.changes() };
+        self.overlaps = file.into_overlaps();
+        self.take(Source::File, update);
+    }
+
+    /// The rules by which workloads get labels.
+    #[must_use]
+    pub const fn label_rules(&self) -> &LabelRules {
+        self.labelling.rules()
+    }
+
     /// Where one who watches says what `source` has to say; it waits while [`QUEUE_UPDATES`] wait. Where somebody
     /// watched over it before, that one is no longer heard.
     pub fn follow(&mut self, source: Source) -> Sender<Update> {
@@ -78,6 +122,7 @@ impl OpenInventory {
 
     /// Takes over what `source` says, and returns what of it is new.
     pub fn take(&mut self, source: Source, update: Update) -> Vec<Told> {
+        let update = self.labelling.update(update);
         let changes = self.layer(source).history.take(update);
         changes.into_iter().map(|change| Told { source, change }).collect()
     }
@@ -112,12 +157,22 @@ impl OpenInventory {
         self.layers.iter().flat_map(|layer| layer.history.workloads())
     }
 
-    /// Who had `address` at any time, the longest prefix first and each in order of source and time.
+    /// Who had `address` at any time, the longest prefix first and each in order of source and time, and at last whose
+    /// network it lies in by the ranges.
     #[must_use]
     pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
-        let mut tenures: Vec<Tenure<'_>> =
-            self.layers.iter().flat_map(|layer| layer.history.tenures(address)).collect();
+        let tenures = self.layers.iter().flat_map(|layer| {
+            layer.history.tenures(address).map(|tenure| Tenure { source: Some(layer.source), ..tenure })
+        });
+        let mut tenures: Vec<Tenure<'_>> = tenures.collect();
         tenures.sort_by_key(|tenure| std::cmp::Reverse(tenure.prefix.prefix_len()));
+        tenures.extend(self.ranges.find(address).map(|workload| Tenure {
+            prefix: address.into(),
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            workload,
+            source: None,
+        }));
         tenures
     }
 }
@@ -130,7 +185,8 @@ impl Inventory for OpenInventory {
                 found = Some((length, identity));
             }
         }
-        found.map_or_else(Identity::default, |(_, identity)| identity)
+        let by_others = || Identity { workload: self.ranges.find(address), handed_over: false };
+        found.map_or_else(by_others, |(_, identity)| identity)
     }
 
     fn reach(&self, to: Endpoint, protocol: Protocol, owner: Option<&Arc<Workload>>, at: Timestamp) -> Option<&Backend> {
@@ -143,13 +199,22 @@ impl Inventory for OpenInventory {
     }
 
     fn catch_up(&mut self) -> Vec<Told> {
-        let changes = self.front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
-        changes.flatten().for_each(|change| self.fronts.apply(change));
         let mut told = Vec::new();
-        for Layer { source, history, updates } in &mut self.layers {
+        let Self { layers, labelling, fronts, front_updates, .. } = self;
+        let changes = front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
+        for mut change in changes.flatten() {
+            // The same labels as when the workload's own addresses are asked for.
+            if let Some(backend) = &mut change.backend
+                && let Server::Workload(workload) = &mut Arc::make_mut(backend).server
+            {
+                *workload = labelling.label(workload);
+            }
+            fronts.apply(change);
+        }
+        for Layer { source, history, updates } in layers {
             // As many as there is room for: one who goes on talking does not hold up the delivery.
             let updates = updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
-            let changes = updates.flat_map(|update| history.take(update));
+            let changes = updates.flat_map(|update| history.take(labelling.update(update)));
             told.extend(changes.map(|change| Told { source: *source, change }));
         }
         told

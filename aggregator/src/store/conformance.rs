@@ -9,6 +9,10 @@ use watershed_model::{
     SkipReason, Snapshot, TimeRange, Timestamp,
 };
 
+mod history;
+
+pub(super) use history::*;
+
 use crate::testing::{address, answer, batch, probe, record};
 use crate::{
     Aggregator, AggregatorConfig, AggregatorError, Delivery, DeliveryToken, FileInventory, FlowSource,
@@ -47,6 +51,8 @@ macro_rules! every_store_must {
             counters_are_the_sum_of_each_run_of_each_agent
             notes_reach_the_ledger
             an_empty_store_tells_nothing
+            an_inventory_is_told_as_it_was_kept
+            flows_joined_again_with_the_history_kept_are_joined_as_they_were
             ;
             the_order_in_which_batches_come_changes_nothing
             how_records_are_cut_into_batches_changes_nothing

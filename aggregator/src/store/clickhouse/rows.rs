@@ -158,6 +158,15 @@ pub(super) struct DeletedRow {
     pub(super) count: u64,
 }
 
+/// A row of `inventory`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct InventoryRow {
+    pub(super) network: String,
+    pub(super) source: String,
+    pub(super) at: i64,
+    pub(super) workload: u64,
+}
+
 /// The column of an address.
 pub(super) fn address(address: IpAddr) -> Ipv6Addr {
     match address {

@@ -8,7 +8,7 @@ use watershed_model::{Batch, Encapsulation, Protocol};
 use super::*;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
-use crate::{MemoryStore, OpenInventory, StoreLocation};
+use crate::{HistoryStore, MemoryStore, OpenInventory, StoreLocation, Told, Wanted};
 
 #[path = "../../../../tests/support/clickhouse/mod.rs"]
 #[allow(unreachable_pub, dead_code, reason = "shared with other crates")]
@@ -40,6 +40,16 @@ impl OnServer {
 
     fn open(&self) -> ClickHouseStore {
         ClickHouseStore::open_existing(&self.location, &StoreConfig::default()).unwrap()
+    }
+}
+
+impl HistoryStore for OnServer {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        self.store.remember(told)
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        self.open().history(wanted)
     }
 }
 

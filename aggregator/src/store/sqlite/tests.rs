@@ -9,7 +9,9 @@ use watershed_model::{Batch, Hour, Loss, LossEntry, SkipReason};
 use super::*;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
-use crate::{Aggregator, AggregatorConfig, AggregatorError, MemoryStore, OpenInventory};
+use crate::{
+    Aggregator, AggregatorConfig, AggregatorError, HistoryStore, MemoryStore, OpenInventory, Told, Wanted,
+};
 
 every_store_must!(OnDisk::new);
 
@@ -42,6 +44,16 @@ impl OnDisk {
 
     fn store(&mut self) -> &mut SqliteStore {
         self.store.as_mut().unwrap()
+    }
+}
+
+impl HistoryStore for OnDisk {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        self.store().remember(told)
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.history(wanted)
     }
 }
 
