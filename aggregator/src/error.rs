@@ -62,6 +62,14 @@ pub enum AggregatorError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// A container engine cannot be watched.
+    #[error("cannot watch the container engine at {}: {reason}", socket.display())]
+    Docker {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Kafka failed, for good.
     #[error("cannot {operation} at {brokers}: {reason}")]
     Kafka {

@@ -5,8 +5,12 @@ mod history;
 mod labels;
 mod open;
 
+pub mod docker;
 pub mod fronts;
 pub mod kubernetes;
+
+mod claims;
+mod offer;
 
 mod file;
 mod ranges;

@@ -36,8 +36,7 @@ impl ControlPlane {
         let [_, etcd, peer] = this.ports;
         this.etcd = Some(this.spawn("etcd", [etcd, peer])?);
         this.restart()?;
-        let config = Command::new(script()).arg("kubeconfig").arg(this.directory.path());
-        let config = config_of(config, this.ports[0])?;
+        let config = this.config()?;
         std::fs::write(this.kubeconfig(), config).map_err(|error| format!("cannot write a kubeconfig: {error}"))?;
         Ok(this)
     }
@@ -69,14 +68,21 @@ impl ControlPlane {
             if asked.map_err(|error| format!("cannot run curl: {error}"))?.status.success() {
                 return Ok(());
             }
-            for child in [&mut self.etcd, &mut self.apiserver].into_iter().flatten() {
-                if let Ok(Some(status)) = child.try_wait() {
-                    return Err(format!("a server ended with {status}:\n{}", self.log()));
-                }
+            let children = [&mut self.etcd, &mut self.apiserver].into_iter().flatten();
+            let ended: Vec<_> = children.filter_map(|child| child.try_wait().ok().flatten()).collect();
+            if let Some(status) = ended.first() {
+                return Err(format!("a server ended with {status}:\n{}", self.log()));
             }
             thread::sleep(ASK_EVERY);
         }
         Err(format!("the API server does not become ready:\n{}", self.log()))
+    }
+
+    fn config(&self) -> Result<Vec<u8>, String> {
+        let mut command = Command::new(script());
+        command.arg("kubeconfig").arg(self.directory.path()).arg(self.ports[0].to_string());
+        let done = command.output().map_err(|error| format!("cannot run {}: {error}", script().display()))?;
+        if done.status.success() { Ok(done.stdout) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
     }
 
     fn spawn(&self, program: &str, ports: [u16; 2]) -> Result<Child, String> {
@@ -107,13 +113,6 @@ fn end(child: &mut Option<Child>) {
         let _ = child.kill();
         let _ = child.wait();
     }
-}
-
-fn config_of(command: Command, port: u16) -> Result<Vec<u8>, String> {
-    let mut command = command;
-    let done = command.arg(port.to_string()).output();
-    let done = done.map_err(|error| format!("cannot run {}: {error}", script().display()))?;
-    if done.status.success() { Ok(done.stdout) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
 }
 
 fn script() -> PathBuf {

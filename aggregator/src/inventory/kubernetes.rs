@@ -3,7 +3,6 @@
 //! A thread of its own watches the server and says what changes. What the server last said stays good while it cannot
 //! be reached, refuses, or sends what makes no sense; each is counted, and watching goes on with growing pauses.
 
-mod claims;
 mod client;
 mod cluster;
 mod identity;
@@ -16,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use futures::StreamExt as _;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -25,6 +24,7 @@ use watershed_model::Timestamp;
 use self::cluster::{Changed, Cluster};
 use self::watch::Event;
 use super::fronts::FrontChange;
+use super::offer::offer;
 use super::{OpenInventory, Source, Update};
 use crate::AggregatorError;
 
@@ -35,9 +35,6 @@ const TOGETHER: usize = 512;
 
 /// How long a Service may go on changing before it is said where it leads: one rollout changes it once for each pod.
 const SETTLE_EVERY: Duration = Duration::from_millis(200);
-
-/// How long to wait for room in the queue before looking again whether there is any.
-const WAIT: Duration = Duration::from_millis(20);
 
 /// How to reach an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,17 +273,5 @@ impl Watching {
         };
         let some = !matches!(&addresses, Update::Changes(changes) if changes.is_empty());
         (!some || offer(&self.addresses, addresses).await) && (fronts.is_empty() || offer(&self.fronts, fronts).await)
-    }
-}
-
-/// Hands something over, as soon as there is room; false where nobody listens any more.
-async fn offer<T>(sender: &Sender<T>, mut item: T) -> bool {
-    loop {
-        match sender.try_send(item) {
-            Ok(()) => return true,
-            Err(TrySendError::Disconnected(_)) => return false,
-            Err(TrySendError::Full(back)) => item = back,
-        }
-        tokio::time::sleep(WAIT).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::SpoolConfig;
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// The inventory file.
     pub(crate) inventory: Option<PathBuf>,
+    /// The Kubernetes API server to watch.
+    pub(crate) kubernetes: Option<Access>,
     /// When to use colours.
     pub(crate) color: ColorChoice,
     /// Lines in each table of the summary.
@@ -56,6 +59,7 @@ impl Default for Settings {
         Self {
             threads: 1,
             inventory: None,
+            kubernetes: None,
             color: ColorChoice::Auto,
             rows: 10,
             flow: FlowConfig::default(),

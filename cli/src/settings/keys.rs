@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_collector::sink::spool::MIN_LIMIT;
 
 use super::kafka::{Mechanism, Security};
@@ -57,6 +58,24 @@ pub(crate) const KEYS: &[Key] = &[
         read: |s| Value::String(s.inventory.as_ref().map_or(String::new(), |p| p.display().to_string())),
         write: |s, text, base| {
             s.inventory = (!text.is_empty()).then(|| base.join(text));
+            Ok(())
+        },
+    },
+    Key {
+        name: "kubernetes",
+        help: "Who is which pod, node and Service, in commands that run for long: \"cluster\", the one that it runs in,\n\
+               or a kubeconfig. Empty: nobody is asked.",
+        read: |s| Value::String(match &s.kubernetes {
+            None => String::new(),
+            Some(Access::InCluster) => "cluster".to_owned(),
+            Some(Access::Kubeconfig(path)) => path.display().to_string(),
+        }),
+        write: |s, text, base| {
+            s.kubernetes = match text {
+                "" => None,
+                "cluster" => Some(Access::InCluster),
+                file => Some(Access::Kubeconfig(base.join(file))),
+            };
             Ok(())
         },
     },

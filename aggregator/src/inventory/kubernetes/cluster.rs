@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use watershed_model::{Protocol, Timestamp, Workload, WorkloadKind};
 
 use self::services::Services;
-use super::claims::{Claim, Claims};
+use crate::inventory::claims::{Claim, Claims};
 use super::identity::{self, Owner};
 use super::objects::{self, Between, EndpointSlice, MAX_PARTS, Node, Pod, Service, address};
 use crate::inventory::fronts::{Backend, Front, FrontChange, Server};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use watershed_aggregator::inventory::kubernetes::KubernetesStatus;
 use watershed_aggregator::source::kafka::KafkaStatus;
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::Counters;
@@ -27,6 +28,8 @@ fn all() -> Metrics {
     keeping.inventory_again(Err(()));
     let status = KafkaStatus { messages: 5, dead_letters: 1, lag: 2, ..KafkaStatus::default() };
     ReadingMetrics::register(&metrics).observe(&status);
+    let status = KubernetesStatus { synced: true, events: 5, refused: 1, ..KubernetesStatus::default() };
+    WatchingMetrics::register(&metrics).observe(&status);
     metrics
 }
 
