@@ -1,6 +1,7 @@
 //! Who an address was.
 
 mod change;
+mod drift;
 mod history;
 mod labels;
 mod open;
@@ -30,6 +31,7 @@ use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload};
 use fronts::Backend;
 
 pub use change::{Change, Source, Told, Update};
+pub use drift::{Drift, Event, REUSED_WITHIN, Relabelled, Reused};
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
 pub use history::{History, HistoryCounts, MAX_CHANGES};
@@ -69,6 +71,11 @@ pub trait Inventory {
     /// what of it was new. One that nobody tells anything has nothing to take over.
     fn catch_up(&mut self) -> Vec<Told> {
         Vec::new()
+    }
+
+    /// What became of all changes that it was told.
+    fn counts(&self) -> HistoryCounts {
+        HistoryCounts::default()
     }
 }
 

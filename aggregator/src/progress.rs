@@ -1,5 +1,6 @@
 //! How far an aggregator has come.
 
+use crate::inventory::HistoryCounts;
 use crate::{AggregatorError, FlowSource, StoreError};
 
 /// What an aggregator has done since it started.
@@ -22,6 +23,8 @@ pub struct Progress {
     /// Times that what is remembered of agents was forgotten for want of room; names that were in force and
     /// answers that are still to come are then not joined.
     pub agents_forgotten: u64,
+    /// What became of what the inventory was told.
+    pub inventory: HistoryCounts,
 }
 
 impl Progress {

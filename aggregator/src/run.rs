@@ -78,6 +78,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     fn catch_up(&mut self, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
         if self.told.is_empty() {
             self.told = self.inventory.catch_up();
+            self.progress.inventory = self.inventory.counts();
         }
         while !self.told.is_empty() {
             match self.store.remember(&self.told) {
@@ -158,11 +159,6 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// How far it has come.
     pub const fn progress(&self) -> &Progress {
         &self.progress
-    }
-
-    /// From now on `inventory` says who the addresses are.
-    pub fn identify_by(&mut self, inventory: I) {
-        self.inventory = inventory;
     }
 
     /// The store, for what is to be done between batches.

@@ -289,6 +289,10 @@ pub(crate) struct WatchingArguments {
     /// [setting: kubernetes]
     #[arg(long, value_name = "WHERE")]
     pub(crate) kubernetes: Option<String>,
+
+    /// Who is which container: the socket of a Docker engine, such as /var/run/docker.sock [setting: docker]
+    #[arg(long, value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    pub(crate) docker: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -438,6 +442,7 @@ impl Arguments {
             _ => None,
         };
         flag("kubernetes", watching.and_then(|w| w.kubernetes.as_ref()));
+        flag("docker", watching.and_then(|w| w.docker.as_ref()));
         if let Command::Collect(collect) = &self.command {
             given.extend(collect.given());
         }

@@ -49,6 +49,20 @@ pub struct HistoryCounts {
     pub refused: u64,
 }
 
+impl HistoryCounts {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            taken: self.taken + other.taken,
+            out_of_order: self.out_of_order + other.out_of_order,
+            remembered: self.remembered + other.remembered,
+            forgotten_early: self.forgotten_early + other.forgotten_early,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
 impl Default for History {
     fn default() -> Self {
         Self::with_limit(MAX_CHANGES)
@@ -162,7 +176,7 @@ impl History {
     }
 
     /// Forgets what was over before `time`; whose each prefix was then stays known.
-    pub fn forget_before(&mut self, time: Timestamp) {
+    fn forget_before(&mut self, time: Timestamp) {
         let (counts, limit) = (self.counts, self.limit);
         let Self { workloads, prefixes, .. } = std::mem::replace(self, Self::with_limit(limit));
         for (prefix, mut timeline) in prefixes {

@@ -9,7 +9,8 @@ use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload, Worklo
 use super::fronts::{Backend, FrontChange, Fronts, Server};
 use super::labels::Labelling;
 use super::{
-    FileInventory, History, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure, Told, Update,
+    FileInventory, History, HistoryCounts, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure,
+    Told, Update,
 };
 use crate::{AggregatorError, InventoryConfig};
 
@@ -196,6 +197,10 @@ impl Inventory for OpenInventory {
 
     fn is_cluster(&self) -> bool {
         self.layers.iter().any(|layer| layer.source == Source::Kubernetes)
+    }
+
+    fn counts(&self) -> HistoryCounts {
+        self.layers.iter().fold(HistoryCounts::default(), |sum, layer| sum.plus(layer.history.counts()))
     }
 
     fn catch_up(&mut self) -> Vec<Told> {

@@ -14,6 +14,7 @@ use watershed_policy::k8s::Manifests;
 use crate::args::rules::{CheckArguments, CheckFormat};
 use crate::failure::Failure;
 use crate::input;
+use crate::inventory;
 use crate::output;
 use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
@@ -33,7 +34,7 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let manifests = manifests(&arguments.policies, &arguments.namespace)?;
-    let inventory = super::inventory(settings)?;
+    let inventory = inventory::open(settings)?;
     let workloads: Vec<_> = inventory.workloads().cloned().collect();
     if manifests.world.pods().is_empty() && workloads.iter().all(|workload| workload.namespace.is_none()) {
         return Err(Failure::usage(anyhow!(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use watershed_aggregator::inventory::kubernetes::Access;
+use watershed_aggregator::inventory::LabelRules;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::SpoolConfig;
@@ -12,6 +13,7 @@ use watershed_model::Labels;
 use watershed_policy::confidence::ReadyRule;
 
 use super::aggregate::AggregateSettings;
+use super::inventory::InventoryPlace;
 use super::kafka::KafkaSettings;
 use crate::telemetry::TelemetryConfig;
 
@@ -20,10 +22,16 @@ use crate::telemetry::TelemetryConfig;
 pub(crate) struct Settings {
     /// Threads that read a capture: 1 or 2.
     pub(crate) threads: usize,
-    /// The inventory file.
-    pub(crate) inventory: Option<PathBuf>,
     /// The Kubernetes API server to watch.
     pub(crate) kubernetes: Option<Access>,
+    /// The socket of the container engine to watch.
+    pub(crate) docker: Option<PathBuf>,
+    /// Where the inventory is.
+    pub(crate) inventory: Option<InventoryPlace>,
+    /// How workloads get the labels that people segment by.
+    pub(crate) labels: LabelRules,
+    /// Files that name networks of others.
+    pub(crate) ranges: Vec<PathBuf>,
     /// When to use colours.
     pub(crate) color: ColorChoice,
     /// Lines in each table of the summary.
@@ -60,6 +68,9 @@ impl Default for Settings {
             threads: 1,
             inventory: None,
             kubernetes: None,
+            docker: None,
+            labels: LabelRules::default(),
+            ranges: Vec::new(),
             color: ColorChoice::Auto,
             rows: 10,
             flow: FlowConfig::default(),

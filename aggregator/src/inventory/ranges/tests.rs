@@ -125,9 +125,11 @@ proptest! {
     }
 }
 
-/// A string as the format has it, shorter than 29 octets.
+/// A string as the format has it, of up to 284 octets.
 fn text(text: &str) -> Vec<u8> {
-    [&[0x40 | text.len() as u8], text.as_bytes()].concat()
+    let (short, more) = (text.len().min(29), text.len().checked_sub(29));
+    let more: Vec<u8> = more.into_iter().map(|more| more as u8).collect();
+    [&[0x40 | short as u8], &more[..], text.as_bytes()].concat()
 }
 
 fn unsigned(number: u32) -> Vec<u8> {

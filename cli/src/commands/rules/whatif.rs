@@ -11,8 +11,9 @@ use watershed_policy::nft::{Hook, Ruleset};
 use watershed_policy::whatif::{Outcome, Policies, compare, what_if};
 
 use crate::args::ahead::{AheadFormat, WhatIfArguments};
-use crate::commands::{check, inventory};
+use crate::commands::check;
 use crate::failure::Failure;
+use crate::inventory;
 use crate::output;
 use crate::settings::Settings;
 use crate::terminal::Style;
@@ -29,7 +30,7 @@ pub(crate) fn run(
         [] => None,
         paths => Some(Read::of(paths, &arguments.namespace)?),
     };
-    let inventory = inventory(settings)?;
+    let inventory = inventory::open(settings)?;
     let workloads: Vec<_> = inventory.workloads().cloned().collect();
     let snapshot = super::asked(&arguments.asked, settings)?;
     let graph = Graph::of(&snapshot, &settings.graph);

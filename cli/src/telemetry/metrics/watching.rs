@@ -1,7 +1,8 @@
-//! What a process that watches a Kubernetes API server tells.
+//! What a process that watches a Kubernetes API server or a container engine tells.
 
 use prometheus::{IntCounter, IntGauge};
-use watershed_aggregator::inventory::kubernetes::{KubernetesStatus, Kind, Trouble};
+use watershed_aggregator::inventory::docker::DockerStatus;
+use watershed_aggregator::inventory::kubernetes::{Kind, KubernetesStatus, Trouble};
 
 use super::{Metrics, amount, follow};
 
@@ -16,6 +17,11 @@ pub(crate) struct WatchingMetrics {
     changes: IntCounter,
     refused: IntCounter,
     troubles: [IntCounter; Trouble::ALL.len()],
+    containers: IntGauge,
+    docker_failing: IntGauge,
+    docker_failures: IntCounter,
+    docker_changes: IntCounter,
+    docker_refused: IntCounter,
 }
 
 impl WatchingMetrics {
@@ -50,11 +56,30 @@ impl WatchingMetrics {
                 "Objects such as no API server lets pass, or for which there was no room",
             ),
             troubles: Trouble::ALL.map(|trouble| troubles.with_label_values(&[trouble.as_str()])),
+            containers: metrics.gauge("docker_containers", "Running containers known"),
+            docker_failing: metrics
+                .gauge("docker_failing", "Whether the container engine cannot be asked at present"),
+            docker_failures: metrics
+                .counter("docker_failures_total", "Times that the container engine could not be asked"),
+            docker_changes: metrics.counter("docker_changes_total", "Changes of whose an address is"),
+            docker_refused: metrics.counter(
+                "docker_containers_refused_total",
+                "Containers left out of a list as such that no engine has, or for want of room",
+            ),
         }
     }
 
-    /// The watcher's counters by now.
-    pub(crate) fn observe(&self, status: &KubernetesStatus) {
+    /// The engine's watcher's counters by now.
+    pub(crate) fn docker(&self, status: &DockerStatus) {
+        self.containers.set(amount(status.containers));
+        self.docker_failing.set(i64::from(status.failing.is_some()));
+        follow(&self.docker_failures, status.failures);
+        follow(&self.docker_changes, status.changes);
+        follow(&self.docker_refused, status.refused);
+    }
+
+    /// The API server's watcher's counters by now.
+    pub(crate) fn kubernetes(&self, status: &KubernetesStatus) {
         self.synced.set(i64::from(status.synced));
         for kind in Kind::ALL {
             let index = kind as usize;
