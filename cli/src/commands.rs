@@ -16,6 +16,7 @@ mod run;
 mod serve;
 mod shell;
 mod status;
+mod watching;
 mod who;
 
 use std::io::Write as _;

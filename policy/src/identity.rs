@@ -30,10 +30,7 @@ impl Identity {
     pub(crate) fn digest(&self, digest: &mut FieldDigest) {
         match self {
             Self::Workload { kind, namespace, name } => {
-                digest.field(match kind {
-                    WorkloadKind::Host => "host",
-                    WorkloadKind::Network => "network",
-                });
+                digest.field(kind.as_str());
                 digest.field(if namespace.is_some() { "namespaced" } else { "" });
                 digest.field(namespace.as_deref().unwrap_or_default());
                 digest.field(name);
