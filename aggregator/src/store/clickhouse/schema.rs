@@ -9,10 +9,14 @@ use crate::StoreError;
 
 /// What makes version 1, 2, ... of the tables out of the one before: on every server, and then in a cluster. Each
 /// may run again.
-const MIGRATIONS: [(&str, &str); 1] = [(
-    include_str!("../../../migrations/clickhouse/0001_tables.sql"),
-    include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
-)];
+const MIGRATIONS: [(&str, &str); 2] = [
+    (
+        include_str!("../../../migrations/clickhouse/0001_tables.sql"),
+        include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
+    ),
+    // Views over what is asked: over the distributed tables in a cluster, with nothing to add there.
+    (include_str!("../../../migrations/clickhouse/0002_views.sql"), ""),
+];
 
 /// Which migrations were run.
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS migrations{on_cluster} (version UInt32, program String)
