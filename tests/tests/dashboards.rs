@@ -108,8 +108,7 @@ impl Frame {
     fn ask(server: &server::Server, database: &str, sql: &str) -> Self {
         let answer = server.ask(database, &format!("{sql}\nFORMAT JSONCompact"));
         let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
-        let column =
-            |column: &Value| (text(column, "name").to_owned(), text(column, "type").to_owned());
+        let column = |column: &Value| (text(column, "name").to_owned(), text(column, "type").to_owned());
         Self {
             columns: list(&answer, "meta").iter().map(column).collect(),
             rows: list(&answer, "data").iter().map(|row| row.as_array().unwrap().clone()).collect(),
@@ -212,7 +211,8 @@ fn every_query_gives_what_its_panel_needs() {
     let graph = recorded(&server);
     let range = range(&server);
     // What the recording does not have: loss, and a server that answers only most of the time.
-    server.ask("lab", "INSERT INTO losses SELECT hour, 'local', 'kernel_dropped', 3 FROM edges_hourly LIMIT 1");
+    server
+        .ask("lab", "INSERT INTO losses SELECT hour, 'local', 'kernel_dropped', 3 FROM edges_hourly LIMIT 1");
     server.ask(
         "lab",
         "INSERT INTO edges_hourly SELECT * REPLACE (toUInt64(0) AS answered, toUInt64(1) AS connections)
@@ -270,7 +270,8 @@ fn the_estimates_are_those_of_the_error_bar() {
     recorded(&server);
     server.ask("lab", "TRUNCATE TABLE edges_hourly");
     // Six dependencies by the hours in which they were seen: Q1 = 3, Q2 = 2, U = 17, m = 10.
-    for (port, hours) in [(1, "[0]"), (2, "[1]"), (3, "[2]"), (4, "[0, 1]"), (5, "[3, 4]"), (6, "range(10)")] {
+    for (port, hours) in [(1, "[0]"), (2, "[1]"), (3, "[2]"), (4, "[0, 1]"), (5, "[3, 4]"), (6, "range(10)")]
+    {
         server.ask(
             "lab",
             &format!(
