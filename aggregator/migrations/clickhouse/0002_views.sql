@@ -22,20 +22,30 @@ WITH
             hour, client_address, client_workload, server_address, server_workload, protocol, port, agent,
             min(edges.first_seen) AS first,
             max(edges.last_seen) AS last,
-            (
-                sum(edges.answered), sum(edges.connections), sum(edges.packets_to_server + edges.packets_to_client),
-                sum(edges.bytes_to_server), sum(edges.bytes_to_client), sumMap(edges.states)
-            ) AS totals,
-            groupUniqArrayArray(edges.names) AS called
+            sum(edges.connections) AS begun,
+            sum(edges.answered) AS replied,
+            sum(edges.packets_to_server + edges.packets_to_client) AS sent,
+            sum(edges.bytes_to_server) AS up,
+            sum(edges.bytes_to_client) AS down,
+            sumMap(edges.states) AS ended,
+            groupUniqArrayArray(edges.names) AS called,
+            -- No two agents are alike, so that every total is of the same one.
+            (replied, begun, sent, agent) AS quality
         FROM edges_hourly AS edges
         GROUP BY hour, client_address, client_workload, server_address, server_workload, protocol, port, agent
     ),
+    -- One column each, so that what is not asked for is not worked out.
     seen AS (
         SELECT
             hour, client_address, client_workload, server_address, server_workload, protocol, port,
             min(first) AS first_seen,
             max(last) AS last_seen,
-            argMax(totals, (totals.1, totals.2, totals.3)) AS best,
+            argMax(begun, quality) AS connections,
+            argMax(replied, quality) AS answered,
+            argMax(sent, quality) AS packets,
+            argMax(up, quality) AS bytes_to_server,
+            argMax(down, quality) AS bytes_to_client,
+            argMax(ended, quality) AS states,
             arraySort(groupUniqArrayArray(called)) AS names,
             arraySort(groupUniqArray(toString(agent))) AS agents
         FROM by_agent
@@ -72,12 +82,12 @@ SELECT
     ) AS service,
     (seen.protocol = 1 AND seen.port NOT IN (8, 13, 15, 17)) OR (seen.protocol = 58 AND seen.port NOT IN (128, 139))
         AS control,
-    tupleElement(seen.best, 2) AS connections,
-    tupleElement(seen.best, 1) AS answered,
-    tupleElement(seen.best, 3) AS packets,
-    tupleElement(seen.best, 4) AS bytes_to_server,
-    tupleElement(seen.best, 5) AS bytes_to_client,
-    mapFromArrays(tupleElement(tupleElement(seen.best, 6), 1), tupleElement(tupleElement(seen.best, 6), 2)) AS states,
+    seen.connections AS connections,
+    seen.answered AS answered,
+    seen.packets AS packets,
+    seen.bytes_to_server AS bytes_to_server,
+    seen.bytes_to_client AS bytes_to_client,
+    mapFromArrays(tupleElement(seen.states, 1), tupleElement(seen.states, 2)) AS states,
     seen.first_seen AS first_seen,
     seen.last_seen AS last_seen,
     seen.names AS names,
