@@ -24,6 +24,10 @@ pub mod nft;
 
 pub mod k8s;
 
+mod layers;
+
+pub mod cluster;
+
 pub mod check;
 
 pub mod proof;

@@ -9,3 +9,9 @@ pub mod nftables;
 pub mod kubernetes;
 
 pub mod mined;
+
+pub mod directory;
+
+mod names;
+
+mod text;

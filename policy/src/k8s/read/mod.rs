@@ -1,10 +1,10 @@
 //! From files to policies and the world they are for.
 
-mod sheet;
+pub(crate) mod sheet;
 
-mod selector;
+pub(crate) mod selector;
 
-mod policy;
+pub(crate) mod policy;
 
 mod workload;
 
@@ -17,6 +17,7 @@ use sheet::Sheet;
 
 use super::yaml::{self, Node, Value};
 use super::{NetworkPolicy, Place, Problem, Problems, World};
+use crate::cluster::{self, ClusterPolicy};
 
 /// The API version whose policies are read.
 const API_VERSION: &str = "networking.k8s.io/v1";
@@ -26,13 +27,10 @@ const OTHER_NETWORKING: [&str; 6] =
     ["Ingress", "IngressClass", "IPAddress", "ServiceCIDR", "IngressList", "IngressClassList"];
 
 /// Kinds that decide about traffic too: where one is met, a note says that it is not evaluated.
-const OTHER_POLICIES: [&str; 9] = [
-    "AdminNetworkPolicy",
+const OTHER_POLICIES: [&str; 6] = [
     "AuthorizationPolicy",
-    "BaselineAdminNetworkPolicy",
     "CiliumClusterwideNetworkPolicy",
     "CiliumNetworkPolicy",
-    "ClusterNetworkPolicy",
     "GlobalNetworkPolicy",
     "MultiNetworkPolicy",
     "StagedNetworkPolicy",
@@ -43,6 +41,8 @@ const OTHER_POLICIES: [&str; 9] = [
 pub struct Manifests {
     /// The policies, in the order in which they were read.
     pub policies: Vec<NetworkPolicy>,
+    /// Policies of administrators, in the order in which they were read.
+    pub cluster: Vec<ClusterPolicy>,
     /// Pods, workloads as the pods that they make, and namespaces.
     pub world: World,
     /// What was passed over although it may matter.
@@ -104,6 +104,7 @@ impl Manifests {
         }
         match dialect(version, kind) {
             Dialect::Ours => self.policies.extend(policy::read(sheet, node)),
+            Dialect::Cluster(kind) => self.cluster.extend(cluster::read(sheet, node, kind)),
             Dialect::Other => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
                 let message = format!(
@@ -121,14 +122,16 @@ impl Manifests {
 
     /// Of two policies with one name the API server would keep the last alone.
     fn repeated(&self, problems: &mut Vec<Problem>) {
-        let mut first: BTreeMap<(&str, &str), &Place> = BTreeMap::new();
-        for policy in &self.policies {
-            if let Some(earlier) = first.insert((&policy.namespace, &policy.name), &policy.place) {
-                let message = format!(
-                    "NetworkPolicy {policy} is there twice, also at {earlier}; rename one, or take it out"
-                );
-                problems.push(Problem { place: policy.place.clone(), message });
+        let networking =
+            self.policies.iter().map(|policy| (format!("NetworkPolicy {policy}"), &policy.place));
+        let cluster = self.cluster.iter().map(|policy| (policy.to_string(), &policy.place));
+        let mut first: BTreeMap<String, &Place> = BTreeMap::new();
+        for (name, place) in networking.chain(cluster) {
+            if let Some(earlier) = first.get(&name) {
+                let message = format!("{name} is there twice, also at {earlier}; rename one, or take it out");
+                problems.push(Problem { place: place.clone(), message });
             }
+            first.insert(name, place);
         }
     }
 }
@@ -137,6 +140,8 @@ impl Manifests {
 enum Dialect {
     /// A policy that is read.
     Ours,
+    /// A policy of administrators, which is read, of this kind.
+    Cluster(&'static str),
     /// A policy of a dialect that is not.
     Other,
     /// Meant as a policy, but not one.
@@ -147,6 +152,14 @@ enum Dialect {
 
 fn dialect(version: &str, kind: &str) -> Dialect {
     let group = version.split('/').next().unwrap_or_default();
+    if let Some(&(kind, known)) = cluster::KINDS.iter().find(|(known, _)| *known == kind) {
+        return match version == known {
+            true => Dialect::Cluster(kind),
+            false => {
+                Dialect::Wrong(format!("a {kind} of `{version}` is not known; write `apiVersion: {known}`"))
+            }
+        };
+    }
     match (kind, version) {
         ("NetworkPolicy", API_VERSION) => Dialect::Ours,
         ("NetworkPolicy", _) if group.ends_with("projectcalico.org") => Dialect::Other,
