@@ -215,7 +215,8 @@ impl Taker {
             dependency.server = place[dependency.server as usize];
             dependency.client = place[dependency.client as usize];
         }
-        dependencies.sort_by_key(|dependency| (dependency.server, dependency.service, dependency.client));
+        dependencies
+            .sort_unstable_by_key(|dependency| (dependency.server, dependency.service, dependency.client));
         dependencies.dedup_by(|later, earlier| {
             let same = (later.server, later.service, later.client)
                 == (earlier.server, earlier.service, earlier.client);
