@@ -7,6 +7,7 @@ use thiserror::Error;
 use watershed_model::{AgentId, Timestamp};
 
 use crate::inventory::InventoryProblems;
+use crate::inventory::kubernetes::Access;
 
 /// Why the aggregator could not go on.
 #[derive(Debug, Error)]
@@ -53,6 +54,22 @@ pub enum AggregatorError {
     /// Lines of an inventory file are wrong.
     #[error(transparent)]
     Inventory(#[from] InventoryProblems),
+    /// An API server cannot be watched as the settings say.
+    #[error("cannot watch Kubernetes by {access}: {reason}")]
+    Kubernetes {
+        /// How it was to be reached.
+        access: Access,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// A container engine cannot be watched.
+    #[error("cannot watch the container engine at {}: {reason}", socket.display())]
+    Docker {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Kafka failed, for good.
     #[error("cannot {operation} at {brokers}: {reason}")]
     Kafka {

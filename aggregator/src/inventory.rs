@@ -6,6 +6,13 @@ mod history;
 mod labels;
 mod open;
 
+pub mod docker;
+pub mod fronts;
+pub mod kubernetes;
+
+mod claims;
+mod offer;
+
 mod file;
 mod ranges;
 
@@ -19,7 +26,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{TimeRange, Timestamp, Workload};
+use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload};
+
+use fronts::Backend;
 
 pub use change::{Change, Source, Told, Update};
 pub use drift::{Drift, Event, REUSED_WITHIN, Relabelled, Reused};
@@ -38,6 +47,24 @@ pub trait Inventory {
     /// Whose `address` was at `at`.
     fn identify_at(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
         self.identify(address, TimeRange { start: at, end: at }).workload
+    }
+
+    /// Where a connection to `to` was led at `at`, where `to` is not whom it was for in the end. `owner` is whose the
+    /// address was then.
+    fn reach(
+        &self,
+        _to: Endpoint,
+        _protocol: Protocol,
+        _owner: Option<&Arc<Workload>>,
+        _at: Timestamp,
+    ) -> Option<&Backend> {
+        None
+    }
+
+    /// Whether the workloads are those of a cluster, so that what has one address at both ends, or a loopback address,
+    /// stays within one pod or node: a sidecar handing on what is for its neighbour.
+    fn is_cluster(&self) -> bool {
+        false
     }
 
     /// Takes over what those who watch over addresses have said meanwhile, without waiting for more, and returns
@@ -80,5 +107,19 @@ pub struct Tenure<'a> {
 impl<I: Inventory> Inventory for &I {
     fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
         (**self).identify(address, during)
+    }
+
+    fn reach(
+        &self,
+        to: Endpoint,
+        protocol: Protocol,
+        owner: Option<&Arc<Workload>>,
+        at: Timestamp,
+    ) -> Option<&Backend> {
+        (**self).reach(to, protocol, owner, at)
+    }
+
+    fn is_cluster(&self) -> bool {
+        (**self).is_cluster()
     }
 }

@@ -21,6 +21,8 @@ mod names;
 
 mod answers;
 
+mod reach;
+
 mod block;
 
 pub mod inventory;

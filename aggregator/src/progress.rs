@@ -12,6 +12,8 @@ pub struct Progress {
     pub batches: u64,
     /// Records in them.
     pub records: u64,
+    /// Of these records those that stayed within one pod or node of a cluster, which are no edges.
+    pub within: u64,
     /// Batches that the store had already.
     pub repeated: u64,
     /// Batches that came again with other content and were put aside.

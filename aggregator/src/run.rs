@@ -1,4 +1,4 @@
-//! The data path: source, ledger, names, identity, store.
+//! The data path: source, ledger, names, identity, reach, store.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::inventory::Told;
 use crate::ledger;
 use crate::memory::{Memory, Standing};
 use crate::names::asker;
+use crate::reach;
 use crate::source::{Delivery, DeliveryToken};
 use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory, Progress};
 
@@ -114,9 +115,10 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
         // Join: each batch that is new.
         let mut blocks = Vec::with_capacity(batches.len());
-        for (index, batch) in batches.into_iter().enumerate() {
+        for (index, mut batch) in batches.into_iter().enumerate() {
             progress.batches += 1;
             progress.records += batch.records.len() as u64;
+            progress.within += reach::drop_within(&mut batch, inventory);
             match memory.account(&batch) {
                 Ok(Standing::New(loss)) => blocks.push(join(batch, loss, config, inventory, memory)),
                 Ok(standing) => {
@@ -229,8 +231,11 @@ fn join<'a>(
             agent.names.find((asker(from, client.workload), to), at, config, &mut names);
         }
 
+        // Reach: who was behind the address; only now, since the connection is known by what it was called on the wire.
         let answered = agent.answers.is_first(record, room.unanswered);
-        let (client, server) = (client.workload, server.workload);
+        let reached = inventory.reach(record.server, record.protocol, server.workload, at);
+        let server = reach::follow(record, reached, server.workload, &mut names);
+        let client = client.workload;
         joins.push(Join { client, server, answered, names: start..names.len() });
     }
 

@@ -5,6 +5,7 @@ mod check;
 mod collect;
 mod config;
 mod discover;
+mod earlier;
 mod edges;
 mod export;
 mod flows;
@@ -15,6 +16,7 @@ mod run;
 mod serve;
 mod shell;
 mod status;
+mod watching;
 mod who;
 
 use std::io::Write as _;

@@ -30,10 +30,7 @@ impl Identity {
     pub(crate) fn digest(&self, digest: &mut FieldDigest) {
         match self {
             Self::Workload { kind, namespace, name } => {
-                digest.field(match kind {
-                    WorkloadKind::Host => "host",
-                    WorkloadKind::Network => "network",
-                });
+                digest.field(kind.as_str());
                 digest.field(if namespace.is_some() { "namespaced" } else { "" });
                 digest.field(namespace.as_deref().unwrap_or_default());
                 digest.field(name);
@@ -68,7 +65,9 @@ pub(crate) fn text_digest(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|&byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

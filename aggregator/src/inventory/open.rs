@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use watershed_model::{TimeRange, Timestamp, Workload};
+use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload, WorkloadKind};
 
+use super::fronts::{Backend, FrontChange, Fronts, Server};
 use super::labels::Labelling;
 use super::{
     FileInventory, History, HistoryCounts, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure,
@@ -27,6 +28,9 @@ pub struct OpenInventory {
     ranges: Ranges,
     labelling: Labelling,
     overlaps: Vec<Overlap>,
+    fronts: Fronts,
+    /// Where it is said where Services lead, while somebody watches.
+    front_updates: Option<Receiver<Vec<FrontChange>>>,
 }
 
 /// What one source says.
@@ -104,6 +108,19 @@ impl OpenInventory {
         sender
     }
 
+    /// Where one who watches says where Services lead; it waits while [`QUEUE_UPDATES`] wait.
+    pub fn follow_fronts(&mut self) -> Sender<Vec<FrontChange>> {
+        let (sender, updates) = bounded(QUEUE_UPDATES);
+        self.front_updates = Some(updates);
+        sender
+    }
+
+    /// Where Services lead, as far as somebody said so.
+    #[must_use]
+    pub const fn fronts(&self) -> &Fronts {
+        &self.fronts
+    }
+
     /// Takes over what `source` says, and returns what of it is new.
     pub fn take(&mut self, source: Source, update: Update) -> Vec<Told> {
         let update = self.labelling.update(update);
@@ -173,13 +190,32 @@ impl Inventory for OpenInventory {
         found.map_or_else(by_others, |(_, identity)| identity)
     }
 
+    fn reach(&self, to: Endpoint, protocol: Protocol, owner: Option<&Arc<Workload>>, at: Timestamp) -> Option<&Backend> {
+        let on_node = owner.is_some_and(|owner| owner.kind == WorkloadKind::Node);
+        self.fronts.find(to, protocol, on_node, at)
+    }
+
+    fn is_cluster(&self) -> bool {
+        self.layers.iter().any(|layer| layer.source == Source::Kubernetes)
+    }
+
     fn counts(&self) -> HistoryCounts {
         self.layers.iter().fold(HistoryCounts::default(), |sum, layer| sum.plus(layer.history.counts()))
     }
 
     fn catch_up(&mut self) -> Vec<Told> {
         let mut told = Vec::new();
-        let Self { layers, labelling, .. } = self;
+        let Self { layers, labelling, fronts, front_updates, .. } = self;
+        let changes = front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
+        for mut change in changes.flatten() {
+            // The same labels as when the workload's own addresses are asked for.
+            if let Some(backend) = &mut change.backend
+                && let Server::Workload(workload) = &mut Arc::make_mut(backend).server
+            {
+                *workload = labelling.label(workload);
+            }
+            fronts.apply(change);
+        }
         for Layer { source, history, updates } in layers {
             // As many as there is room for: one who goes on talking does not hold up the delivery.
             let updates = updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));

@@ -27,6 +27,7 @@ use self::capture::{Capture, Watch};
 use self::keeping::Keeping;
 use self::patience::PatientStore;
 use super::serve;
+use super::watching::Watching;
 use crate::args::run::RunArguments;
 use crate::clock;
 use crate::failure::Failure;
@@ -35,7 +36,7 @@ use crate::input;
 use crate::inventory;
 use crate::pipeline;
 use crate::settings::Settings;
-use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics};
+use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics, WatchingMetrics};
 use crate::telemetry::{MeteredStore, Telemetry};
 
 /// How often a connection that goes on is reported where no setting says otherwise: a map that is a minute old is
@@ -64,11 +65,13 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
 
     // Threads start once privileges are dropped.
     let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
-    let inventory = inventory.start(&store)?;
+    let mut inventory = inventory.start(&store)?;
+    let watching = WatchingMetrics::register(telemetry.metrics());
+    let watching = Watching::start(&settings, &mut inventory, watching, telemetry.health().clone())?;
     let store = MeteredStore::new(store, &settings.store, metrics.clone());
     let store = PatientStore::new(store, telemetry.health().clone(), Arc::clone(&stop));
     let watch = Watch::new(telemetry.health().clone(), capture_metrics, metrics);
-    let mut keeping = Keeping::new(&settings, inventory, store, watch.clone());
+    let mut keeping = Keeping::new(&settings, inventory, watching, store, watch.clone());
     keeping.note(restarted);
     telemetry.health().ready();
     let report = capture_and_keep(Capture::new(source, stop, watch), &config, keeping)?;

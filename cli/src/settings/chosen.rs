@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_aggregator::inventory::LabelRules;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
@@ -21,6 +22,10 @@ use crate::telemetry::TelemetryConfig;
 pub(crate) struct Settings {
     /// Threads that read a capture: 1 or 2.
     pub(crate) threads: usize,
+    /// The Kubernetes API server to watch.
+    pub(crate) kubernetes: Option<Access>,
+    /// The socket of the container engine to watch.
+    pub(crate) docker: Option<PathBuf>,
     /// Where the inventory is.
     pub(crate) inventory: Option<InventoryPlace>,
     /// How workloads get the labels that people segment by.
@@ -62,6 +67,8 @@ impl Default for Settings {
         Self {
             threads: 1,
             inventory: None,
+            kubernetes: None,
+            docker: None,
             labels: LabelRules::default(),
             ranges: Vec::new(),
             color: ColorChoice::Auto,

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_collector::sink::spool::MIN_LIMIT;
 
 use super::kafka::{Mechanism, Security};
@@ -57,6 +58,34 @@ pub(crate) const KEYS: &[Key] = &[
                Empty: addresses stay addresses.",
         read: |s| Value::String(s.inventory.as_ref().map_or(String::new(), ToString::to_string)),
         write: |s, text, base| InventoryPlace::parse(text, base).map(|place| s.inventory = place),
+    },
+    Key {
+        name: "kubernetes",
+        help: "Who is which pod, node and Service, in commands that run for long: \"cluster\", the one that it runs in,\n\
+               or a kubeconfig. Empty: nobody is asked.",
+        read: |s| Value::String(match &s.kubernetes {
+            None => String::new(),
+            Some(Access::InCluster) => "cluster".to_owned(),
+            Some(Access::Kubeconfig(path)) => path.display().to_string(),
+        }),
+        write: |s, text, base| {
+            s.kubernetes = match text {
+                "" => None,
+                "cluster" => Some(Access::InCluster),
+                file => Some(Access::Kubeconfig(base.join(file))),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "docker",
+        help: "Who is which container, in commands that run for long: the socket of a Docker engine, such as\n\
+               /var/run/docker.sock. Who may use it may do anything to the host. Empty: nobody is asked.",
+        read: |s| path(s.docker.as_ref()),
+        write: |s, text, base| {
+            s.docker = parse_path(text, base);
+            Ok(())
+        },
     },
     Key {
         name: "agent",

@@ -21,7 +21,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use watershed_model::{Counters, LossEntry, Party, Refused, SkipReason, TimeRange, WorkloadKind};
+use watershed_model::{Counters, LossEntry, Party, Refused, SkipReason, TimeRange};
 
 use crate::graph::Link;
 use crate::verdict::Verdict;
@@ -192,11 +192,7 @@ impl<'a> From<&'a Node> for NodeJson<'a> {
         let workload = node.party.workload();
         Self {
             id: &node.id,
-            kind: match workload.map(|w| w.kind) {
-                Some(WorkloadKind::Host) => "host",
-                Some(WorkloadKind::Network) => "network",
-                None => "address",
-            },
+            kind: workload.map_or("address", |workload| workload.kind.as_str()),
             namespace: workload.and_then(|w| w.namespace.as_deref()),
             labels: workload.map(|w| &w.labels).filter(|labels| !labels.is_empty()),
             addresses: &node.addresses,

@@ -7,7 +7,7 @@
 
 mod problem;
 
-mod yaml;
+pub(crate) mod yaml;
 
 mod selector;
 
@@ -15,7 +15,7 @@ mod policy;
 
 mod world;
 
-mod read;
+pub(crate) mod read;
 
 mod connections;
 

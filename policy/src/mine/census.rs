@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use watershed_model::{Edge, Labels, Party, Workload, WorkloadKind};
+use watershed_model::{Edge, Labels, Party, Workload};
 
 use crate::identity::{FieldDigest, Identity};
 use crate::{Error, Observed, Service};
@@ -71,7 +71,8 @@ pub(crate) struct Dependency {
 impl Census {
     /// Takes accepted edges, and workloads that are known whether they were seen or not.
     ///
-    /// A network of the inventory is not one workload: each of its addresses stands for itself.
+    /// A network of the inventory is not one workload, and no selector selects a node: each of their addresses stands
+    /// for itself.
     ///
     /// # Errors
     /// [`Error::Unanswered`] for an edge that no server answered: a scan must never become a rule.
@@ -80,7 +81,7 @@ impl Census {
         workloads: &[Arc<Workload>],
     ) -> Result<Self, Error> {
         let mut taker = Taker::default();
-        for workload in workloads.iter().filter(|workload| workload.kind != WorkloadKind::Network) {
+        for workload in workloads.iter().filter(|workload| !workload.kind.is_addresses()) {
             taker.workload(workload);
         }
         for edge in accepted {
@@ -153,7 +154,7 @@ impl Taker {
 
     fn party(&mut self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<NodeId> {
         match party {
-            Party::Workload(workload) if workload.kind != WorkloadKind::Network => {
+            Party::Workload(workload) if !workload.kind.is_addresses() => {
                 let id = self.workload(workload);
                 self.census.nodes[id as usize].addresses.extend(addresses);
                 vec![id]
@@ -214,7 +215,8 @@ impl Taker {
             dependency.server = place[dependency.server as usize];
             dependency.client = place[dependency.client as usize];
         }
-        dependencies.sort_by_key(|dependency| (dependency.server, dependency.service, dependency.client));
+        dependencies
+            .sort_unstable_by_key(|dependency| (dependency.server, dependency.service, dependency.client));
         dependencies.dedup_by(|later, earlier| {
             let same = (later.server, later.service, later.client)
                 == (earlier.server, earlier.service, earlier.client);

@@ -3,7 +3,7 @@
 //! Whoever was observed counts by the members that a rule lists, and not by its selector: a selector that
 //! means more than the rule knows of shows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use watershed_model::Labels;
@@ -34,11 +34,14 @@ pub(crate) struct Declared<'a> {
     plan: &'a Plan,
     of_class: HashMap<(Direction, ClassId), Vec<&'a Rule>>,
     of_namespace: HashMap<(Direction, &'a str), Vec<&'a Rule>>,
+    /// Where a rule for addresses means every address of the same names: what each was called.
+    names: Option<HashMap<IpAddr, &'a BTreeSet<Box<str>>>>,
 }
 
 impl<'a> Declared<'a> {
     pub(crate) fn of(census: &'a Census, plan: &'a Plan) -> Self {
-        let mut declared = Self { census, plan, of_class: HashMap::new(), of_namespace: HashMap::new() };
+        let mut declared =
+            Self { census, plan, of_class: HashMap::new(), of_namespace: HashMap::new(), names: None };
         for rule in &plan.rules {
             for &class in &*rule.subjects {
                 declared.of_class.entry((rule.direction, class)).or_default().push(rule);
@@ -48,6 +51,15 @@ impl<'a> Declared<'a> {
             }
         }
         declared
+    }
+
+    /// The same, but a rule for addresses that have names means every address with one of them.
+    pub(crate) fn by_name(census: &'a Census, plan: &'a Plan) -> Self {
+        let named = census
+            .nodes
+            .iter()
+            .flat_map(|node| node.addresses.iter().map(move |&address| (address, &node.names)));
+        Self { names: Some(named.collect()), ..Self::of(census, plan) }
     }
 
     /// What the rules for `subject` permit it with `peer`; `None` where there are no rules for such as it: a
@@ -84,7 +96,11 @@ impl<'a> Declared<'a> {
             }
             Someone::Stranger { namespace, labels } => selects(&rule.peer, namespace, labels),
             Someone::Address(address) => match &rule.peer {
-                Whom::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
+                Whom::Networks(networks) => {
+                    let names = self.names.as_ref().and_then(|names| names.get(&address));
+                    networks.iter().any(|network| network.contains(&address))
+                        || names.is_some_and(|names| !names.is_disjoint(&rule.names))
+                }
                 Whom::Host { addresses, .. } => addresses.contains(&address),
                 Whom::Workloads { namespace: Namespace::Hosts, .. } => {
                     self.plan.addresses(self.census, &rule.peers).contains(&address)

@@ -24,6 +24,8 @@ mod fence;
 
 mod labels;
 
+mod lists;
+
 mod plan;
 
 mod ports;
@@ -140,7 +142,7 @@ fn between_classes(census: &Census, classes: &Classes) -> Vec<ClassDependency> {
             pairs: 1,
         })
         .collect();
-    all.sort_by_key(|one| (one.server, one.service, one.client));
+    all.sort_unstable_by_key(|one| (one.server, one.service, one.client));
     all.dedup_by(|later, earlier| {
         let same =
             (later.server, later.service, later.client) == (earlier.server, earlier.service, earlier.client);

@@ -12,6 +12,7 @@ use super::capture::Watch;
 use super::patience::PatientStore;
 use crate::clock::Stopwatch;
 use crate::commands::kept;
+use crate::commands::watching::Watching;
 use crate::settings::Settings;
 
 /// How often hours that are too old are deleted: whole hours are what is kept.
@@ -20,6 +21,7 @@ const DELETE_EVERY: Duration = Duration::from_secs(3600);
 /// Joins and keeps batch after batch.
 pub(super) struct Keeping {
     aggregator: Aggregator<OpenInventory, PatientStore>,
+    watching: Watching,
     watch: Watch,
     settings: Settings,
     /// How often interfaces had gone away when it was last entered into the ledger.
@@ -33,11 +35,12 @@ impl Keeping {
     pub(super) fn new(
         settings: &Settings,
         inventory: OpenInventory,
+        watching: Watching,
         store: PatientStore,
         watch: Watch,
     ) -> Self {
         let aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
-        Self { aggregator, watch, settings: settings.clone(), away: 0, deleted: None, last: None }
+        Self { aggregator, watching, watch, settings: settings.clone(), away: 0, deleted: None, last: None }
     }
 
     /// Enters into the ledger what was lost before the first batch.
@@ -69,6 +72,7 @@ impl Keeping {
         let metrics = &self.aggregator.store_mut().inner.metrics;
         metrics.kept_until(now);
         metrics.inventory(inventory);
+        self.watching.tell();
         self.last = Some((agent, now));
         Ok(())
     }

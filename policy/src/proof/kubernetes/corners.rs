@@ -6,13 +6,19 @@ use std::rc::Rc;
 
 use super::probes::Probe;
 use super::stage::Stage;
+use crate::Service;
 use crate::k8s::{
     Direction, End, Evaluator, NAMESPACE_NAME, NetworkPolicy, Operator, PROTOCOLS, PeerKind, PolicyRule,
     Ports,
 };
 
 /// Pods of a peer that are tried: the first ones.
-const PEERS: usize = 2;
+pub(super) const PEERS: usize = 2;
+
+/// A port of every transport, for rules that are about everything.
+pub(super) fn one_of_each() -> Vec<Service> {
+    PROTOCOLS.map(|protocol| Service::Port { protocol, port: 1 }).into()
+}
 
 /// Probes for every rule of every policy, with one pod that the policy is for.
 pub(super) fn of(stage: &Stage<'_>, policies: &[NetworkPolicy], evaluator: &Evaluator<'_>) -> Vec<Probe> {
@@ -57,21 +63,24 @@ impl Corners<'_> {
         (direction, subject): (Direction, End),
         probes: &mut Vec<Probe>,
     ) {
-        let ends = rule.ports.iter().flat_map(|port| match &port.ports {
-            Ports::Range(range) => vec![(port.protocol, *range.start()), (port.protocol, *range.end())],
-            Ports::All | Ports::Named(_) => vec![(port.protocol, 1)],
+        let ends = rule.ports.iter().flat_map(|one| {
+            let port = |port| Service::Port { protocol: one.protocol, port };
+            match &one.ports {
+                Ports::Range(range) => vec![port(*range.start()), port(*range.end())],
+                Ports::All | Ports::Named(_) => vec![port(1)],
+            }
         });
-        let mut ports: Vec<_> = ends.collect();
-        if ports.is_empty() {
-            ports.extend(PROTOCOLS.map(|protocol| (protocol, 1)));
+        let mut services: Vec<_> = ends.collect();
+        if services.is_empty() {
+            services = one_of_each();
         }
-        let ports: Rc<[_]> = ports.into();
+        let services: Rc<[_]> = services.into();
         for peer in rule.peers.iter().flat_map(|peer| self.meant(policy, &peer.kind)) {
             let (client, server) = match direction {
                 Direction::Ingress => (peer, subject),
                 Direction::Egress => (subject, peer),
             };
-            probes.push(Probe { client, server, ports: Rc::clone(&ports) });
+            probes.push(Probe { client, server, services: Rc::clone(&services) });
         }
     }
 

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
 use super::stage::{NOBODY, OTHER, Stage};
+use crate::Service;
 use crate::k8s::{Direction, End, PROTOCOLS};
 use crate::mine::{Allowed, Namespace, NodeId, Rule, Whom};
 
@@ -30,16 +31,19 @@ const STRANGERS: usize = 8;
 /// Networks of a rule whose neighbours are tried.
 const NETWORKS: usize = 16;
 
+/// An echo request (RFC 792).
+const PING: Service = Service::Icmp { protocol: Protocol::ICMP, message_type: 8 };
+
 /// Namespace of pods that are in none of the cluster's.
 const ELSEWHERE: &str = "watershed-elsewhere";
 
 /// Connections of one client to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     pub(super) client: End,
     pub(super) server: End,
-    /// The server's ports.
-    pub(super) ports: Rc<[(Protocol, u16)]>,
+    /// What of the server.
+    pub(super) services: Rc<[Service]>,
 }
 
 /// Probes around every rule whose subject is in the cluster.
@@ -66,7 +70,7 @@ impl Around<'_> {
         let Some(subject) = members(stage, &self.rule.subjects, 1).first().copied() else { return };
         let labels = stage.next(subject);
         let bound = stage.pod(Some(subject), self.namespace, labels.clone(), false);
-        let ports: Rc<[_]> = ports(&self.rule.ports).into();
+        let services: Rc<[_]> = services(&self.rule.ports).into();
         let others = self.almost_peers(stage);
         let others = others.into_iter().chain(self.strangers(stage, at));
         let mut connect = |subject: End, peer: End| {
@@ -74,8 +78,8 @@ impl Around<'_> {
                 Direction::Ingress => (peer, subject),
                 Direction::Egress => (subject, peer),
             };
-            probes.push(Probe { client, server, ports: Rc::clone(&ports) });
-            probes.push(Probe { client: server, server: client, ports: Rc::clone(&ports) });
+            probes.push(Probe { client, server, services: Rc::clone(&services) });
+            probes.push(Probe { client: server, server: client, services: Rc::clone(&services) });
         };
         others.for_each(|other| connect(bound, other));
         let peers = self.peers(stage);
@@ -166,21 +170,28 @@ fn almost(selector: &Labels, member: &Labels) -> Vec<Labels> {
     std::iter::once(Labels::new()).chain(selector.keys().map(changed)).collect()
 }
 
-/// The ports at and beside the ends of each range, and the same ports of the other transports.
-fn ports(allowed: &[Allowed]) -> Vec<(Protocol, u16)> {
-    let mut ports = Vec::new();
+/// The ports and ICMP types at and beside the ends of each range, the same ports of the other transports,
+/// and a ping.
+fn services(allowed: &[Allowed]) -> Vec<Service> {
+    let of_each = |port| PROTOCOLS.map(|protocol| Service::Port { protocol, port });
+    let mut services = vec![PING];
     for allowed in allowed {
-        let &Allowed::Ports(_, first, last) = allowed else {
-            ports.extend(PROTOCOLS.map(|protocol| (protocol, 1)));
-            continue;
-        };
-        let beside = [first.saturating_sub(1), first, last, last.saturating_add(1)];
-        let beside = beside.into_iter().filter(|&port| port > 0);
-        ports.extend(beside.flat_map(|port| PROTOCOLS.map(|protocol| (protocol, port))));
+        match *allowed {
+            Allowed::Ports(_, first, last) => {
+                let beside = [first.saturating_sub(1), first, last, last.saturating_add(1)];
+                services.extend(beside.into_iter().filter(|&port| port > 0).flat_map(of_each));
+            }
+            Allowed::Service(Service::Icmp { protocol, message_type }) => {
+                let beside = [message_type.saturating_sub(1), message_type, message_type.saturating_add(1)];
+                services.extend(beside.map(|message_type| Service::Icmp { protocol, message_type }));
+                services.extend(of_each(1));
+            }
+            Allowed::Anything | Allowed::Service(_) => services.extend(of_each(1)),
+        }
     }
-    ports.sort_unstable();
-    ports.dedup();
-    ports
+    services.sort_unstable();
+    services.dedup();
+    services
 }
 
 /// The addresses before and after a network: a prefix that is too short takes in one of them.

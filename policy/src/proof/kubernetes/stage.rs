@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use watershed_model::Labels;
 
+use super::dialect::Dialect;
 use super::faults::Fault;
 use crate::Service;
 use crate::k8s::{End, Pod, World};
@@ -51,7 +52,7 @@ impl<'a> Role<'a> {
 }
 
 /// Pods and whom they stand for.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     pub(super) census: &'a Census,
     pub(super) plan: &'a Plan,
     world: World,
@@ -145,16 +146,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Policies that free the free pods.
-    pub(super) fn policies(&self) -> String {
-        let of = |namespace: &String| {
-            format!(
-                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
-                 metadata: {{name: {FREE}, namespace: {}}}\n\
-                 spec: {{podSelector: {{matchLabels: {{{FREE}: {FREE}}}}}, ingress: [{{}}], egress: [{{}}]}}\n",
-                serde_json::Value::from(namespace.as_str())
-            )
-        };
-        self.world.namespaces().keys().map(of).collect()
+    pub(super) fn policies(&self, dialect: &impl Dialect) -> String {
+        self.world.namespaces().keys().map(|namespace| dialect.free(namespace, FREE)).collect()
     }
 
     pub(super) fn role(&self, end: End) -> Role<'_> {
