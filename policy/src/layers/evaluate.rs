@@ -25,7 +25,8 @@ enum Said {
 
 impl Layers<'_> {
     /// Whether `client` may use `service` of `server`.
-    pub(crate) fn allows(&self, client: End, server: End, service: Service) -> bool {
+    #[must_use]
+    pub fn allows(&self, client: End, server: End, service: Service) -> bool {
         self.refused(client, server, service).is_empty()
     }
 
@@ -65,7 +66,8 @@ impl Layers<'_> {
     }
 
     /// The ports that `client` may connect to at `server`, of protocols with ports.
-    pub(crate) fn connections(&self, client: End, server: End) -> Connections {
+    #[must_use]
+    pub fn connections(&self, client: End, server: End) -> Connections {
         if self.always(client, server) {
             return Connections::all();
         }

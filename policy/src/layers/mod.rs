@@ -31,7 +31,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use watershed_model::Protocol;
 
-pub(crate) use names::Names;
+pub use names::Names;
 pub(crate) use select::Selection;
 
 use crate::Service;
@@ -42,7 +42,7 @@ pub(crate) type Pods = Arc<[usize]>;
 
 /// Policies laid down for a world.
 #[derive(Debug)]
-pub(crate) struct Layers<'a> {
+pub struct Layers<'a> {
     pub(super) world: &'a World,
     /// Whether networks mean pods too.
     pub(super) blocks: Blocks,

@@ -7,11 +7,11 @@ use watershed_model::{Edge, Party};
 
 /// What addresses were called, in lower case and without the final dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Names(BTreeMap<IpAddr, BTreeSet<String>>);
+pub struct Names(BTreeMap<IpAddr, BTreeSet<String>>);
 
 impl Names {
     /// Adds what an address was called.
-    pub(crate) fn add<'a>(&mut self, address: IpAddr, names: impl IntoIterator<Item = &'a Box<str>>) {
+    pub fn add<'a>(&mut self, address: IpAddr, names: impl IntoIterator<Item = &'a Box<str>>) {
         let known = self.0.entry(address).or_default();
         known.extend(names.into_iter().map(|name| name.trim_end_matches('.').to_lowercase()));
     }

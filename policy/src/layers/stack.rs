@@ -17,7 +17,8 @@ use crate::k8s::{Blocks, Direction, Manifests, NetworkPolicy, PeerKind, PolicyRu
 impl<'a> Layers<'a> {
     /// Lays down everything that `manifests` hold for `world`, which need not be their own. `names` are those
     /// of addresses outside.
-    pub(crate) fn of(manifests: &Manifests, world: &'a World, names: &Names, blocks: Blocks) -> Self {
+    #[must_use]
+    pub fn of(manifests: &Manifests, world: &'a World, names: &Names, blocks: Blocks) -> Self {
         let selection = Selection::of_world(world);
         let mut layers = Self::new(world, blocks);
         istio::lay(&mut layers, world, &manifests.istio);
