@@ -59,7 +59,7 @@ fn every_level_is_proven() {
         for edges in [edges(), with_accounts()] {
             let made = Made::of(&edges, level);
             let certificate = made.prove(&made.export).unwrap_or_else(|error| panic!("{level}: {error}\n{}", made.text()));
-            assert!(certificate.probes_denied > 10, "{certificate:?}");
+            assert!(certificate.probes_denied > 0, "{certificate:?}");
             assert!(certificate.to_json().expect("json").contains("\"dialect\": \"security.istio.io/v1\""));
         }
     }

@@ -90,7 +90,7 @@ fn objects_of_the_wrong_kind_are_told() {
     }
     assert_eq!(of("apiVersion: v1\nkind: Service\nmetadata: [\n").unwrap().notes.len(), 1);
     let twice = format!("{HEAD}  selector: all()\n---\n{HEAD}  selector: all()\n");
-    assert!(of(&twice).unwrap_err().contains("p.yaml:6:1: policy shop/web is there twice"));
+    assert!(of(&twice).unwrap_err().contains("p.yaml:7:1: policy shop/web is there twice"));
 }
 
 #[test]
