@@ -21,7 +21,7 @@ use watershed_policy::layers::{Layers, Names};
 use watershed_policy::mine::{Census, Level, mine};
 
 /// Random clusters.
-const CLUSTERS: u64 = 200;
+const CLUSTERS: u64 = 2000;
 
 /// Where random choices start; a cluster's number is added.
 const SEED: u64 = 0x5eed_c111;

@@ -26,6 +26,7 @@ import (
 	"github.com/cilium/cilium/pkg/policy/types"
 	testidentity "github.com/cilium/cilium/pkg/testutils/identity"
 	testpolicy "github.com/cilium/cilium/pkg/testutils/policy"
+	pkgtypes "github.com/cilium/cilium/pkg/types"
 	"github.com/cilium/cilium/pkg/u8proto"
 )
 
@@ -99,6 +100,15 @@ func judge(asked *world) (string, error) {
 	repository := policy.NewPolicyRepository(logger, known, nil, nil, manager, testpolicy.NewPolicyMetricsNoop())
 	repository.GetSelectorCache().SetLocalIdentityNotifier(testidentity.NewDummyIdentityNotifier())
 	manager.Subscribe(testpolicy.SelectorCacheObserver{Cache: repository.GetSubjectSelectorCache()})
+	named := pkgtypes.NewNamedPortMultiMap()
+	for at, one := range asked.Ends {
+		ports := pkgtypes.NamedPortMap{}
+		for name, port := range one.Ports {
+			ports[name] = pkgtypes.PortProto{Port: port, Proto: u8proto.TCP}
+		}
+		named.Update(ids[at].ID, nil, ports)
+	}
+	repository.SetNamedPortsGetter(namedPorts{named})
 	repository.MustAddList(rules)
 	var allowed strings.Builder
 	// Policies bind pods alone, whatever a selector of everything says to this engine.
@@ -127,6 +137,11 @@ func judge(asked *world) (string, error) {
 	}
 	return allowed.String(), nil
 }
+
+// Ports by name for rules about connections to others.
+type namedPorts struct{ all pkgtypes.NamedPortMultiMap }
+
+func (one namedPorts) GetNamedPorts() pkgtypes.NamedPortMultiMap { return one.all }
 
 // read validates policies as Cilium's agent does when they are loaded.
 func read(logger *slog.Logger, texts []string) (api.Rules, error) {
@@ -181,4 +196,3 @@ func (one end) identity(at int) (*identity.Identity, error) {
 		return identity.NewIdentity(identity.NumericIdentity(1000+at), known), nil
 	}
 }
-
