@@ -37,8 +37,7 @@ fn verdict(
     clients: &[End],
     servers: &[End],
 ) -> Verdict {
-    let (protocol, port) = (edge.key.protocol, edge.key.port);
-    let Some(service) = Service::of(&edge.key).filter(|_| PROTOCOLS.contains(&protocol)) else {
+    let Some(service) = Service::of(&edge.key).filter(|_| PROTOCOLS.contains(&edge.key.protocol)) else {
         return Verdict::NotCovered;
     };
     let mut covered = false;
@@ -48,7 +47,7 @@ fn verdict(
                 continue;
             }
             covered = true;
-            let refusing = policies.refusing(client, server, protocol, port);
+            let refusing = policies.refusing(client, server, service);
             if refusing.is_empty() {
                 continue;
             }

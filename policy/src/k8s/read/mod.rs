@@ -83,6 +83,24 @@ impl Manifests {
         if problems.is_empty() { Ok(manifests) } else { Err(Problems::new(problems)) }
     }
 
+    /// Takes what other files say as well.
+    ///
+    /// # Errors
+    /// Policies that are there twice now.
+    pub(crate) fn join(&mut self, other: Self) -> Result<(), Problems> {
+        let Self { policies, cluster, world, notes } = other;
+        self.policies.extend(policies);
+        self.cluster.extend(cluster);
+        for (name, labels) in world.namespaces() {
+            self.world.add_namespace(name, labels.clone());
+        }
+        world.pods().iter().for_each(|pod| self.world.add_pod(pod.clone()));
+        self.notes.extend(notes);
+        let mut problems = Vec::new();
+        self.repeated(&mut problems);
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(problems)) }
+    }
+
     /// Reads one object; items of a typed list have no kind of their own and take it from the list.
     fn object(&mut self, sheet: &mut Sheet, node: &Node, listed: Option<(&str, &str)>) {
         let of = |key: &str| node.get(key).and_then(Node::scalar);
