@@ -5,6 +5,7 @@ mod check;
 mod collect;
 mod config;
 mod discover;
+mod earlier;
 mod edges;
 mod export;
 mod flows;

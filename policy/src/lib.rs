@@ -4,7 +4,7 @@
 //! written text again, with nftables' own semantics, and [`proof::prove`] replays every edge against what
 //! was read: no export is worth more than its [`proof::Certificate`].
 //!
-//! Policies that people wrote are read by [`k8s`], and [`check`] tells what they would do to what was observed.
+//! Policies that people wrote are read by [`k8s`], of whatever dialect, and [`check`] tells what they would do to what was observed.
 
 mod identity;
 
@@ -26,9 +26,15 @@ pub mod nft;
 
 pub mod k8s;
 
-mod layers;
+pub mod layers;
 
 pub mod cluster;
+
+pub mod cilium;
+
+pub mod calico;
+
+pub mod istio;
 
 pub mod check;
 

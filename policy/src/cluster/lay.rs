@@ -4,7 +4,7 @@ use watershed_model::Protocol;
 
 use super::policy::{Action, ClusterPolicy, Group, Peer, Ports, Rule, Tier};
 use crate::k8s::Direction;
-use crate::layers::{self, Layers, Names, Part, Peers, Pods, Selection, Services};
+use crate::layers::{self, Layers, Names, Network, Part, Peers, Pods, Selection, Services};
 
 /// Lays down the policies of one tier. `selection` knows pods with the labels of their namespaces.
 pub(crate) fn lay(
@@ -46,7 +46,7 @@ fn rule(rule: &Rule, selection: &Selection, names: &Names) -> layers::Rule {
             Peer::Pods(group) => peers.pods.push(select(selection, group)),
             Peer::Nodes => {}
             Peer::Networks(networks) => {
-                peers.networks.extend(networks.iter().map(|&network| (network, Vec::new())));
+                peers.networks.extend(networks.iter().copied().map(Network::of));
             }
             Peer::DomainNames(wanted) => {
                 peers.addresses.extend(names.addresses(|name| wanted.iter().any(|one| covers(one, name))));

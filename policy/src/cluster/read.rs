@@ -153,8 +153,9 @@ fn pods(sheet: &mut Sheet, node: &Node) -> Group {
     let mut select = |name: &str| match fields.get(name) {
         Some(node) => selector::read(sheet, node, name),
         None => {
-            let message = format!("`pods` needs `{name}`; write `{name}: {{}}` to mean all");
-            sheet.problem(node.spot, message);
+            // The API server wants it; other readers take it to mean all.
+            let message = format!("`pods` has no `{name}` and is taken to mean all; write `{name}: {{}}`");
+            sheet.note(node.spot, message);
             Selector::default()
         }
     };

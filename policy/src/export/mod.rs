@@ -8,6 +8,10 @@ pub mod nftables;
 
 pub mod kubernetes;
 
+pub mod cluster;
+
+pub mod cilium;
+
 pub mod mined;
 
 pub mod directory;
@@ -15,3 +19,7 @@ pub mod directory;
 mod names;
 
 mod text;
+
+pub mod calico;
+
+pub mod istio;

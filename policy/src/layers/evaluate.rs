@@ -1,7 +1,6 @@
 //! What layers allow between two ends.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::{Action, Laid, Layers, Part, Peers, Rule, Services};
 use crate::Service;
@@ -17,16 +16,17 @@ pub(crate) struct Refused {
 }
 
 /// What one end says.
-enum Said<'a> {
+enum Said {
     /// It permits, by a rule or because nothing speaks against it.
-    Permits(Option<&'a Rule>),
+    Permits,
     /// It does not, because of these policies.
     Refuses(BTreeSet<usize>),
 }
 
 impl Layers<'_> {
     /// Whether `client` may use `service` of `server`.
-    pub(crate) fn allows(&self, client: End, server: End, service: Service) -> bool {
+    #[must_use]
+    pub fn allows(&self, client: End, server: End, service: Service) -> bool {
         self.refused(client, server, service).is_empty()
     }
 
@@ -36,28 +36,38 @@ impl Layers<'_> {
             return Vec::new();
         }
         let refuses = |direction| match self.side(direction, client, server, service) {
-            Said::Permits(_) => None,
+            Said::Permits => None,
             Said::Refuses(policies) => Some(Refused { direction, policies }),
         };
         [Direction::Egress, Direction::Ingress].into_iter().filter_map(refuses).collect()
     }
 
-    /// The places of the rules that permit it, at either end.
-    pub(crate) fn permitting(
-        &self,
-        client: End,
-        server: End,
-        service: Service,
-    ) -> impl Iterator<Item = &Place> {
-        let permits = move |direction| match self.side(direction, client, server, service) {
-            Said::Permits(rule) => rule.map(|rule| &rule.place),
-            Said::Refuses(_) => None,
-        };
-        [Direction::Egress, Direction::Ingress].into_iter().filter_map(permits)
+    /// The places of the rules that permit it, at either end; of rules with an order the first alone.
+    pub(crate) fn permitting(&self, client: End, server: End, service: Service) -> BTreeSet<&Place> {
+        let mut places = BTreeSet::new();
+        for direction in [Direction::Egress, Direction::Ingress] {
+            let (subject, peer) = subject_of(direction, client, server);
+            for layer in &self.layers {
+                let laid = &layer[direction as usize];
+                let rules = selecting(laid, subject).flat_map(|part| &part.rules);
+                let mut deciding =
+                    rules.filter(|rule| self.offers(rule, server, service) && self.means(&rule.peers, peer));
+                let Some(first) = deciding.next() else { continue };
+                if first.action == Action::Allow {
+                    places.insert(&first.place);
+                    places.extend(deciding.filter(|_| laid.only_allows).map(|rule| &rule.place));
+                }
+                if first.action != Action::Pass {
+                    break;
+                }
+            }
+        }
+        places
     }
 
     /// The ports that `client` may connect to at `server`, of protocols with ports.
-    pub(crate) fn connections(&self, client: End, server: End) -> Connections {
+    #[must_use]
+    pub fn connections(&self, client: End, server: End) -> Connections {
         if self.always(client, server) {
             return Connections::all();
         }
@@ -111,7 +121,7 @@ impl Layers<'_> {
         ports
     }
 
-    fn side(&self, direction: Direction, client: End, server: End, service: Service) -> Said<'_> {
+    fn side(&self, direction: Direction, client: End, server: End, service: Service) -> Said {
         let (subject, peer) = subject_of(direction, client, server);
         for layer in &self.layers {
             let laid = &layer[direction as usize];
@@ -121,7 +131,7 @@ impl Layers<'_> {
                 self.offers(rule, server, service) && self.means(&rule.peers, peer)
             };
             match rules.find(decides) {
-                Some((_, rule)) if rule.action == Action::Allow => return Said::Permits(Some(rule)),
+                Some((_, rule)) if rule.action == Action::Allow => return Said::Permits,
                 Some((policy, rule)) if rule.action == Action::Deny => return Said::Refuses([policy].into()),
                 Some(_) => {}
                 None => {
@@ -133,7 +143,7 @@ impl Layers<'_> {
                 }
             }
         }
-        Said::Permits(None)
+        Said::Permits
     }
 
     fn offers(&self, rule: &Rule, server: End, service: Service) -> bool {
@@ -160,20 +170,19 @@ impl Layers<'_> {
     }
 
     fn means(&self, peers: &Peers, end: End) -> bool {
-        let within = |address: &IpAddr| {
-            let meant = |(network, except): &(ipnet::IpNet, Vec<ipnet::IpNet>)| {
-                network.contains(address) && !except.iter().any(|not| not.contains(address))
-            };
-            peers.networks.iter().any(meant)
-        };
+        let networks = &peers.networks;
         peers.everybody
             || match end {
-                End::Outside(address) => within(&address) || peers.addresses.contains(&address),
+                End::Outside(address) => {
+                    peers.addresses.contains(&address)
+                        || networks.iter().any(|network| network.contains(&address))
+                }
                 End::Pod(at) => {
                     let pod = &self.world.pods()[at];
+                    let mut meant = networks.iter().filter(|network| !network.outside);
                     peers.pods.iter().any(|pods| pods.binary_search(&at).is_ok())
                         || (pod.host_network || self.blocks == Blocks::PodsToo)
-                            && pod.addresses.iter().any(within)
+                            && meant.any(|network| pod.addresses.iter().any(|one| network.contains(one)))
                 }
             }
     }

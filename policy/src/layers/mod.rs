@@ -31,7 +31,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use watershed_model::Protocol;
 
-pub(crate) use names::Names;
+pub use names::Names;
 pub(crate) use select::Selection;
 
 use crate::Service;
@@ -42,7 +42,7 @@ pub(crate) type Pods = Arc<[usize]>;
 
 /// Policies laid down for a world.
 #[derive(Debug)]
-pub(crate) struct Layers<'a> {
+pub struct Layers<'a> {
     pub(super) world: &'a World,
     /// Whether networks mean pods too.
     pub(super) blocks: Blocks,
@@ -107,10 +107,36 @@ pub(crate) struct Peers {
     pub(crate) everybody: bool,
     /// Pods.
     pub(crate) pods: Vec<Pods>,
-    /// Networks, each without some.
-    pub(crate) networks: Vec<(IpNet, Vec<IpNet>)>,
+    /// Networks.
+    pub(crate) networks: Vec<Network>,
     /// Addresses outside, such as a name stands for.
     pub(crate) addresses: BTreeSet<IpAddr>,
+}
+
+/// Addresses of a network.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) cidr: IpNet,
+    /// Those of them that are not meant.
+    pub(crate) except: Vec<IpNet>,
+    /// Whether addresses of pods are never meant, whatever the plugin.
+    pub(crate) outside: bool,
+}
+
+impl Network {
+    /// All addresses of a network; pods' too where the plugin has it so.
+    pub(crate) const fn of(cidr: IpNet) -> Self {
+        Self { cidr, except: Vec::new(), outside: false }
+    }
+
+    /// All addresses of a network that are no pod's.
+    pub(crate) const fn outside(cidr: IpNet) -> Self {
+        Self { cidr, except: Vec::new(), outside: true }
+    }
+
+    fn contains(&self, address: &IpAddr) -> bool {
+        self.cidr.contains(address) && !self.except.iter().any(|not| not.contains(address))
+    }
 }
 
 /// Some of what a server offers.
@@ -150,6 +176,8 @@ impl Services {
 #[derive(Debug, Default)]
 pub(crate) struct Laid {
     pub(crate) parts: Vec<Part>,
+    /// Whether every rule allows, so that the order says nothing.
+    pub(super) only_allows: bool,
     /// For each pod the parts that select it, in order.
     pub(super) of_pod: Vec<Vec<u32>>,
 }
@@ -171,6 +199,7 @@ impl<'a> Layers<'a> {
         let mut sides = [Laid::default(), Laid::default()];
         for side in &mut sides {
             side.of_pod = vec![Vec::new(); self.world.pods().len()];
+            side.only_allows = true;
         }
         for part in parts {
             let side = &mut sides[part.direction as usize];
@@ -181,6 +210,7 @@ impl<'a> Layers<'a> {
                     side.of_pod[pod].push(at);
                 }
             }
+            side.only_allows &= part.rules.iter().all(|rule| rule.action == Action::Allow);
             side.parts.push(part);
         }
         self.layers.push(sides);

@@ -7,11 +7,11 @@ use watershed_model::{Edge, Party};
 
 /// What addresses were called, in lower case and without the final dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Names(BTreeMap<IpAddr, BTreeSet<String>>);
+pub struct Names(BTreeMap<IpAddr, BTreeSet<String>>);
 
 impl Names {
     /// Adds what an address was called.
-    pub(crate) fn add<'a>(&mut self, address: IpAddr, names: impl IntoIterator<Item = &'a Box<str>>) {
+    pub fn add<'a>(&mut self, address: IpAddr, names: impl IntoIterator<Item = &'a Box<str>>) {
         let known = self.0.entry(address).or_default();
         known.extend(names.into_iter().map(|name| name.trim_end_matches('.').to_lowercase()));
     }
@@ -27,6 +27,17 @@ impl Names {
             edge.server_addresses.iter().for_each(|&address| names.add(address, &edge.names));
         }
         names
+    }
+
+    /// Most names of one address.
+    pub(crate) fn most(&self) -> usize {
+        self.0.values().map(BTreeSet::len).max().unwrap_or_default()
+    }
+
+    /// For each address the name whose turn it is.
+    pub(crate) fn one_each(&self, turn: usize) -> Self {
+        let one = |names: &BTreeSet<String>| names.iter().cycle().nth(turn % names.len().max(1)).cloned();
+        Self(self.0.iter().map(|(&address, names)| (address, one(names).into_iter().collect())).collect())
     }
 
     /// The addresses of which some name is wanted.

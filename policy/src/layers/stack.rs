@@ -1,23 +1,38 @@
 //! All policies of manifests together, whatever their dialects.
 //!
-//! 1. The Admin tier of ClusterNetworkPolicies.
-//! 2. NetworkPolicies, which isolate what they select.
-//! 3. The Baseline tier.
+//! 1. Istio's policies, which leave to the others what they do not refuse.
+//! 2. The Admin tier of ClusterNetworkPolicies.
+//! 3. Rules of Cilium that deny.
+//! 4. NetworkPolicies, which isolate what they select, and Cilium's other rules; they add up. Calico has its own
+//!    policies around them, in their order.
+//! 5. The Baseline tier.
 
-use super::{Action, Layers, Names, Part, Peers, Pods, Rule, Selection, Services};
+use super::{Action, Layers, Names, Network, Part, Peers, Pods, Rule, Selection, Services};
+use crate::calico;
+use crate::cilium;
 use crate::cluster::{self, Tier};
+use crate::istio;
 use crate::k8s::{Blocks, Direction, Manifests, NetworkPolicy, PeerKind, PolicyRule, Ports, World};
 
 impl<'a> Layers<'a> {
     /// Lays down everything that `manifests` hold for `world`, which need not be their own. `names` are those
     /// of addresses outside.
-    pub(crate) fn of(manifests: &Manifests, world: &'a World, names: &Names, blocks: Blocks) -> Self {
+    #[must_use]
+    pub fn of(manifests: &Manifests, world: &'a World, names: &Names, blocks: Blocks) -> Self {
         let selection = Selection::of_world(world);
         let mut layers = Self::new(world, blocks);
+        istio::lay(&mut layers, world, &manifests.istio);
         cluster::lay(&mut layers, Tier::Admin, &manifests.cluster, &selection, names);
-        let parts: Vec<Part> =
-            manifests.policies.iter().flat_map(|policy| parts(&mut layers, policy, &selection)).collect();
-        layers.lay(parts);
+        let cilium = cilium::lay(&mut layers, world, &manifests.cilium, names);
+        layers.lay(cilium.deny);
+        let calico = calico::lay(&mut layers, world, &manifests.calico);
+        let mut all = calico.before;
+        all.extend(cilium.allow);
+        for policy in &manifests.policies {
+            all.extend(parts(&mut layers, policy, &selection));
+        }
+        all.extend(calico.after);
+        layers.lay(all);
         cluster::lay(&mut layers, Tier::Baseline, &manifests.cluster, &selection, names);
         layers
     }
@@ -51,7 +66,9 @@ fn rule(policy: &NetworkPolicy, rule: &PolicyRule, selection: &Selection) -> Rul
                     None => selection.in_namespace(&policy.namespace, &pods),
                 });
             }
-            PeerKind::Block { cidr, except } => peers.networks.push((*cidr, except.clone())),
+            PeerKind::Block { cidr, except } => {
+                peers.networks.push(Network { except: except.clone(), ..Network::of(*cidr) });
+            }
         }
     }
     let services = rule.ports.iter().map(|port| match &port.ports {

@@ -11,7 +11,7 @@
 //! denies nothing yet, each namespace gets a policy that allows everything; default deny is another policy of
 //! the same name. What another pod listens on is its target port, which is what was observed.
 
-mod peers;
+pub(super) mod peers;
 
 mod text;
 

@@ -12,7 +12,7 @@ use super::selector;
 use super::sheet::{Fields, Sheet};
 
 /// Reads a policy; `None` where it has no name, which is noted as a problem like everything wrong in it.
-pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
+pub(crate) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
     let top = sheet.fields(node, "a NetworkPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
     let name = node.at(&["metadata", "name"]);
     let name = match name {

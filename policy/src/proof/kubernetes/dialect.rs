@@ -56,6 +56,15 @@ pub(crate) trait Dialect {
     fn names(&self) -> bool {
         false
     }
+
+    /// The same with one name for each address, so that every name of every address is in one of them: a
+    /// client asks for one name and not for all.
+    fn by_each_name(&self) -> Vec<Self>
+    where
+        Self: Sized,
+    {
+        Vec::new()
+    }
 }
 
 /// Policies in force.
@@ -104,7 +113,8 @@ impl Dialect for NetworkPolicies {
         known.policies.retain(|policy| wanted.contains(&*policy.place.file));
         let there: HashSet<Arc<str>> =
             known.policies.iter().map(|policy| Arc::clone(&policy.place.file)).collect();
-        known.join(Manifests::read(files.filter(|(path, _)| !there.contains(*path)), "default")?)?;
+        let others = Manifests::read(files.filter(|(path, _)| !there.contains(*path)), "default")?;
+        known.add(others.policies)?;
         Ok(known)
     }
 
@@ -168,7 +178,7 @@ impl Enforced for Layers<'_> {
                     pods.iter().copied().filter(|&pod| stage.is_known(pod, true)).take(PEERS)
                 });
                 let networks = rule.peers.networks.iter();
-                let ends = networks.flat_map(|(network, _)| [network.network(), network.broadcast()]);
+                let ends = networks.flat_map(|one| [one.cidr.network(), one.cidr.broadcast()]);
                 let outside = ends.chain(rule.peers.addresses.iter().copied());
                 for peer in pods.map(End::Pod).chain(outside.map(End::Outside)) {
                     let (client, server) = match part.direction {

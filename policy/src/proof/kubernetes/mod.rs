@@ -29,6 +29,8 @@ pub(crate) use dialect::{Dialect, Enforced};
 use probes::{Around, Probe};
 use stage::{Role, Stage};
 
+use crate::cilium::CiliumPolicies;
+use crate::cluster::ClusterPolicies;
 use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
 use crate::k8s::{AT_ONCE, Connections, Direction, End};
 use crate::mine::{Allowed, Census, Declared, Plan};
@@ -46,6 +48,32 @@ pub fn prove(
     tool_version: &str,
 ) -> Result<Certificate, Error> {
     prove_as(&NetworkPolicies, census, plan, export, tool_version)
+}
+
+/// The same of ClusterNetworkPolicies.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_cluster(
+    census: &Census,
+    plan: &Plan,
+    export: &Directory,
+    tool_version: &str,
+) -> Result<Certificate, Error> {
+    prove_as(&ClusterPolicies, census, plan, export, tool_version)
+}
+
+/// The same of CiliumNetworkPolicies.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_cilium(
+    census: &Census,
+    plan: &Plan,
+    export: &Directory,
+    tool_version: &str,
+) -> Result<Certificate, Error> {
+    prove_as(&CiliumPolicies::of(census), census, plan, export, tool_version)
 }
 
 /// The same of policies of any dialect.
@@ -66,6 +94,16 @@ pub(crate) fn prove_as<D: Dialect>(
     let read = dialect.read(files(export, REVERT).chain([own]))?;
     let enforced = dialect.enforce(stage.world(), &read);
     replay(census, &stage, dialect, &enforced, &mut certificate, &mut faults);
+    for one in dialect.by_each_name() {
+        replay(
+            census,
+            &stage,
+            &one,
+            &one.enforce(stage.world(), &read),
+            &mut certificate.clone(),
+            &mut faults,
+        );
+    }
     let judge = Judge {
         stage: &stage,
         dialect,
