@@ -209,9 +209,9 @@ impl<'a> Reader<'a> {
 }
 
 /// What a plain scalar is by the core schema, and by the older one that Kubernetes' reader still follows:
-/// `yes`, `no`, `on` and `off` are booleans there.
+/// `yes`, `no`, `on`, `off`, `y` and `n` are booleans there.
 fn resolve(text: &str) -> Value {
-    const BOOLEANS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
+    const BOOLEANS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
     }
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn words_are_numbers_only_when_yaml_says_so() {
         let word = |text: &str| matches!(resolve(text), Value::Word(_));
-        assert!(["1", "-1.5", "1e3", "0x1f", "True", "off"].into_iter().all(word));
+        assert!(["1", "-1.5", "1e3", "0x1f", "True", "off", "y", "N"].into_iter().all(word));
         assert!(!["v1", "1.2.3", "nan", "infinity", "TrUe", "10.0.0.0/8", "-"].into_iter().any(word));
     }
 
