@@ -53,6 +53,11 @@ impl FieldDigest {
         self.0.update(field);
     }
 
+    /// A fixed count of numbers, which needs no length before it.
+    pub(crate) fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
+        self.0.update(numbers.map(u64::to_be_bytes).as_flattened());
+    }
+
     /// The digest in lower-case hexadecimal.
     pub(crate) fn finish(self) -> String {
         hex(&self.0.finalize())

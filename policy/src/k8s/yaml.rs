@@ -217,10 +217,13 @@ fn resolve(text: &str) -> Value {
     }
     let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
         && (text.parse::<f64>().is_ok() || is_radix(text));
+    // In small letters, in capitals, or with a capital first.
     let boolean = BOOLEANS.iter().any(|word| {
-        text == *word
-            || text == word.to_uppercase()
-            || text == format!("{}{}", word[..1].to_uppercase(), &word[1..])
+        let rest = &text.as_bytes()[text.len().min(1)..];
+        text.eq_ignore_ascii_case(word)
+            && (text == *word
+                || text.starts_with(|first: char| first.is_ascii_uppercase())
+                    && (rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase)))
     });
     if number || boolean { Value::Word(text.to_owned()) } else { Value::Text(text.to_owned()) }
 }

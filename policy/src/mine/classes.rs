@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::census::{Census, Node, NodeId};
 use super::labels::stable_keys;
-use super::lists::Lists;
 use crate::identity::Identity;
+use crate::lists::Lists;
 
 /// A number of a class.
 pub(crate) type ClassId = u32;

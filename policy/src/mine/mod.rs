@@ -24,8 +24,6 @@ mod fence;
 
 mod labels;
 
-mod lists;
-
 mod plan;
 
 mod ports;
@@ -41,7 +39,7 @@ mod sides;
 use std::fmt;
 
 pub use census::Census;
-pub(crate) use census::{Dependency, NodeId};
+pub(crate) use census::NodeId;
 use classes::{ClassId, Classes, Hosts};
 pub(crate) use declared::{Declared, Someone};
 pub(crate) use labels::stable_keys;

@@ -16,6 +16,12 @@ impl Lists {
         self.ends.get(at).map_or(&[], |&end| &self.items[start..end as usize])
     }
 
+    /// Adds the list of the next number.
+    pub(crate) fn push(&mut self, list: impl IntoIterator<Item = u32>) {
+        self.items.extend(list);
+        self.ends.push(self.items.len() as u32);
+    }
+
     /// For each number below `count` the lists that hold it, in order.
     pub(crate) fn inverse(&self, count: usize) -> Self {
         let mut ends = vec![0; count];
@@ -46,10 +52,7 @@ impl Lists {
 impl<L: IntoIterator<Item = u32>> FromIterator<L> for Lists {
     fn from_iter<I: IntoIterator<Item = L>>(lists: I) -> Self {
         let mut all = Self::default();
-        for list in lists {
-            all.items.extend(list);
-            all.ends.push(all.items.len() as u32);
-        }
+        lists.into_iter().for_each(|list| all.push(list));
         all
     }
 }
