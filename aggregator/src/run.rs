@@ -198,16 +198,17 @@ fn join<'a>(
         let during = TimeRange { start: at, end: record.last_seen };
         let (client, server) = (inventory.identify(from, during), inventory.identify(to, during));
         if client.handed_over || server.handed_over {
-            record.evidence |= Evidence::HANDED_OVER;
+            record.add_evidence(Evidence::HANDED_OVER);
         }
 
-        // Names: what the client called the server when it connected; later parts are the same connection.
+        // Names: what the client called the server when it connected; later parts are the same connection. A
+        // summary has those of its first.
         let start = names.len();
-        if record.part == 0 && !agent.names.is_empty() {
+        if record.begins() && !agent.names.is_empty() {
             agent.names.find((asker(from, client.workload), to), at, config, &mut names);
         }
 
-        let answered = agent.answers.is_first(record, room.unanswered);
+        let answered = agent.answers.first_in(record, room.unanswered);
         let (client, server) = (client.workload, server.workload);
         joins.push(Join { client, server, answered, names: start..names.len() });
     }

@@ -17,3 +17,5 @@ pub mod binary;
 pub mod estate_groups;
 
 pub mod kafka;
+
+pub mod process;

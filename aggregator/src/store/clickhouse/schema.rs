@@ -9,10 +9,16 @@ use crate::StoreError;
 
 /// What makes version 1, 2, ... of the tables out of the one before: on every server, and then in a cluster. Each
 /// may run again.
-const MIGRATIONS: [(&str, &str); 1] = [(
-    include_str!("../../../migrations/clickhouse/0001_tables.sql"),
-    include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
-)];
+const MIGRATIONS: [(&str, &str); 2] = [
+    (
+        include_str!("../../../migrations/clickhouse/0001_tables.sql"),
+        include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
+    ),
+    (
+        include_str!("../../../migrations/clickhouse/0002_summaries.sql"),
+        include_str!("../../../migrations/clickhouse/0002_cluster.sql"),
+    ),
+];
 
 /// Which migrations were run.
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS migrations{on_cluster} (version UInt32, program String)
