@@ -84,7 +84,10 @@ fn nftables_rules_have_no_level() {
     let folder = stored();
     let arguments = ["--to", "nftables", "--level", "ring-fence", "--out", "o"];
     let told = stderr(&watershed(&folder).args(EXPORT).args(arguments).assert().code(2));
-    assert!(told.contains("are always exact, so there is no level ring-fence of them; leave --level out"), "{told}");
+    assert!(
+        told.contains("are always exact, so there is no level ring-fence of them; leave --level out"),
+        "{told}"
+    );
 }
 
 #[test]

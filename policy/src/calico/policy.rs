@@ -133,8 +133,6 @@ pub struct IcmpMatch {
 /// One end of a rule: all of its parts must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entity {
-    /// Where it stands, or its rule where it is left out.
-    pub place: Place,
     /// The namespaces in which selectors look.
     pub scope: Scope,
     /// Labels; with a scope or selector of any kind only pods and network sets match.
