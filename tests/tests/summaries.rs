@@ -31,7 +31,7 @@ fn shipped(source: &mut impl PacketSource, flow: &FlowConfig, summary: Option<Su
     let counters = run(source, &mut sink, &config, |_| ()).unwrap().counters;
     assert!(counters.balanced());
     let store = MemoryStore::new(&StoreConfig::default());
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     let mut octets = 0;
     for batch in sink.0 {
         let message = wire::encode(&batch);
