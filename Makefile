@@ -5,10 +5,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test test demo lab bench bench-pipeline bench-rules fuzz clean
+.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test dashboards-check pages book deb test demo lab bench bench-pipeline bench-rules fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
+CARGO_DEB_VERSION := 3.8.0
+MDBOOK_VERSION := 0.5.4
 RECORDING := tests/lab/recording
 OUT := out
 # What is tested beside the default build: capturing on interfaces, which needs libpcap, and Kafka, which needs
@@ -73,7 +75,28 @@ web-test: web/node_modules ## The map in Debian's Chromium: use, access, hostile
 	$(CARGO) build --locked --bin watershed
 	cd web && npx playwright test
 
-test: deps fmt lint doc deny unit web-check web-test ## What continuous integration runs
+tests/support/grafana/node_modules: tests/support/grafana/package-lock.json
+	cd tests/support/grafana && npm ci --no-audit --no-fund
+	@touch $@
+
+dashboards-check: tests/support/grafana/node_modules ## Are the dashboards as Grafana's own schema has them?
+	@node tests/support/grafana/check.mjs dashboards/grafana/*.json
+
+pages: ## Write the pages of docs/ that are made from the program; a test says when they are old
+	$(CARGO) build --locked --bin watershed
+	@scripts/write-pages "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/watershed"
+
+book: ## Build the documentation as a book, out/book; installs mdbook the first time
+	@command -v mdbook >/dev/null || $(CARGO) install --locked mdbook@$(MDBOOK_VERSION)
+	mdbook build --dest-dir $(abspath $(OUT)/book) docs
+
+deb: build-all ## Build the Debian package, target/debian/*.deb; installs cargo-deb the first time
+	@command -v cargo-deb >/dev/null || $(CARGO) install --locked cargo-deb@$(CARGO_DEB_VERSION)
+	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'); \
+	scripts/write-man-pages "$$target/release/watershed" target/package/man
+	$(CARGO) deb --package watershed --no-build
+
+test: deps fmt lint doc deny unit web-check web-test dashboards-check ## What continuous integration runs
 
 demo: build ## Show the map of the committed recording
 	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'); \

@@ -19,8 +19,6 @@ pub mod restart;
 
 mod names;
 
-mod answers;
-
 mod reach;
 
 mod block;

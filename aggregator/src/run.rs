@@ -222,17 +222,18 @@ fn join<'a>(
         let during = TimeRange { start: at, end: record.last_seen };
         let (client, server) = (inventory.identify(from, during), inventory.identify(to, during));
         if client.handed_over || server.handed_over {
-            record.evidence |= Evidence::HANDED_OVER;
+            record.add_evidence(Evidence::HANDED_OVER);
         }
 
-        // Names: what the client called the server when it connected; later parts are the same connection.
+        // Names: what the client called the server when it connected; later parts are the same connection. A
+        // summary has those of its first.
         let start = names.len();
-        if record.part == 0 && !agent.names.is_empty() {
+        if record.begins() && !agent.names.is_empty() {
             agent.names.find((asker(from, client.workload), to), at, config, &mut names);
         }
 
         // Reach: who was behind the address; only now, since the connection is known by what it was called on the wire.
-        let answered = agent.answers.is_first(record, room.unanswered);
+        let answered = agent.answers.first_in(record, room.unanswered);
         let reached = inventory.reach(record.server, record.protocol, server.workload, at);
         let server = reach::follow(record, reached, server.workload, &mut names);
         let client = client.workload;

@@ -148,5 +148,6 @@ fn record(number: u64) -> FlowRecord {
         interface: InterfaceId(0),
         part: 0,
         end: EndReason::Closed,
+        summary: None,
     }
 }

@@ -5,6 +5,7 @@ mod check;
 mod collect;
 mod config;
 mod discover;
+mod earlier;
 mod edges;
 mod export;
 mod flows;
@@ -62,7 +63,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             discover::run(discover, &settings, style, &mut out)?;
         }
         Command::Run(run) => run::run(run, load()?.settings)?,
-        Command::Collect(collect) => collect::run(collect, &load()?.settings)?,
+        Command::Collect(collect) => collect::run(collect, load()?.settings)?,
         Command::Aggregate(aggregate) => aggregate::run(aggregate, &load()?.settings)?,
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod chosen;
+mod collect;
 mod environment;
 mod file;
 mod inventory;

@@ -108,6 +108,13 @@ impl EvidenceCounts {
         }
     }
 
+    /// Counts so many connections that had this flag, a single one; the count saturates.
+    pub fn add_many(&mut self, flag: Evidence, count: u32) {
+        if let Some(mine) = self.0.get_mut(flag.bits().trailing_zeros() as usize) {
+            *mine = mine.saturating_add(count);
+        }
+    }
+
     /// Adds the counts of `other`; each count saturates.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {

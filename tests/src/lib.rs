@@ -19,3 +19,5 @@ pub mod estate_groups;
 pub mod kafka;
 
 pub mod kubernetes;
+
+pub mod process;

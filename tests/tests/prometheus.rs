@@ -1,5 +1,5 @@
-//! The metrics and alert rules in the hands of Prometheus itself: `promtool` checks and tests the rules, and a real
-//! server scrapes a real `watershed run`. Needs Debian's package prometheus (`make deps`).
+//! The metrics, alert rules and dashboard in the hands of Prometheus itself: `promtool` checks and tests the rules, and a
+//! real server scrapes real processes. Needs Debian's package prometheus (`make deps`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -95,43 +95,66 @@ fn ask(address: &str, path: &str) -> Value {
     serde_json::from_str(body).unwrap_or(Value::Null)
 }
 
+/// What reads a capture that has no end while the pipe is open.
+fn reading(folder: &Path, line: &[&str]) -> (Program, String, thread::JoinHandle<std::process::ChildStdin>) {
+    let mut command = Command::new(binary::watershed().unwrap_or_else(|error| panic!("{error}")));
+    command.current_dir(folder).args(line).args(["--set", "metrics.listen=127.0.0.1:0"]);
+    let mut program = Program::start(&mut command);
+    let mut capture = program.child.stdin.take().unwrap();
+    let recording = fs::read(root().join("tests/lab/recording/shop.pcapng")).unwrap();
+    let writing = thread::spawn(move || {
+        // It may have ended, which whoever waits for it finds out.
+        let _ = capture.write_all(&recording);
+        capture
+    });
+    let address = program.address("serving /metrics");
+    (program, address, writing)
+}
+
+/// A server that scrapes these processes every second; its address.
+fn prometheus(folder: &Path, targets: &[&str]) -> (Program, String) {
+    let config = format!(
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n  \
+         - {{job_name: watershed, static_configs: [{{targets: {targets:?}}}]}}\n",
+        root().join("dashboards/alerts.yaml").display()
+    );
+    fs::write(folder.join("prometheus.yaml"), config).unwrap();
+    let mut prometheus = Command::new("prometheus");
+    prometheus.current_dir(folder).args(["--config.file=prometheus.yaml", "--storage.tsdb.path=data"]);
+    let mut prometheus = Program::start(prometheus.arg("--web.listen-address=127.0.0.1:0"));
+    let server = prometheus.address("Listening on");
+    (prometheus, server)
+}
+
+/// What a query gives now; an error of the query fails the test.
+fn query(server: &str, expression: &str) -> Vec<Value> {
+    let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let answer = ask(server, &format!("/api/v1/query?query={encoded}"));
+    assert_eq!(answer["status"], "success", "{expression}: {answer}");
+    answer["data"]["result"].as_array().unwrap().clone()
+}
+
+/// Looks until something holds.
+fn until(holds: impl Fn() -> bool, what: &str) {
+    let (looks, pause) = LOOKS;
+    let held = (0..looks).any(|_| {
+        thread::sleep(pause);
+        holds()
+    });
+    assert!(held, "{what}");
+}
+
 #[test]
 fn prometheus_scrapes_a_run_and_evaluates_the_alert_rules() {
     let folder = tempfile::tempdir().unwrap();
-    let mut run = Command::new(binary::watershed().unwrap_or_else(|error| panic!("{error}")));
-    run.current_dir(&folder).args(["run", "-", "--store", "sqlite:edges.db"]);
-    let mut run = Program::start(run.args(["--set", "metrics.listen=127.0.0.1:0"]));
-    // The capture has no end while standard input is open, so the run goes on.
-    let mut capture = run.child.stdin.take().unwrap();
-    let recording = fs::read(root().join("tests/lab/recording/shop.pcapng")).unwrap();
-    let writing = thread::spawn(move || {
-        capture.write_all(&recording).unwrap();
-        capture
-    });
-    let target = run.address("serving /metrics");
-
-    let config = format!(
-        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n  \
-         - {{job_name: watershed, static_configs: [{{targets: ['{target}']}}]}}\n",
-        root().join("dashboards/alerts.yaml").display()
-    );
-    fs::write(folder.path().join("prometheus.yaml"), config).unwrap();
-    let mut prometheus = Command::new("prometheus");
-    prometheus.current_dir(&folder).args(["--config.file=prometheus.yaml", "--storage.tsdb.path=data"]);
-    let mut prometheus = Program::start(prometheus.arg("--web.listen-address=127.0.0.1:0"));
-    let server = prometheus.address("Listening on");
-
+    let (mut run, target, writing) = reading(folder.path(), &["run", "-", "--store", "sqlite:edges.db"]);
+    let (_prometheus, server) = prometheus(folder.path(), &[&target]);
     let packets = || {
-        let answer = ask(&server, "/api/v1/query?query=watershed_packets_total");
-        answer["data"]["result"][0]["value"][1].as_str().and_then(|text| text.parse::<u64>().ok())
+        let found = query(&server, "watershed_packets_total");
+        found.first().and_then(|found| found["value"][1].as_str()?.parse::<u64>().ok())
     };
     // The lab's recording has a few more; the last ones may wait for more of standard input.
-    let (looks, pause) = LOOKS;
-    let scraped = (0..looks).any(|_| {
-        thread::sleep(pause);
-        packets().is_some_and(|packets| packets > 5_000)
-    });
-    assert!(scraped, "Prometheus never had the packets");
+    until(|| packets().is_some_and(|packets| packets > 5_000), "Prometheus never had the packets");
     let rules = ask(&server, "/api/v1/rules");
     let groups = rules["data"]["groups"].as_array().unwrap();
     let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
@@ -141,4 +164,50 @@ fn prometheus_scrapes_a_run_and_evaluates_the_alert_rules() {
     }
     drop(writing.join().unwrap());
     assert!(run.child.wait().unwrap().success());
+}
+
+/// The expressions of the dashboard, with what Grafana fills in.
+fn expressions() -> Vec<String> {
+    let path = root().join("dashboards/grafana/watershed-health.json");
+    let dashboard: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
+    let fill = |target: Value| {
+        let text = target["expr"].as_str().unwrap();
+        let filled =
+            text.replace("$__rate_interval", "1m").replace("$__range", "1m").replace("$instance", ".*");
+        assert!(!filled.contains('$'), "{filled}");
+        filled
+    };
+    targets.map(fill).collect()
+}
+
+#[test]
+fn every_expression_of_the_dashboard_finds_what_it_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = vec![reading(folder.path(), &["run", "-", "--store", "sqlite:edges.db"])];
+    if cfg!(feature = "kafka") {
+        // They wait for a Kafka that never comes, and tell that they do.
+        let kafka = ["--kafka", "127.0.0.1:1"];
+        running.push(reading(folder.path(), &[&["collect", "-", "--spool", "spool"], &kafka[..]].concat()));
+        running.push(reading(
+            folder.path(),
+            &[&["aggregate", "--store", "sqlite:kept.db"], &kafka[..]].concat(),
+        ));
+    } else {
+        println!("SKIPPED what agents and aggregators tell: this build is without Kafka");
+    }
+    let targets: Vec<&str> = running.iter().map(|(_, address, _)| address.as_str()).collect();
+    let (_prometheus, server) = prometheus(folder.path(), &targets);
+    let expressions = expressions();
+    assert!(expressions.len() > 25);
+    for expression in expressions {
+        // There is no interface, and what is compared with zero may have nothing to show.
+        let may_be_empty = expression.contains("watershed_interface_") || expression.contains("> 0");
+        let left_out = expression.contains("watershed_kafka_") && !cfg!(feature = "kafka");
+        until(
+            || !query(&server, &expression).is_empty() || may_be_empty || left_out,
+            &format!("nothing for {expression}"),
+        );
+    }
 }

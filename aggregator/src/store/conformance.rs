@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use watershed_model::{
     Batch, ConnState, Edge, EndReason, Evidence, FlowRecord, Hour, Loss, NameHints, NameObservation, Party,
-    SkipReason, Snapshot, TimeRange, Timestamp,
+    SkipReason, Snapshot, Summary, TimeRange, Timestamp,
 };
 
 mod history;
@@ -44,6 +44,7 @@ macro_rules! every_store_must {
             what_comes_late_is_taken_and_not_missing_any_more
             blocks_of_a_delivery_come_together_and_once
             parts_of_a_connection_are_one_connection
+            a_summary_counts_as_its_connections
             workloads_gather_their_addresses
             an_address_that_changes_hands_is_each_workloads_in_its_time
             one_flow_seen_by_two_agents_counts_once
@@ -332,6 +333,33 @@ pub(super) fn counters_are_the_sum_of_each_run_of_each_agent<S: FlowStore>(new: 
     let snapshot = told(new(), batches);
     assert_eq!(snapshot.counters.packets, 42);
     assert_eq!(losses(&snapshot), [(Loss::NotDecoded, 3)]);
+}
+
+pub(super) fn a_summary_counts_as_its_connections<S: FlowStore>(new: impl Fn() -> S) {
+    let refused = FlowRecord { state: ConnState::Rej, ..probe("10.0.0.1", "10.0.0.9", 443, 3_700) };
+    let with = |start| record("10.0.0.1", "10.0.0.9", 443, start);
+    let all = [with(3_600), with(3_660), refused];
+    let mut sum = FlowRecord { part: 0, end: EndReason::Active, ..all[0].clone() };
+    let mut summary = Summary { connections: 3, answered: 2, ..Summary::default() };
+    sum.last_seen = all[2].last_seen;
+    for record in &all {
+        summary.states.add(record.state);
+        summary.evidence.add(record.evidence);
+    }
+    for record in &all[1..] {
+        sum.to_server.packets += record.to_server.packets;
+        sum.to_server.ip_bytes += record.to_server.ip_bytes;
+        sum.to_client.packets += record.to_client.packets;
+        sum.to_client.ip_bytes += record.to_client.ip_bytes;
+    }
+    sum.summary = Some(Box::new(summary));
+    let edges = |records: Vec<FlowRecord>| told(new(), [batch("a", 0, records)]).edges;
+    // Beside connections of their own, before and after.
+    let beside = || [with(3_610), with(3_650)];
+    let [before, after] = beside();
+    let single = edges(beside().into_iter().chain(all).collect());
+    assert_eq!((single[0].connections, single[0].answered), (5, 4));
+    assert_eq!(edges(vec![before, sum, after]), single);
 }
 
 pub(super) fn notes_reach_the_ledger<S: FlowStore>(new: impl Fn() -> S) {

@@ -88,10 +88,10 @@ pub(super) fn manifests(policies: &[PathBuf], namespace: &str) -> Result<Manifes
     let texts = texts.map_err(Failure::usage)?;
     let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let manifests = Manifests::read(files, namespace).map_err(Failure::usage)?;
-    if manifests.policies.is_empty() {
+    if manifests.count() == 0 {
         let places: Vec<_> = policies.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::usage(anyhow!(
-            "there is no NetworkPolicy of networking.k8s.io/v1 in {}; name the files or directories that hold them",
+            "there is no policy in {}, neither NetworkPolicy nor ClusterNetworkPolicy nor one of Cilium, Calico or Istio; name the files or directories that hold them",
             places.join(", ")
         )));
     }

@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tracing::{info, warn};
@@ -39,13 +38,9 @@ use crate::settings::Settings;
 use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics, WatchingMetrics};
 use crate::telemetry::{MeteredStore, Telemetry};
 
-/// How often a connection that goes on is reported where no setting says otherwise: a map that is a minute old is
-/// new, and a record a minute is little beside a connection's packets.
-const ACTIVE_REPORT: Duration = Duration::from_secs(60);
-
 /// Runs until the captures end or a signal comes.
 pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<(), Failure> {
-    settings.flow.active_report.get_or_insert(ACTIVE_REPORT);
+    settings.flow.active_report.get_or_insert(pipeline::ACTIVE_REPORT);
     settings.store.location = arguments.store.clone();
     if settings.store.location == StoreLocation::Memory {
         return Err(Failure::usage(anyhow::anyhow!(

@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use crossbeam_channel::Sender;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use tracing::{error, info, warn};

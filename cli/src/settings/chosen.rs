@@ -13,6 +13,7 @@ use watershed_model::Labels;
 use watershed_policy::confidence::ReadyRule;
 
 use super::aggregate::AggregateSettings;
+use super::collect::CollectSettings;
 use super::inventory::InventoryPlace;
 use super::kafka::KafkaSettings;
 use crate::telemetry::TelemetryConfig;
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaSettings,
     /// How what is in Kafka is read.
     pub(crate) aggregate: AggregateSettings,
+    /// What an agent ships.
+    pub(crate) collect: CollectSettings,
     /// Where an agent keeps what Kafka does not have yet.
     pub(crate) spool: SpoolConfig,
     /// When rules are sure enough to be enforced.
@@ -82,6 +85,7 @@ impl Default for Settings {
             agent: String::new(),
             kafka: KafkaSettings::default(),
             aggregate: AggregateSettings::default(),
+            collect: CollectSettings::default(),
             // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
             spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
             ready: ReadyRule::default(),

@@ -8,6 +8,7 @@ use toml::Value;
 use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_collector::sink::spool::MIN_LIMIT;
 
+use super::collect::SummaryChoice;
 use super::kafka::{Mechanism, Security};
 use super::{ColorChoice, InventoryPlace, Settings, inventory, value};
 use crate::telemetry::{LogFormat, LogLevel};
@@ -478,6 +479,25 @@ pub(crate) const KEYS: &[Key] = &[
         help: "How long records wait for others to be stored with them.",
         read: |s| value::duration(s.aggregate.max_wait),
         write: |s, text, _| value::parse_duration(text).map(|d| s.aggregate.max_wait = d),
+    },
+    Key {
+        name: "collect.summary",
+        help: "\"service\": an agent ships one record for each client, service and interval instead of one for each\n\
+               connection, for the same edges. \"none\": each connection has its own.",
+        read: |s| value::choice(s.collect.summary, &SummaryChoice::ALL),
+        write: |s, text, _| value::parse_choice(text, &SummaryChoice::ALL).map(|it| s.collect.summary = it),
+    },
+    Key {
+        name: "collect.summary_interval",
+        help: "The interval: how long connections that end are gathered.",
+        read: |s| value::duration(s.collect.summaries.every),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.collect.summaries.every = d),
+    },
+    Key {
+        name: "collect.max_summaries",
+        help: "Summaries gathered at a time, 700 bytes each; at more, all are shipped early, and counted.",
+        read: |s| value::integer(s.collect.summaries.max),
+        write: |s, text, _| value::parse_integer(text, 1..=1 << 28).map(|n| s.collect.summaries.max = n),
     },
     Key {
         name: "spool.directory",

@@ -1,6 +1,6 @@
 //! Whose addresses were, on a ClickHouse server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use watershed_model::{Timestamp, Workload};
@@ -23,16 +23,18 @@ const WORKLOADS: &str = "SELECT id, any(json) AS json FROM workloads
 impl HistoryStore for ClickHouseStore {
     fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
         let Self { connection, workloads, .. } = self;
+        // Of one insert the server could not tell which came later.
+        let last = told.iter().map(|told| ((told.change.prefix, told.source, told.change.at), told));
+        let last: BTreeMap<_, &Told> = last.collect();
         connection.wait(KEEP, async {
-            let all = told.iter().filter_map(|told| told.change.workload.as_ref());
+            let all = last.values().filter_map(|told| told.change.workload.as_ref());
             write::insert_workloads(connection, workloads, all).await?;
-            let rows =
-                told.iter().map(|Told { source, change: Change { at, prefix, workload } }| InventoryRow {
-                    network: prefix.to_string(),
-                    source: source.as_str().to_owned(),
-                    at: at.as_nanos(),
-                    workload: workloads.number(workload.as_ref()),
-                });
+            let rows = last.values().map(|Told { source, change }| InventoryRow {
+                network: change.prefix.to_string(),
+                source: source.as_str().to_owned(),
+                at: change.at.as_nanos(),
+                workload: workloads.number(change.workload.as_ref()),
+            });
             write::insert(connection, "inventory", None, rows).await
         })
     }

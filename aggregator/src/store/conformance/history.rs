@@ -11,7 +11,7 @@ use crate::inventory::{Source, Update};
 use crate::testing::{batch, record};
 use crate::{Aggregator, AggregatorConfig, Change, FlowStore, OpenInventory, Told, Wanted};
 
-pub(in crate::store) fn told(source: Source, at: i64, network: &str, name: &str) -> Told {
+pub(in crate::store) fn said(source: Source, at: i64, network: &str, name: &str) -> Told {
     let workload = (!name.is_empty()).then(|| {
         let labels = [("role".to_owned(), name.to_owned())].into();
         Arc::new(Workload { name: name.to_owned(), labels, ..Workload::default() })
@@ -24,13 +24,13 @@ pub(in crate::store) fn told(source: Source, at: i64, network: &str, name: &str)
 pub(in crate::store) fn an_inventory_is_told_as_it_was_kept<S: FlowStore>(new: impl Fn() -> S) {
     let (file, pods) = (Source::File, Source::Kubernetes);
     let all = [
-        told(file, i64::MIN, "10.0.0.0/8", "site"),
-        told(file, 7, "10.0.0.0/8", "place"),
-        told(file, i64::MIN, "2001:db8::1", "six"),
-        told(pods, 1, "10.0.0.1", "a"),
-        told(pods, 3, "10.0.0.1", ""),
-        told(pods, 5, "10.0.0.1", "b"),
-        told(pods, 5, "10.0.0.2", "c"),
+        said(file, i64::MIN, "10.0.0.0/8", "site"),
+        said(file, 7, "10.0.0.0/8", "place"),
+        said(file, i64::MIN, "2001:db8::1", "six"),
+        said(pods, 1, "10.0.0.1", "a"),
+        said(pods, 3, "10.0.0.1", ""),
+        said(pods, 5, "10.0.0.1", "b"),
+        said(pods, 5, "10.0.0.2", "c"),
     ];
     let mut store = new();
     store.remember(&[]).unwrap();
@@ -38,8 +38,8 @@ pub(in crate::store) fn an_inventory_is_told_as_it_was_kept<S: FlowStore>(new: i
     for told in all.iter().rev() {
         store.remember(std::slice::from_ref(told)).unwrap();
     }
-    store.remember(&[told(pods, 5, "10.0.0.2", "d")]).unwrap();
-    store.remember(&[told(pods, 5, "10.0.0.2", "c")]).unwrap();
+    store.remember(&[said(pods, 5, "10.0.0.2", "d"), said(pods, 5, "10.0.0.2", "e")]).unwrap();
+    store.remember(&[said(pods, 5, "10.0.0.2", "e"), said(pods, 5, "10.0.0.2", "c")]).unwrap();
     store.remember(&all).unwrap();
     assert_eq!(store.history(&Wanted::ALL).unwrap(), all, "in order, each once, the later told one");
 
@@ -70,19 +70,19 @@ pub(in crate::store) fn flows_joined_again_with_the_history_kept_are_joined_as_t
     let mut inventory = OpenInventory::default();
     let (pods, file) = (inventory.follow(Source::Kubernetes), inventory.follow(Source::File));
     let changes = |told: Vec<Told>| Update::Changes(told.into_iter().map(|told| told.change).collect());
-    let told = |at, address: &str, name: &str| told(Source::Kubernetes, at, address, name);
+    let pod = |at, address: &str, name: &str| said(Source::Kubernetes, at, address, name);
     let steps = [
-        (vec![told(0, "10.0.0.1", "a"), told(0, "10.0.0.9", "db")], vec![flow("10.0.0.1", 1, 2)]),
+        (vec![pod(0, "10.0.0.1", "a"), pod(0, "10.0.0.9", "db")], vec![flow("10.0.0.1", 1, 2)]),
         // The next one takes the address within two seconds, and is told of before the end of the first.
-        (vec![told(6, "10.0.0.1", "b")], vec![flow("10.0.0.1", 3, 7), flow("10.0.0.1", 6, 8)]),
-        (vec![told(5, "10.0.0.1", "")], vec![flow("10.0.0.1", 5, 5), flow("10.0.0.7", 8, 9)]),
+        (vec![pod(6, "10.0.0.1", "b")], vec![flow("10.0.0.1", 3, 7), flow("10.0.0.1", 6, 8)]),
+        (vec![pod(5, "10.0.0.1", "")], vec![flow("10.0.0.1", 5, 5), flow("10.0.0.7", 8, 9)]),
     ];
     let mut live = Aggregator::new(AggregatorConfig::default(), inventory, new());
     let mut batches = Vec::new();
-    for (number, (said, flows)) in steps.into_iter().enumerate() {
-        pods.send(changes(said)).unwrap();
+    for (number, (changed, flows)) in steps.into_iter().enumerate() {
+        pods.send(changes(changed)).unwrap();
         if number == 2 {
-            let owned = vec![super::history::told(Source::File, i64::MIN, "10.0.0.0/29", "rest").change];
+            let owned = vec![said(Source::File, i64::MIN, "10.0.0.0/29", "rest").change];
             file.send(Update::Everything { at: Timestamp::from_parts(8, 0), owned }).unwrap();
         }
         batches.push(batch("a", number as u64, flows));

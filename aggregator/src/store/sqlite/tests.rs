@@ -295,3 +295,25 @@ fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
         [(Loss::BatchesMissing, 3)]
     );
 }
+
+#[test]
+fn retention_leaves_whose_an_address_was_when_what_is_kept_began() {
+    use crate::inventory::Source::{File, Kubernetes};
+    use crate::store::conformance::said;
+    let hour = 3_600;
+    let mut disk = OnDisk::new();
+    let all = [
+        said(File, i64::MIN, "10.0.0.0/8", "site"),
+        said(Kubernetes, 1, "10.0.0.1", "a"),
+        said(Kubernetes, hour, "10.0.0.1", "b"),
+        said(Kubernetes, 3 * hour, "10.0.0.1", "c"),
+        said(Kubernetes, 1, "10.0.0.2", "gone"),
+        said(Kubernetes, hour, "10.0.0.2", ""),
+    ];
+    disk.remember(&all).unwrap();
+    let records = [10, 3 * 3_600].map(|at| record("10.0.0.1", "10.0.0.9", 443, at)).to_vec();
+    let mut disk = kept(disk, OpenInventory::default(), [batch("a", 0, records)]);
+    disk.store().delete_before(Timestamp::from_parts(2 * hour, 0)).unwrap();
+    let [site, _, b, c, ..] = all;
+    assert_eq!(disk.history(&Wanted::ALL).unwrap(), [site, b, c]);
+}
