@@ -31,13 +31,13 @@ impl ControlPlane {
     /// Says what is missing, or what the servers logged.
     pub fn start() -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("cannot make a directory: {error}"))?;
-        let mut this =
-            Self { cache: built()?, directory, ports: free_ports()?, etcd: None, apiserver: None };
+        let mut this = Self { cache: built()?, directory, ports: free_ports()?, etcd: None, apiserver: None };
         let [_, etcd, peer] = this.ports;
         this.etcd = Some(this.spawn("etcd", [etcd, peer])?);
         this.restart()?;
         let config = this.config()?;
-        std::fs::write(this.kubeconfig(), config).map_err(|error| format!("cannot write a kubeconfig: {error}"))?;
+        std::fs::write(this.kubeconfig(), config)
+            .map_err(|error| format!("cannot write a kubeconfig: {error}"))?;
         Ok(this)
     }
 
@@ -64,7 +64,9 @@ impl ControlPlane {
         let url = format!("https://127.0.0.1:{port}/readyz");
         for _ in 0..ASK_TIMES {
             // Whether it is the right one shows when it is used: this only waits.
-            let asked = Command::new("curl").args(["--silent", "--fail", "--insecure", "--max-time", "2", &url]).output();
+            let asked = Command::new("curl")
+                .args(["--silent", "--fail", "--insecure", "--max-time", "2", &url])
+                .output();
             if asked.map_err(|error| format!("cannot run curl: {error}"))?.status.success() {
                 return Ok(());
             }
@@ -82,13 +84,26 @@ impl ControlPlane {
         let mut command = Command::new(script());
         command.arg("kubeconfig").arg(self.directory.path()).arg(self.ports[0].to_string());
         let done = command.output().map_err(|error| format!("cannot run {}: {error}", script().display()))?;
-        if done.status.success() { Ok(done.stdout) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
+        if done.status.success() {
+            Ok(done.stdout)
+        } else {
+            Err(String::from_utf8_lossy(&done.stderr).into_owned())
+        }
     }
 
     fn spawn(&self, program: &str, ports: [u16; 2]) -> Result<Child, String> {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(script()).arg(program).arg(&self.cache).arg(self.directory.path());
-        command.args(ports.map(|port| port.to_string())).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        command
+            .args(["--pdeathsig", "KILL"])
+            .arg(script())
+            .arg(program)
+            .arg(&self.cache)
+            .arg(self.directory.path());
+        command
+            .args(ports.map(|port| port.to_string()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0);
         command.spawn().map_err(|error| format!("cannot run setpriv (of util-linux): {error}"))
     }
 

@@ -68,8 +68,11 @@ fn watch(out: &mut impl Write, pods: usize, changes: usize) -> std::io::Result<(
         let due = (started.elapsed().as_secs_f64() * changes as f64) as usize;
         while sent < due {
             let (number, generation) = (sent / 2 % pods, sent / 2 / pods);
-            let (kind, mut object) =
-                if sent % 2 == 0 { ("DELETED", pod(number, generation)) } else { ("ADDED", pod(number, generation + 1)) };
+            let (kind, mut object) = if sent % 2 == 0 {
+                ("DELETED", pod(number, generation))
+            } else {
+                ("ADDED", pod(number, generation + 1))
+            };
             object["metadata"]["resourceVersion"] = json!((sent + 2).to_string());
             serde_json::to_writer(&mut *out, &json!({"type": kind, "object": object}))?;
             out.write_all(b"\n")?;
@@ -91,7 +94,8 @@ fn deployment(number: usize) -> String {
 /// As large as a plain pod is: some 5 KB, most of it for other readers.
 fn pod(number: usize, generation: usize) -> Value {
     let app = deployment(number);
-    let fields: Value = (0..40).map(|field| (format!("f:field-{field}"), json!({".": {}, "f:value": {}}))).collect();
+    let fields: Value =
+        (0..40).map(|field| (format!("f:field-{field}"), json!({".": {}, "f:value": {}}))).collect();
     json!({
         "metadata": {"name": format!("{app}-5d4-{number}-{generation}"), "namespace": format!("team-{}", number / 1_000),
             "uid": format!("{number:032}"), "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z",

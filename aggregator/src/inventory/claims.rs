@@ -81,7 +81,9 @@ impl<K: Copy + Eq + Hash, V: Clone + PartialEq> Claims<K, V> {
 
     /// Takes note that `by` has let go of something; nothing where another holds it by now.
     pub(super) fn release(&mut self, key: K, by: &str, now: Timestamp) {
-        let Some(hold) = self.held.get_mut(&key).filter(|hold| hold.by.as_deref() == Some(by)) else { return };
+        let Some(hold) = self.held.get_mut(&key).filter(|hold| hold.by.as_deref() == Some(by)) else {
+            return;
+        };
         let at = now.max(hold.since);
         *hold = Hold { by: None, value: None, since: at };
         self.released += 1;
@@ -136,7 +138,10 @@ mod tests {
         // Its start is told in whole seconds, and before the old one was seen to be gone.
         claim(&mut claims, "new", "b", 29, 31);
         claims.release(1, "old", at(40));
-        assert_eq!(claims.take_changed(), [(at(10), 1, Some("a")), (at(30), 1, None), (at(30), 1, Some("b"))]);
+        assert_eq!(
+            claims.take_changed(),
+            [(at(10), 1, Some("a")), (at(30), 1, None), (at(30), 1, Some("b"))]
+        );
         assert_eq!(claims.get(1), Some(&"b"));
     }
 
@@ -161,7 +166,11 @@ mod tests {
         let mut claims: Claims<u32, u8> = Claims::default();
         let by: Arc<str> = "a".into();
         for key in 0..30_000 {
-            claims.claim(key, Claim { by: &by, value: 1, since: None, corrects: |_, _| false }, at(i64::from(key)));
+            claims.claim(
+                key,
+                Claim { by: &by, value: 1, since: None, corrects: |_, _| false },
+                at(i64::from(key)),
+            );
             claims.release(key, "a", at(i64::from(key)));
         }
         assert!(claims.held.len() <= MAX_RELEASED + 1, "{}", claims.held.len());

@@ -93,8 +93,7 @@ impl Fronts {
             return None;
         }
         let of_node = || self.known.get(&Front::EveryNode(protocol, to.port)).filter(|_| on_node);
-        let changes =
-            self.known.get(&Front::Address(to.address, protocol, to.port)).or_else(of_node)?;
+        let changes = self.known.get(&Front::Address(to.address, protocol, to.port)).or_else(of_node)?;
         let next = changes.partition_point(|(from, _)| *from <= at);
         changes.get(next.saturating_sub(1))?.1.as_deref()
     }
@@ -128,7 +127,12 @@ mod tests {
 
     fn backend(port: u16) -> Arc<Backend> {
         let server = Server::Workload(Arc::new(Workload { name: "web".to_owned(), ..Workload::default() }));
-        Arc::new(Backend { service: Some("web.shop.svc:80".into()), server, port: Some(port), rewritten: true })
+        Arc::new(Backend {
+            service: Some("web.shop.svc:80".into()),
+            server,
+            port: Some(port),
+            rewritten: true,
+        })
     }
 
     #[test]
@@ -140,8 +144,12 @@ mod tests {
             fronts.apply(FrontChange { at: at(time), front, backend });
         }
         let to = Endpoint { address, port: 80 };
-        let port = |time| fronts.find(to, Protocol::TCP, false, at(time)).map(|backend| backend.port.unwrap());
-        assert_eq!([5, 10, 19, 20, 30, 99].map(port), [Some(8080), Some(8080), Some(8080), None, Some(9090), Some(9090)]);
+        let port =
+            |time| fronts.find(to, Protocol::TCP, false, at(time)).map(|backend| backend.port.unwrap());
+        assert_eq!(
+            [5, 10, 19, 20, 30, 99].map(port),
+            [Some(8080), Some(8080), Some(8080), None, Some(9090), Some(9090)]
+        );
         assert_eq!(fronts.find(to, Protocol::UDP, false, at(10)), None);
         assert_eq!(fronts.find(Endpoint { address, port: 81 }, Protocol::TCP, false, at(10)), None);
     }

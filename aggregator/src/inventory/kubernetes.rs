@@ -234,7 +234,10 @@ impl Watching {
                 // Said once for each stretch of trouble: the count tells how often.
                 if status.failing[index].as_deref() != Some(reason.as_str()) {
                     warn!(
-                        kind = kind.as_str(), server = self.server, trouble = trouble.as_str(), reason,
+                        kind = kind.as_str(),
+                        server = self.server,
+                        trouble = trouble.as_str(),
+                        reason,
                         "cannot watch; what is known stays in force, trying again"
                     );
                 }
@@ -272,6 +275,7 @@ impl Watching {
             }
         };
         let some = !matches!(&addresses, Update::Changes(changes) if changes.is_empty());
-        (!some || offer(&self.addresses, addresses).await) && (fronts.is_empty() || offer(&self.fronts, fronts).await)
+        (!some || offer(&self.addresses, addresses).await)
+            && (fronts.is_empty() || offer(&self.fronts, fronts).await)
     }
 }

@@ -190,7 +190,13 @@ impl Inventory for OpenInventory {
         found.map_or_else(by_others, |(_, identity)| identity)
     }
 
-    fn reach(&self, to: Endpoint, protocol: Protocol, owner: Option<&Arc<Workload>>, at: Timestamp) -> Option<&Backend> {
+    fn reach(
+        &self,
+        to: Endpoint,
+        protocol: Protocol,
+        owner: Option<&Arc<Workload>>,
+        at: Timestamp,
+    ) -> Option<&Backend> {
         let on_node = owner.is_some_and(|owner| owner.kind == WorkloadKind::Node);
         self.fronts.find(to, protocol, on_node, at)
     }

@@ -28,14 +28,16 @@ fn inventory() -> OpenInventory {
         (NODE, workload(WorkloadKind::Node, "n1")),
         (SERVICE, workload(WorkloadKind::Service, "web")),
     ];
-    let owned = owned.map(|(ip, workload)| Change { at, prefix: address(ip).into(), workload: Some(workload) });
+    let owned =
+        owned.map(|(ip, workload)| Change { at, prefix: address(ip).into(), workload: Some(workload) });
     let backend = Arc::new(Backend {
         service: Some("web.shop.svc:80".into()),
         server: Server::Workload(web),
         port: Some(8080),
         rewritten: true,
     });
-    let fronts = [Front::Address(address(SERVICE), Protocol::TCP, 80), Front::EveryNode(Protocol::TCP, 30_080)];
+    let fronts =
+        [Front::Address(address(SERVICE), Protocol::TCP, 80), Front::EveryNode(Protocol::TCP, 30_080)];
     let mut inventory = OpenInventory::default();
     inventory.follow(Source::Kubernetes).send(Update::Everything { at, owned: owned.into() }).unwrap();
     let changes = fronts.map(|front| FrontChange { at, front, backend: Some(Arc::clone(&backend)) });

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_aggregator::inventory::LabelRules;
+use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::SpoolConfig;

@@ -64,11 +64,13 @@ pub(crate) const KEYS: &[Key] = &[
         name: "kubernetes",
         help: "Who is which pod, node and Service, in commands that run for long: \"cluster\", the one that it runs in,\n\
                or a kubeconfig. Empty: nobody is asked.",
-        read: |s| Value::String(match &s.kubernetes {
-            None => String::new(),
-            Some(Access::InCluster) => "cluster".to_owned(),
-            Some(Access::Kubeconfig(path)) => path.display().to_string(),
-        }),
+        read: |s| {
+            Value::String(match &s.kubernetes {
+                None => String::new(),
+                Some(Access::InCluster) => "cluster".to_owned(),
+                Some(Access::Kubeconfig(path)) => path.display().to_string(),
+            })
+        },
         write: |s, text, base| {
             s.kubernetes = match text {
                 "" => None,

@@ -86,7 +86,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn connect(kubeconfig: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(async {
             let file = Kubeconfig::read_from(kubeconfig).unwrap();
             let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();

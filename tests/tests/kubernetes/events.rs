@@ -8,7 +8,8 @@ use crate::cluster::{Cluster, Pod, Watcher, now};
 /// ReplicaSet of Deployment `web`, for one of its rollouts.
 fn replica_set(cluster: &Cluster, name: &str) {
     let labels = json!({"app": "web", "pod-template-hash": name});
-    let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none"}]}});
+    let template =
+        json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none"}]}});
     let owner = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "web", "controller": true}]);
     cluster.ask(
         "POST",
@@ -19,7 +20,8 @@ fn replica_set(cluster: &Cluster, name: &str) {
 }
 
 fn slice(port: u16, addresses: &[&str]) -> serde_json::Value {
-    let endpoints: Vec<_> = addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
+    let endpoints: Vec<_> =
+        addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
     json!({"metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}], "endpoints": endpoints})
 }
@@ -42,7 +44,11 @@ fn what_happens_in_a_cluster_is_known() {
 
 /// A rollout and more replicas change nobody's identity; a label that people set does.
 fn rollout(cluster: &Cluster, watcher: &mut Watcher) {
-    for (set, name, address) in [("web-5d4", "web-5d4-a", "10.1.0.1"), ("web-7c9", "web-7c9-a", "10.1.0.2"), ("web-7c9", "web-7c9-b", "10.1.0.3")] {
+    for (set, name, address) in [
+        ("web-5d4", "web-5d4-a", "10.1.0.1"),
+        ("web-7c9", "web-7c9-a", "10.1.0.2"),
+        ("web-7c9", "web-7c9-b", "10.1.0.3"),
+    ] {
         if name.ends_with("-a") {
             replica_set(cluster, set);
         }
@@ -53,18 +59,28 @@ fn rollout(cluster: &Cluster, watcher: &mut Watcher) {
         watcher.until_who(address, Some("deployment shop/web"));
         watcher.until_who(&pod.addresses[1], Some("deployment shop/web"));
     }
-    let owners: Vec<_> = ["10.1.0.1", "10.1.0.2", "fd00:1::3"]
-        .map(|ip| watcher.inventory.identify_at_now(ip))
-        .into();
-    assert!(owners.iter().all(|owner| *owner == owners[0]), "one workload with one set of labels: {owners:?}");
+    let owners: Vec<_> =
+        ["10.1.0.1", "10.1.0.2", "fd00:1::3"].map(|ip| watcher.inventory.identify_at_now(ip)).into();
+    assert!(
+        owners.iter().all(|owner| *owner == owners[0]),
+        "one workload with one set of labels: {owners:?}"
+    );
     cluster.delete("/api/v1/namespaces/shop/pods/web-5d4-a");
     watcher.until_who("10.1.0.1", None);
 
-    cluster.ask("PATCH", "/api/v1/namespaces/shop/pods/web-7c9-b", &json!({"metadata": {"labels": {"tier": "front"}}}));
+    cluster.ask(
+        "PATCH",
+        "/api/v1/namespaces/shop/pods/web-7c9-b",
+        &json!({"metadata": {"labels": {"tier": "front"}}}),
+    );
     watcher.until("the label is known", |watcher| {
         watcher.inventory.identify_at_now("10.1.0.3").is_some_and(|labels| labels.contains("tier=front"))
     });
-    cluster.ask("PATCH", "/api/v1/namespaces/shop/pods/web-7c9-b", &json!({"metadata": {"labels": {"tier": null}}}));
+    cluster.ask(
+        "PATCH",
+        "/api/v1/namespaces/shop/pods/web-7c9-b",
+        &json!({"metadata": {"labels": {"tier": null}}}),
+    );
 }
 
 trait IdentifyNow {

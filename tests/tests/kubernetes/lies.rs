@@ -41,7 +41,8 @@ fn pod(name: &str, address: &str) -> Value {
 }
 
 fn list(pods: &[Value]) -> String {
-    json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": pods}).to_string()
+    json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": pods})
+        .to_string()
 }
 
 impl Liar {
@@ -85,7 +86,9 @@ fn answer(
         Manner::Says(text) if is_watch && of_pods => (200, text.clone()),
         Manner::Lists(text) if of_pods && !is_watch => (200, text.clone()),
         _ if is_watch => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n")?;
+            stream.write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n",
+            )?;
             while manner.lock().unwrap().0 == turn {
                 thread::sleep(Duration::from_millis(10));
             }
@@ -95,7 +98,10 @@ fn answer(
         _ => (200, pods(&[pod("a", "10.1.0.1")])),
     };
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 fn refusal(status: u16) -> String {
@@ -140,7 +146,8 @@ fn what_a_lying_server_says_changes_nothing_and_is_counted() {
         // A list is only asked for by who has to start again.
         if matches!(lie, Manner::Lists(_)) {
             liar.turn(Manner::RefusesWatches(410));
-            watcher.until("it starts again", |watcher| watcher.status().troubles[Trouble::Expired as usize] > 0);
+            watcher
+                .until("it starts again", |watcher| watcher.status().troubles[Trouble::Expired as usize] > 0);
         }
         liar.turn(lie);
         watcher.until(&format!("{text} is counted"), |watcher| count(watcher) > before);
@@ -150,7 +157,12 @@ fn what_a_lying_server_says_changes_nothing_and_is_counted() {
     let mut nonsense = pod("b", "10.1.0.2");
     nonsense["metadata"]["labels"] = json!({"app": "x".repeat(100)});
     liar.turn(Manner::RefusesWatches(410));
-    liar.turn(Manner::Truth(vec![pod("a", "10.1.0.1"), pod("c", "10.1.0.3"), pod("d", "not an address"), nonsense]));
+    liar.turn(Manner::Truth(vec![
+        pod("a", "10.1.0.1"),
+        pod("c", "10.1.0.3"),
+        pod("d", "not an address"),
+        nonsense,
+    ]));
     watcher.until_who("10.1.0.3", Some("pod shop/c"));
     watcher.until("nothing fails any more", |watcher| watcher.status().failing.iter().all(Option::is_none));
     assert_eq!(watcher.who("10.1.0.2", crate::cluster::now()), None);

@@ -41,7 +41,11 @@ impl Containers {
         for container in listed {
             let running = !matches!(
                 container.state,
-                Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD | ContainerSummaryStateEnum::CREATED)
+                Some(
+                    ContainerSummaryStateEnum::EXITED
+                        | ContainerSummaryStateEnum::DEAD
+                        | ContainerSummaryStateEnum::CREATED
+                )
             );
             let Some(id) = container.id.as_deref().filter(|_| running) else { continue };
             if self.known.len() >= MAX_CONTAINERS || !is_plausible(container) {

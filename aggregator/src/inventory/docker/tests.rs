@@ -19,7 +19,9 @@ fn answer(mut stream: UnixStream, turn: &AtomicUsize) -> std::io::Result<()> {
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let now = turn.load(Ordering::SeqCst);
     if first.contains("/events") {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        )?;
         while turn.load(Ordering::SeqCst) == now {
             thread::sleep(LOOK.0);
         }
@@ -37,7 +39,11 @@ fn answer(mut stream: UnixStream, turn: &AtomicUsize) -> std::io::Result<()> {
         ),
         _ => "{\"message\": 7".to_owned(),
     };
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[test]

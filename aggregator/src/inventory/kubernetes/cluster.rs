@@ -14,11 +14,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use watershed_model::{Protocol, Timestamp, Workload, WorkloadKind};
 
 use self::services::Services;
-use crate::inventory::claims::{Claim, Claims};
 use super::identity::{self, Owner};
 use super::objects::{self, Between, EndpointSlice, MAX_PARTS, Node, Pod, Service, address};
-use crate::inventory::fronts::{Backend, Front, FrontChange, Server};
 use crate::inventory::Change;
+use crate::inventory::claims::{Claim, Claims};
+use crate::inventory::fronts::{Backend, Front, FrontChange, Server};
 
 /// Objects kept of each kind; beyond it new ones are refused and counted. Ten times the pods of a large cluster.
 const MAX_OBJECTS: usize = 1_000_000;
@@ -222,7 +222,11 @@ impl Cluster {
     fn between(&mut self, key: &Arc<str>, between: &Between, now: Timestamp) {
         let owner = identity::controller(&between.metadata);
         let owner = owner.unwrap_or_else(|| Owner {
-            kind: if key.starts_with(Kind::Jobs.as_str()) { WorkloadKind::Job } else { WorkloadKind::ReplicaSet },
+            kind: if key.starts_with(Kind::Jobs.as_str()) {
+                WorkloadKind::Job
+            } else {
+                WorkloadKind::ReplicaSet
+            },
             name: between.metadata.name.as_deref().unwrap_or_default().into(),
         });
         for pod in self.waiting.remove(key).unwrap_or_default() {
@@ -316,7 +320,8 @@ impl Cluster {
         now: Timestamp,
     ) {
         let holder = self.addresses.get(address).map(|holder| holder.kind);
-        if workload.kind == WorkloadKind::Service && holder.is_some_and(|kind| kind != WorkloadKind::Service) {
+        if workload.kind == WorkloadKind::Service && holder.is_some_and(|kind| kind != WorkloadKind::Service)
+        {
             return;
         }
         let displaced = holder == Some(WorkloadKind::Service) && workload.kind != WorkloadKind::Service;
@@ -341,7 +346,8 @@ impl Cluster {
     /// What is different since the last time, Services included.
     pub(super) fn settle(&mut self, now: Timestamp) -> Changed {
         self.resolve_services(now);
-        let changed = |(at, address, workload): (_, IpAddr, _)| Change { at, prefix: address.into(), workload };
+        let changed =
+            |(at, address, workload): (_, IpAddr, _)| Change { at, prefix: address.into(), workload };
         let front = |(at, front, backend)| FrontChange { at, front, backend };
         Changed {
             addresses: self.addresses.take_changed().into_iter().map(changed).collect(),
@@ -352,7 +358,8 @@ impl Cluster {
     /// Everything there is now, and since when; what is different since the last time is part of it.
     pub(super) fn everything(&mut self, now: Timestamp) -> Changed {
         self.settle(now);
-        let changed = |(at, address, workload): (_, IpAddr, _)| Change { at, prefix: address.into(), workload };
+        let changed =
+            |(at, address, workload): (_, IpAddr, _)| Change { at, prefix: address.into(), workload };
         let mut addresses: Vec<Change> = self.addresses.all().map(changed).collect();
         addresses.sort_by_key(|change| change.prefix);
         let mut fronts: Vec<FrontChange> =
@@ -405,7 +412,8 @@ fn has_plausible_parts(object: &Object) -> bool {
         }
         Object::Service(service) => {
             let spec = &service.spec;
-            let addresses = spec.cluster_ips.len() + spec.external_ips.len() + service.status.load_balancer.ingress.len();
+            let addresses =
+                spec.cluster_ips.len() + spec.external_ips.len() + service.status.load_balancer.ingress.len();
             addresses + spec.ports.len() <= MAX_PARTS && objects::are_plausible(&spec.selector)
         }
         Object::EndpointSlice(slice) => slice.endpoints.len().max(slice.ports.len()) <= MAX_PARTS,

@@ -319,7 +319,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_of_a_machine_is_none() {
-        for text in ["", "None", "0.0.0.0", "127.0.0.1", "::1", "224.0.0.1", "ff02::1", "10.0.0.256", "10.0.0.0/8"] {
+        for text in
+            ["", "None", "0.0.0.0", "127.0.0.1", "::1", "224.0.0.1", "ff02::1", "10.0.0.256", "10.0.0.0/8"]
+        {
             assert_eq!(address(text), None, "{text}");
         }
         assert!(address("10.0.0.1").is_some() && address("fd00::1").is_some());

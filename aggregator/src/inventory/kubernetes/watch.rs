@@ -105,6 +105,11 @@ fn failed(error: &watcher::Error) -> Event {
         E::NoResourceVersion => return Event::Failed(Trouble::Malformed, error.to_string()),
     };
     match cause {
+        // What is no event is taken for an error that says nothing.
+        kube::Error::Api(status) if status.code == 0 => Event::Failed(
+            Trouble::Malformed,
+            "it sent what is neither an object of this kind nor an error".to_owned(),
+        ),
         kube::Error::Api(status) => {
             let trouble = match status.code {
                 401 | 403 => Trouble::Denied,
@@ -114,7 +119,9 @@ fn failed(error: &watcher::Error) -> Event {
             Event::Failed(trouble, status.message.clone())
         }
         cause if is_too_large(cause) => Event::Failed(Trouble::TooLarge, told(cause)),
-        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => Event::Failed(Trouble::Malformed, told(cause)),
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
+            Event::Failed(Trouble::Malformed, told(cause))
+        }
         cause => Event::Failed(Trouble::Unreachable, told(cause)),
     }
 }

@@ -49,8 +49,10 @@ impl WatchingMetrics {
             objects: Kind::ALL.map(|kind| objects.with_label_values(&[kind.as_str()])),
             lists: Kind::ALL.map(|kind| lists.with_label_values(&[kind.as_str()])),
             events: metrics.counter("kubernetes_events_total", "Objects and other events read"),
-            changes: metrics
-                .counter("kubernetes_changes_total", "Changes of whose an address is or where a Service leads"),
+            changes: metrics.counter(
+                "kubernetes_changes_total",
+                "Changes of whose an address is or where a Service leads",
+            ),
             refused: metrics.counter(
                 "kubernetes_objects_refused_total",
                 "Objects such as no API server lets pass, or for which there was no room",

@@ -158,7 +158,12 @@ impl Services {
     }
 
     /// Where each port of a Service leads.
-    fn resolve(&self, key: &str, itself: &Arc<Workload>, known: &Claims<IpAddr, Arc<Workload>>) -> BTreeMap<Front, Backend> {
+    fn resolve(
+        &self,
+        key: &str,
+        itself: &Arc<Workload>,
+        known: &Claims<IpAddr, Arc<Workload>>,
+    ) -> BTreeMap<Front, Backend> {
         let Some(service) = self.services.get(key) else { return BTreeMap::new() };
         let mut fronts = BTreeMap::new();
         for port in &service.ports {
@@ -182,16 +187,22 @@ impl Services {
         known: &Claims<IpAddr, Arc<Workload>>,
     ) -> Backend {
         let mut endpoints: BTreeSet<(IpAddr, u16)> = BTreeSet::new();
-        for slice in self.slices_of.get(key).into_iter().flatten().filter_map(|slice| self.slices.get(slice)) {
-            let same = slice.ports.iter().filter(|(name, protocol, _)| *name == port.name && *protocol == port.protocol);
+        for slice in self.slices_of.get(key).into_iter().flatten().filter_map(|slice| self.slices.get(slice))
+        {
+            let same = slice
+                .ports
+                .iter()
+                .filter(|(name, protocol, _)| *name == port.name && *protocol == port.protocol);
             for (_, _, number) in same {
                 endpoints.extend(slice.addresses.iter().map(|&address| (address, *number)));
             }
         }
         let name = format!("{}.{}.svc:{}", service.name, service.namespace, port.number);
-        let leads = |server, port| Backend { service: Some(name.as_str().into()), server, port, rewritten: true };
+        let leads =
+            |server, port| Backend { service: Some(name.as_str().into()), server, port, rewritten: true };
         if endpoints.is_empty() {
-            let front = service.addresses.first().map(|&address| Front::Address(address, port.protocol, port.number));
+            let front =
+                service.addresses.first().map(|&address| Front::Address(address, port.protocol, port.number));
             // Whoever was behind it last will be again: a Deployment between two rollouts is still the one.
             return match front.and_then(|front| service.fronts.get(&front)) {
                 Some(last) => Backend::clone(last),
@@ -206,7 +217,11 @@ impl Services {
 }
 
 /// Who has these addresses: one workload, one address that is nobody's, or what is behind the Service as a whole.
-fn server(addresses: &BTreeSet<IpAddr>, itself: &Arc<Workload>, known: &Claims<IpAddr, Arc<Workload>>) -> Server {
+fn server(
+    addresses: &BTreeSet<IpAddr>,
+    itself: &Arc<Workload>,
+    known: &Claims<IpAddr, Arc<Workload>>,
+) -> Server {
     let mut owners: BTreeMap<&Arc<Workload>, usize> = BTreeMap::new();
     let owned = addresses.iter().filter_map(|&address| known.get(address));
     owned.for_each(|owner| *owners.entry(owner).or_default() += 1);

@@ -36,11 +36,14 @@ fn service(value: Value) -> Object {
 }
 
 fn web_service(spec: Value) -> Object {
-    service(json!({"metadata": {"name": "web", "namespace": "shop", "creationTimestamp": "1970-01-01T00:00:05Z"}, "spec": spec}))
+    service(
+        json!({"metadata": {"name": "web", "namespace": "shop", "creationTimestamp": "1970-01-01T00:00:05Z"}, "spec": spec}),
+    )
 }
 
 fn slice(name: &str, port: u16, addresses: &[&str]) -> Object {
-    let endpoints: Vec<Value> = addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
+    let endpoints: Vec<Value> =
+        addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
     Object::EndpointSlice(read(json!({
         "metadata": {"name": name, "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}], "endpoints": endpoints
@@ -210,12 +213,20 @@ fn a_service_leads_to_the_target_port_of_the_workload_behind_it() {
 #[test]
 fn a_service_of_no_pods_leads_to_the_address_that_people_gave_it() {
     let mut cluster = Cluster::default();
-    cluster.apply(&web_service(json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80}]})), at(11));
+    cluster.apply(
+        &web_service(json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80}]})),
+        at(11),
+    );
     cluster.apply(&slice("web-1", 5432, &["203.0.113.9"]), at(11));
     assert_eq!(fronts(&cluster.settle(at(12))), ["5 10.96.0.7:80 -> 203.0.113.9:5432"]);
     // A headless one has no address of its own: clients go to the pods'.
     let mut cluster = Cluster::default();
-    cluster.apply(&web_service(json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"name": "http", "port": 80}]})), at(11));
+    cluster.apply(
+        &web_service(
+            json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"name": "http", "port": 80}]}),
+        ),
+        at(11),
+    );
     assert_eq!(cluster.settle(at(12)), Changed::default());
 }
 
@@ -235,10 +246,16 @@ fn pods_in_the_nodes_network_are_known_by_their_ports_and_the_address_is_the_nod
     proxy["spec"]["containers"][0]["ports"] = json!([{"containerPort": 8443, "hostPort": 443}]);
     cluster.apply(&pod(proxy), at(12));
     let changed = cluster.settle(at(12));
-    assert_eq!(told(&changed), ["11 192.0.2.1/32 node n1 pool=a", "10 10.0.0.1/32 deployment shop/web app=web"]);
+    assert_eq!(
+        told(&changed),
+        ["11 192.0.2.1/32 node n1 pool=a", "10 10.0.0.1/32 deployment shop/web app=web"]
+    );
     assert_eq!(
         fronts(&changed),
-        ["10 192.0.2.1:9100 -> hostnetwork shop/web-5d4:9100", "10 192.0.2.1:443 -> deployment shop/web:8443"]
+        [
+            "10 192.0.2.1:9100 -> hostnetwork shop/web-5d4:9100",
+            "10 192.0.2.1:443 -> deployment shop/web:8443"
+        ]
     );
     assert!(changed.fronts[1].backend.as_ref().unwrap().rewritten);
     assert!(!changed.fronts[0].backend.as_ref().unwrap().rewritten);
