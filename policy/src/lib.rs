@@ -16,6 +16,8 @@ mod rule;
 
 mod text;
 
+mod lists;
+
 pub mod mine;
 
 pub mod export;

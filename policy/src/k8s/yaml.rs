@@ -209,18 +209,21 @@ impl<'a> Reader<'a> {
 }
 
 /// What a plain scalar is by the core schema, and by the older one that Kubernetes' reader still follows:
-/// `yes`, `no`, `on` and `off` are booleans there.
+/// `yes`, `no`, `on`, `off`, `y` and `n` are booleans there.
 fn resolve(text: &str) -> Value {
-    const BOOLEANS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
+    const BOOLEANS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
     }
     let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
         && (text.parse::<f64>().is_ok() || is_radix(text));
+    // In small letters, in capitals, or with a capital first.
     let boolean = BOOLEANS.iter().any(|word| {
-        text == *word
-            || text == word.to_uppercase()
-            || text == format!("{}{}", word[..1].to_uppercase(), &word[1..])
+        let rest = &text.as_bytes()[text.len().min(1)..];
+        text.eq_ignore_ascii_case(word)
+            && (text == *word
+                || text.starts_with(|first: char| first.is_ascii_uppercase())
+                    && (rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase)))
     });
     if number || boolean { Value::Word(text.to_owned()) } else { Value::Text(text.to_owned()) }
 }
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn words_are_numbers_only_when_yaml_says_so() {
         let word = |text: &str| matches!(resolve(text), Value::Word(_));
-        assert!(["1", "-1.5", "1e3", "0x1f", "True", "off"].into_iter().all(word));
+        assert!(["1", "-1.5", "1e3", "0x1f", "True", "off", "y", "N"].into_iter().all(word));
         assert!(!["v1", "1.2.3", "nan", "infinity", "TrUe", "10.0.0.0/8", "-"].into_iter().any(word));
     }
 

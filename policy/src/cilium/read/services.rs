@@ -96,17 +96,17 @@ fn port(sheet: &mut Sheet, node: &Node) -> Vec<Services> {
         "TCP" => vec![Protocol::TCP],
         "UDP" => vec![Protocol::UDP],
         "SCTP" => vec![Protocol::SCTP],
-        "ICMP" => vec![Protocol::ICMP],
-        "ICMPv6" => vec![Protocol::ICMPV6],
         "VRRP" => vec![Protocol(112)],
         "IGMP" => vec![Protocol(2)],
         "GRE" => vec![Protocol(47)],
         "IPIP" => vec![Protocol(4)],
-        "IPv6" => vec![Protocol(41)],
+        "IPV6" => vec![Protocol(41)],
         "ESP" => vec![Protocol(50)],
         "AH" => vec![Protocol(51)],
         other => {
-            let message = format!("unknown protocol `{other}`; write TCP, UDP, SCTP or ANY");
+            let message = format!(
+                "unknown protocol `{other}`; write TCP, UDP, SCTP or ANY, and types of ICMP in `icmps`"
+            );
             sheet.problem(fields.get("protocol").map_or(node.spot, |node| node.spot), message);
             return Vec::new();
         }

@@ -90,6 +90,17 @@ impl Manifests {
         if problems.is_empty() { Ok(manifests) } else { Err(Problems::new(problems)) }
     }
 
+    /// Takes policies that other files hold.
+    ///
+    /// # Errors
+    /// Policies that are there twice now.
+    pub(crate) fn add(&mut self, policies: Vec<NetworkPolicy>) -> Result<(), Problems> {
+        self.policies.extend(policies);
+        let mut problems = Vec::new();
+        self.repeated(&mut problems);
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(problems)) }
+    }
+
     /// How many policies there are, of all dialects.
     #[must_use]
     pub const fn count(&self) -> usize {

@@ -1,9 +1,12 @@
 //! What the proof asks of a dialect of policies about pods.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::corners::{self, PEERS};
 use super::probes::Probe;
 use super::stage::Stage;
-use crate::k8s::{Blocks, Connections, Direction, End, Evaluator, Manifests, World};
+use crate::k8s::{AT_ONCE, Blocks, Connections, Direction, End, Indexed, Manifests, World};
 use crate::layers::Layers;
 use crate::{Error, Service};
 
@@ -23,6 +26,15 @@ pub(crate) trait Dialect {
 
     /// Reads files, given as path and text.
     fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self::Policies, Error>;
+
+    /// Reads files of which some are those that `known` was read from.
+    fn read_on<'a>(
+        &self,
+        _known: Self::Policies,
+        files: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<Self::Policies, Error> {
+        self.read(files)
+    }
 
     /// Finds out whom the policies mean in a world.
     fn enforce<'a>(&'a self, world: &'a World, policies: &'a Self::Policies) -> Self::Enforced<'a>;
@@ -60,6 +72,12 @@ pub(crate) trait Enforced {
     /// Whether `client` may use `service` of `server`.
     fn allows(&self, client: End, server: End, service: Service) -> bool;
 
+    /// Which of the first [`AT_ONCE`] services `client` may use of `server`: a bit for each.
+    fn allowed(&self, client: End, server: End, services: &[Service]) -> u64 {
+        let services = services.iter().take(AT_ONCE).enumerate();
+        services.fold(0, |all, (bit, &one)| all | u64::from(self.allows(client, server, one)) << bit)
+    }
+
     /// Everything that `client` may connect to at `server`, of protocols with ports.
     fn connections(&self, client: End, server: End) -> Connections;
 
@@ -80,14 +98,28 @@ impl Dialect for NetworkPolicies {
     ];
 
     type Policies = Manifests;
-    type Enforced<'a> = (&'a Manifests, Evaluator<'a>);
+    type Enforced<'a> = Indexed<'a>;
 
     fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
         Ok(Manifests::read(files, "default")?)
     }
 
+    fn read_on<'a>(
+        &self,
+        mut known: Manifests,
+        files: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<Manifests, Error> {
+        let wanted: HashSet<&str> = files.clone().map(|(path, _)| path).collect();
+        known.policies.retain(|policy| wanted.contains(&*policy.place.file));
+        let there: HashSet<Arc<str>> =
+            known.policies.iter().map(|policy| Arc::clone(&policy.place.file)).collect();
+        let others = Manifests::read(files.filter(|(path, _)| !there.contains(*path)), "default")?;
+        known.add(others.policies)?;
+        Ok(known)
+    }
+
     fn enforce<'a>(&'a self, world: &'a World, policies: &'a Manifests) -> Self::Enforced<'a> {
-        (policies, Evaluator::new(world, &policies.policies, Blocks::OutsideOnly))
+        Indexed::new(world, &policies.policies, Blocks::OutsideOnly)
     }
 
     fn free(&self, namespace: &str, label: &str) -> String {
@@ -104,18 +136,21 @@ impl Dialect for NetworkPolicies {
     }
 }
 
-impl Enforced for (&Manifests, Evaluator<'_>) {
+impl Enforced for Indexed<'_> {
     fn allows(&self, client: End, server: End, service: Service) -> bool {
-        let Service::Port { protocol, port } = service else { return false };
-        self.1.connections(client, server).contains(protocol, port)
+        Indexed::allowed(self, client, server, &[service]) == 1
+    }
+
+    fn allowed(&self, client: End, server: End, services: &[Service]) -> u64 {
+        Indexed::allowed(self, client, server, services)
     }
 
     fn connections(&self, client: End, server: End) -> Connections {
-        self.1.connections(client, server)
+        Indexed::connections(self, client, server)
     }
 
     fn corners(&self, stage: &Stage<'_>) -> Vec<Probe> {
-        corners::of(stage, &self.0.policies, &self.1)
+        corners::of(stage, self)
     }
 }
 

@@ -26,14 +26,14 @@ pub use faults::{Fault, Faults, Told};
 
 use dialect::NetworkPolicies;
 pub(crate) use dialect::{Dialect, Enforced};
-use probes::Probe;
+use probes::{Around, Probe};
 use stage::{Role, Stage};
 
 use crate::cilium::CiliumPolicies;
 use crate::cluster::ClusterPolicies;
 use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
-use crate::k8s::{Connections, Direction, End};
-use crate::mine::{Allowed, Census, Declared, Dependency, Plan};
+use crate::k8s::{AT_ONCE, Connections, Direction, End};
+use crate::mine::{Allowed, Census, Declared, Plan};
 use crate::{Error, Service};
 
 /// Proves that `export`, NetworkPolicies, allows everything in `census` that pods take part in, and beyond it
@@ -85,7 +85,7 @@ pub(crate) fn prove_as<D: Dialect>(
     tool_version: &str,
 ) -> Result<Certificate, Error> {
     let mut stage = Stage::of(census, plan);
-    let probes = probes::around(&mut stage);
+    let around = Around::of(&mut stage);
     let mut certificate = Certificate::new::<D>(census, plan, export, tool_version);
     let mut faults = Faults::default();
 
@@ -111,17 +111,22 @@ pub(crate) fn prove_as<D: Dialect>(
         declared: Declared::of(census, plan),
         by_name: dialect.names().then(|| Declared::by_name(census, plan)),
     };
-    for probe in probes.iter().chain(&enforced.corners(&stage)) {
-        judge.probe(probe, &mut certificate, &mut faults);
+    around.each(|probe| judge.probe(probe, &mut certificate, &mut faults));
+    for probe in enforced.corners(&stage) {
+        judge.probe(&probe, &mut certificate, &mut faults);
     }
 
-    let read = dialect.read(files(export, DEFAULT_DENY))?;
+    drop(enforced);
+    let read = dialect.read_on(read, files(export, DEFAULT_DENY))?;
     faults.revert_denies = !reverts(&stage, &dialect.enforce(stage.world(), &read));
     if faults.is_empty() { Ok(certificate) } else { Err(Error::RefutedPolicies(Box::new(faults))) }
 }
 
 /// The policies of an export but for those of one directory.
-fn files<'a>(export: &'a Directory, without: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+fn files<'a>(
+    export: &'a Directory,
+    without: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
     let files = export.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     files.filter(move |(path, _)| {
         let directory = path.split('/').next();
@@ -129,7 +134,7 @@ fn files<'a>(export: &'a Directory, without: &'a str) -> impl Iterator<Item = (&
     })
 }
 
-/// Every dependency, those of one client and server together.
+/// Every dependency.
 fn replay(
     census: &Census,
     stage: &Stage<'_>,
@@ -138,22 +143,17 @@ fn replay(
     certificate: &mut Certificate,
     faults: &mut Faults,
 ) {
-    let mut by_pair: Vec<&Dependency> = census.dependencies.iter().collect();
-    by_pair.sort_by_key(|one| (one.client, one.server));
-    for group in by_pair.chunk_by(|a, b| (a.client, a.server) == (b.client, b.server)) {
-        let pairs = stage.pairs(group[0].client, group[0].server);
-        for one in group {
-            if pairs.is_empty() || !dialect.says(one.service) {
-                certificate.not_expressed += 1;
-                continue;
-            }
-            certificate.dependencies_replayed += 1;
-            certificate.connections_replayed += pairs.len() as u64;
-            let denied =
-                pairs.iter().find(|&&(client, server)| !enforced.allows(client, server, one.service));
-            if let Some(&(client, server)) = denied {
-                faults.denied.add(stage.fault(client, server, one.service));
-            }
+    for one in &census.dependencies {
+        let pairs = stage.pairs(one.client, one.server);
+        if pairs.is_empty() || !dialect.says(one.service) {
+            certificate.not_expressed += 1;
+            continue;
+        }
+        certificate.dependencies_replayed += 1;
+        certificate.connections_replayed += pairs.len() as u64;
+        let denied = pairs.iter().find(|&&(client, server)| !enforced.allows(client, server, one.service));
+        if let Some(&(client, server)) = denied {
+            faults.denied.add(stage.fault(client, server, one.service));
         }
     }
 }
@@ -174,16 +174,19 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
         let Probe { client, server, ref services } = *probe;
         let sides = self.sides(&self.declared, client, server);
         let named = self.by_name.as_ref().map(|declared| self.sides(declared, client, server));
-        for &service in services.iter().filter(|&&service| self.dialect.says(service)) {
-            let expected = includes(&sides, service);
-            // Whether an address has a name is known for those that were observed alone.
-            let either = named.as_ref().is_some_and(|sides| includes(sides, service) != expected);
-            match (expected, self.enforced.allows(client, server, service)) {
-                _ if either => certificate.probes_declared += 1,
-                (true, true) => certificate.probes_declared += 1,
-                (false, false) => certificate.probes_denied += 1,
-                (true, false) => faults.withheld.add(self.stage.fault(client, server, service)),
-                (false, true) => faults.admitted.add(self.stage.fault(client, server, service)),
+        for services in services.chunks(AT_ONCE) {
+            let allowed = self.enforced.allowed(client, server, services);
+            for (bit, &service) in services.iter().enumerate().filter(|(_, one)| self.dialect.says(**one)) {
+                let expected = includes(&sides, service);
+                // Whether an address has a name is known for those that were observed alone.
+                let either = named.as_ref().is_some_and(|sides| includes(sides, service) != expected);
+                match (expected, allowed >> bit & 1 == 1) {
+                    _ if either => certificate.probes_declared += 1,
+                    (true, true) => certificate.probes_declared += 1,
+                    (false, false) => certificate.probes_denied += 1,
+                    (true, false) => faults.withheld.add(self.stage.fault(client, server, service)),
+                    (false, true) => faults.admitted.add(self.stage.fault(client, server, service)),
+                }
             }
         }
     }

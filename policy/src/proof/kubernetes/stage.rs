@@ -1,7 +1,7 @@
 //! Who takes part in the proof: everybody who was observed, as they were and after the next rollout, and pods
 //! made up to look almost like them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use watershed_model::Labels;
@@ -61,6 +61,8 @@ pub(crate) struct Stage<'a> {
     free: Vec<bool>,
     /// Of each node that is a pod: as it was, and last as it will be.
     of_node: Vec<Vec<usize>>,
+    /// Of each node that is a pod: one that is free on its own side.
+    free_of_node: Vec<Option<End>>,
     made_up: HashMap<(Option<NodeId>, String, Labels, bool), usize>,
     unstable: BTreeSet<String>,
 }
@@ -77,6 +79,7 @@ impl<'a> Stage<'a> {
             nodes: Vec::new(),
             free: Vec::new(),
             of_node: vec![Vec::new(); census.nodes.len()],
+            free_of_node: vec![None; census.nodes.len()],
             made_up: HashMap::new(),
             unstable: unstable.chain(GENERATED.map(str::to_owned)).collect(),
         };
@@ -89,7 +92,7 @@ impl<'a> Stage<'a> {
             let next = stage.next(id as NodeId);
             let pod = stage.add(Some(id as NodeId), namespace, next.clone(), false);
             stage.of_node[id].push(pod);
-            let _ = stage.pod(Some(id as NodeId), namespace, next, true);
+            stage.free_of_node[id] = Some(stage.pod(Some(id as NodeId), namespace, next, true));
         }
         stage
     }
@@ -104,6 +107,11 @@ impl<'a> Stage<'a> {
             }
         }
         labels
+    }
+
+    /// A pod of a node, free on its own side; none of a node that is no pod.
+    pub(super) fn free(&self, node: NodeId) -> Option<End> {
+        self.free_of_node[node as usize]
     }
 
     /// A pod, made if it is not there.
@@ -157,7 +165,7 @@ impl<'a> Stage<'a> {
                 let pod = &self.world.pods()[at];
                 let someone = match self.nodes[at] {
                     Some(node) => Someone::Node(node),
-                    None => Someone::Stranger { namespace: &pod.namespace, labels: &pod.labels },
+                    None => Someone::Stranger { number: at, namespace: &pod.namespace, labels: &pod.labels },
                 };
                 if self.free[at] { Role::Free(someone) } else { Role::Bound(someone) }
             }
@@ -184,19 +192,16 @@ impl<'a> Stage<'a> {
             return Vec::new();
         }
         let (clients, servers) = (self.ends(client), self.ends(server));
-        if clients.is_empty() || servers.is_empty() {
+        let (Some(&last_client), Some(&last_server)) = (clients.last(), servers.last()) else {
             return Vec::new();
-        }
-        let last = |ends: &[End]| ends[ends.len() - 1];
-        let mut pairs = BTreeMap::new();
-        for at in 0..clients.len().max(servers.len()) {
-            let (c, s) = (at % clients.len(), (at + 1) % servers.len());
-            pairs.insert((c, s), (clients[c], servers[s]));
-        }
+        };
+        let each = 0..clients.len().max(servers.len());
+        let mut pairs: Vec<(End, End)> =
+            each.map(|at| (clients[at % clients.len()], servers[(at + 1) % servers.len()])).collect();
         if client != server {
-            pairs.insert((clients.len(), servers.len()), (last(&clients), last(&servers)));
+            pairs.push((last_client, last_server));
         }
-        pairs.into_values().collect()
+        pairs
     }
 
     pub(super) fn fault(&self, client: End, server: End, service: Service) -> Fault {
