@@ -1,7 +1,8 @@
 //! Calico's and Istio's own Go code as a judge: it takes every exported object, and reads selectors as ours does.
 //!
 //! The judge is `tests/support/apis`, built by `go` from the modules that it names. Its selectors are of an
-//! early version of the language, without `contains`, `starts with`, `ends with` and `global()`.
+//! early version of the language, without `contains`, `starts with`, `ends with` and `global()`, and
+//! in which no label is called `in`.
 
 #[path = "cluster/mod.rs"]
 mod cluster;
@@ -92,7 +93,7 @@ fn their_own_types_hold_every_object() {
 }
 
 fn selector() -> impl Strategy<Value = String> {
-    let key = || prop::sample::select(vec!["a", "b", "in", "has", "x.io/y"]);
+    let key = || prop::sample::select(vec!["a", "b", "has", "x.io/y"]);
     let value = || prop::sample::select(vec!["'1'", "\"2\"", "''", "'it\"s'"]);
     let leaf = prop_oneof![
         (key(), prop::sample::select(vec!["==", "!="]), value())
@@ -111,7 +112,7 @@ fn selector() -> impl Strategy<Value = String> {
         ]
     });
     let words = vec![
-        "a ", "b", "==", "!=", " in ", "not in", "'1'", "{'1'}", "{", "}", "(", ")", "has(a)", "all()", "&&",
+        "a ", "b", "==", "!=", "b in ", "a not in ", "'1'", "{'1'}", "{", "}", "(", ")", "has(a)", "all()", "&&",
         "||", "!", ",", "\"", " ", "=", "&",
     ];
     let shuffled = prop::collection::vec(prop::sample::select(words), 0..7).prop_map(|words| words.concat());

@@ -1,5 +1,8 @@
 //! Connections that were not seen, chosen where a wrong policy would let them through.
 //!
+//! 0. For each namespace, whether it has rules or not: from and to addresses that are nobody's, with a pod that
+//!    no rule for some pods means, so that default deny is missed where it is missing.
+//!
 //! For each subject, with one of its members:
 //! 1. From and to members of other classes, addresses that are nobody's, and a pod that no selector means.
 //!
@@ -23,6 +26,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
+use super::corners::one_of_each;
 use super::stage::{NOBODY, OTHER, Stage};
 use crate::Service;
 use crate::k8s::{Direction, End, PROTOCOLS};
@@ -54,6 +58,8 @@ pub(crate) struct Probe {
 
 /// What is tried around the rules of a plan.
 pub(super) struct Around<'a> {
+    /// In each namespace a pod without labels, bound by default deny.
+    strangers: Vec<End>,
     subjects: Vec<Subject<'a>>,
     peers: HashMap<&'a Whom, Peers>,
     services: HashMap<&'a [Allowed], Rc<[Service]>>,
@@ -82,7 +88,15 @@ struct Peers {
 impl<'a> Around<'a> {
     /// Brings on the stage who takes part, for every rule whose subject is in the cluster.
     pub(super) fn of(stage: &mut Stage<'a>) -> Self {
-        let mut around = Self { subjects: Vec::new(), peers: HashMap::new(), services: HashMap::new() };
+        let mut around = Self {
+            strangers: Vec::new(),
+            subjects: Vec::new(),
+            peers: HashMap::new(),
+            services: HashMap::new(),
+        };
+        let plan = stage.plan;
+        let strangers = plan.namespaces().map(|namespace| stage.pod(None, namespace, Labels::new(), false));
+        around.strangers.extend(strangers);
         for rules in stage.plan.rules.chunk_by(|a, b| a.subject == b.subject) {
             let Some(subject) = Subject::of(stage, rules, around.subjects.len()) else { continue };
             around.subjects.push(subject);
@@ -96,6 +110,13 @@ impl<'a> Around<'a> {
 
     /// Gives every probe.
     pub(super) fn each(&self, mut give: impl FnMut(&Probe)) {
+        let services: Rc<[Service]> = one_of_each().into();
+        for &stranger in &self.strangers {
+            for nobody in NOBODY.map(End::Outside) {
+                give(&Probe { client: nobody, server: stranger, services: Rc::clone(&services) });
+                give(&Probe { client: stranger, server: nobody, services: Rc::clone(&services) });
+            }
+        }
         for subject in &self.subjects {
             let services = self.all_services(subject.rules);
             for &other in &subject.others {
