@@ -84,7 +84,8 @@ fn their_own_types_hold_every_object() {
         assert_eq!(answer["error"], "", "{path}\n{text}");
     }
     println!("{} objects of Calico and Istio are what their types hold", objects.len());
-    let wrong = objects.iter().map(|(_, text)| json!({ "object": text.replace("spec:\n", "spec:\n  no: 1\n") }));
+    let wrong =
+        objects.iter().map(|(_, text)| json!({ "object": text.replace("spec:\n", "spec:\n  no: 1\n") }));
     for answer in ask(&judge, &wrong.collect::<Vec<_>>()) {
         assert_ne!(answer["error"], "", "an unknown field");
     }
@@ -94,7 +95,8 @@ fn selector() -> impl Strategy<Value = String> {
     let key = || prop::sample::select(vec!["a", "b", "in", "has", "x.io/y"]);
     let value = || prop::sample::select(vec!["'1'", "\"2\"", "''", "'it\"s'"]);
     let leaf = prop_oneof![
-        (key(), prop::sample::select(vec!["==", "!="]), value()).prop_map(|(k, op, v)| format!("{k} {op} {v}")),
+        (key(), prop::sample::select(vec!["==", "!="]), value())
+            .prop_map(|(k, op, v)| format!("{k} {op} {v}")),
         (key(), prop::sample::select(vec!["in", "not in", "not  in"]), prop::collection::vec(value(), 0..3))
             .prop_map(|(key, operator, values)| format!("{key} {operator} {{{}}}", values.join(", "))),
         key().prop_map(|key| format!("has({key})")),
@@ -109,8 +111,8 @@ fn selector() -> impl Strategy<Value = String> {
         ]
     });
     let words = vec![
-        "a ", "b", "==", "!=", " in ", "not in", "'1'", "{'1'}", "{", "}", "(", ")", "has(a)", "all()", "&&", "||", "!",
-        ",", "\"", " ", "=", "&",
+        "a ", "b", "==", "!=", " in ", "not in", "'1'", "{'1'}", "{", "}", "(", ")", "has(a)", "all()", "&&",
+        "||", "!", ",", "\"", " ", "=", "&",
     ];
     let shuffled = prop::collection::vec(prop::sample::select(words), 0..7).prop_map(|words| words.concat());
     prop_oneof![2 => whole, 1 => shuffled]
@@ -136,11 +138,12 @@ fn selectors_mean_the_same_to_calico() {
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let selectors: Vec<String> =
         (0..SELECTORS).map(|_| selector().new_tree(&mut runner).expect("a selector").current()).collect();
-    let labels: Vec<Labels> = ["", "a=1", "a=2 b=1", "a= in=1", "x.io/y=2 has=it\"s", "a=1 b=2 in=2 has=1 x.io/y=1"]
-        .iter()
-        .map(|text| text.split_whitespace().filter_map(|pair| pair.split_once('=')))
-        .map(|pairs| pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
-        .collect();
+    let labels: Vec<Labels> =
+        ["", "a=1", "a=2 b=1", "a= in=1", "x.io/y=2 has=it\"s", "a=1 b=2 in=2 has=1 x.io/y=1"]
+            .iter()
+            .map(|text| text.split_whitespace().filter_map(|pair| pair.split_once('=')))
+            .map(|pairs| pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+            .collect();
     let questions: Vec<Value> =
         selectors.iter().map(|selector| json!({ "selector": selector, "labels": labels })).collect();
     let (mut valid, mut differ) = (0, Vec::new());

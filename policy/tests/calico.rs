@@ -68,7 +68,10 @@ fn every_level_and_both_forms_are_proven() {
 fn pings_are_said_which_network_policy_cannot() {
     let text = made().text();
     assert!(text.contains("    protocol: ICMP\n    icmp:\n      type: 8\n    source:\n"), "{text}");
-    assert!(text.contains("    protocol: ICMPv6\n    icmp:\n      type: 128\n    source:\n      nets:\n"), "{text}");
+    assert!(
+        text.contains("    protocol: ICMPv6\n    icmp:\n      type: 128\n    source:\n      nets:\n"),
+        "{text}"
+    );
     assert!(made().export.not_expressed.iter().all(|one| one.reason.contains("HostEndpoint")));
 }
 
@@ -113,9 +116,17 @@ const MUTATIONS: [(&str, &str, &str); 30] = [
     ("a label that no namespace has", "kubernetes.io/metadata.name ==", "name =="),
     ("protocol unknown", "protocol: SCTP", "protocol: UNKNOWN"),
     ("udp above 1024 dropped", "      - 40000\n", "      - 40001\n"),
-    ("no namespace", "      namespaceSelector: \"kubernetes.io/metadata.name == 'pay'\"\n      selector", "      selector"),
+    (
+        "no namespace",
+        "      namespaceSelector: \"kubernetes.io/metadata.name == 'pay'\"\n      selector",
+        "      selector",
+    ),
     ("every namespace", "kubernetes.io/metadata.name == 'shop'", "all()"),
-    ("namespace and pods for either", "      selector: \"tier == 'api'\"\n", "      notSelector: \"tier != 'api' && has(tier)\"\n"),
+    (
+        "namespace and pods for either",
+        "      selector: \"tier == 'api'\"\n",
+        "      notSelector: \"tier != 'api' && has(tier)\"\n",
+    ),
     ("pods forgotten", "      selector: \"tier == 'api'\"\n", ""),
     ("a subject too wide", "  selector: \"tier == 'api'\"\n", "  selector: \"all()\"\n"),
     ("a subject that nobody is", "  selector: \"tier == 'db'\"\n", "  selector: \"tier == 'database'\"\n"),
@@ -128,9 +139,17 @@ const MUTATIONS: [(&str, &str, &str); 30] = [
     ("one direction forgotten", "  types:\n  - Ingress\n  - Egress\n", "  types:\n  - Ingress\n"),
     ("rules that deny", "action: Allow", "action: Deny"),
     ("rules that only log", "action: Allow", "action: Log"),
-    ("default deny before the rules", "  selector: \"all()\"\n  types:", "  order: 1\n  selector: \"all()\"\n  types:"),
+    (
+        "default deny before the rules",
+        "  selector: \"all()\"\n  types:",
+        "  order: 1\n  selector: \"all()\"\n  types:",
+    ),
     ("staged that should be enforced", "kind: NetworkPolicy", "kind: StagedNetworkPolicy"),
-    ("default deny that allows", "  selector: \"all()\"\n  types:\n", "  selector: \"all()\"\n  egress: [{action: Allow}]\n  types:\n"),
+    (
+        "default deny that allows",
+        "  selector: \"all()\"\n  types:\n",
+        "  selector: \"all()\"\n  egress: [{action: Allow}]\n  types:\n",
+    ),
     ("a revert that denies", "  egress:\n  - action: Allow\n", ""),
     ("not for or", "tier == 'front'", "tier != 'front'"),
 ];
@@ -181,7 +200,9 @@ fn a_staged_export_holds_nothing_that_is_enforced() {
     assert!(!made.text().contains("kind: NetworkPolicy"));
     let mut broken = made.export.clone();
     let first = broken.files.values_mut().find(|text| text.contains("Staged")).expect("a policy");
-    *first = first.replace("kind: StagedNetworkPolicy", "kind: NetworkPolicy").replace("  stagedAction: Set\n", "");
+    *first = first
+        .replace("kind: StagedNetworkPolicy", "kind: NetworkPolicy")
+        .replace("  stagedAction: Set\n", "");
     let error = made.prove(&broken).expect_err("enforced").to_string();
     assert!(error.contains("is enforced, but the export is staged"), "{error}");
 }

@@ -58,7 +58,8 @@ fn every_level_is_proven() {
     for level in Level::ALL {
         for edges in [edges(), with_accounts()] {
             let made = Made::of(&edges, level);
-            let certificate = made.prove(&made.export).unwrap_or_else(|error| panic!("{level}: {error}\n{}", made.text()));
+            let certificate =
+                made.prove(&made.export).unwrap_or_else(|error| panic!("{level}: {error}\n{}", made.text()));
             assert!(certificate.probes_denied > 0, "{certificate:?}");
             assert!(certificate.to_json().expect("json").contains("\"dialect\": \"security.istio.io/v1\""));
         }
@@ -91,8 +92,14 @@ fn egress_and_other_protocols_are_listed() {
     edges.push(edge(&pay, &api, Protocol::ICMP, 8));
     let made = Made::of(&edges, Level::Service);
     let reasons = made.reasons();
-    assert!(reasons.contains("icmp/8: AuthorizationPolicy governs TCP alone: UDP, SCTP and ICMP pass"), "{reasons}");
-    assert!(reasons.contains("AuthorizationPolicy denies no egress: this passes, and so does every other"), "{reasons}");
+    assert!(
+        reasons.contains("icmp/8: AuthorizationPolicy governs TCP alone: UDP, SCTP and ICMP pass"),
+        "{reasons}"
+    );
+    assert!(
+        reasons.contains("AuthorizationPolicy denies no egress: this passes, and so does every other"),
+        "{reasons}"
+    );
     assert!(reasons.contains("rules for egress to workloads: "), "{reasons}");
     made.prove(&made.export).expect("the rest is proven");
 }
@@ -119,10 +126,26 @@ const MUTATIONS: [(&str, &str, &str); 19] = [
     ("ipv6 as /127", "2001:db8:9::9/128", "2001:db8:9::8/127"),
     ("ipv4 as /24", "203.0.113.9/32", "203.0.113.0/24"),
     ("ipv4 as everything", "203.0.113.9/32", "0.0.0.0/0"),
-    ("every namespace", "        namespaces:\n        - \"shop\"\n", "        namespaces:\n        - \"*\"\n"),
-    ("another namespace", "        namespaces:\n        - \"shop\"\n", "        namespaces:\n        - \"pay\"\n"),
-    ("not this namespace", "        namespaces:\n        - \"shop\"\n", "        notNamespaces:\n        - \"shop\"\n"),
-    ("from nobody, which is everybody", "    from:\n    - source:\n        namespaces:\n        - \"shop\"\n", ""),
+    (
+        "every namespace",
+        "        namespaces:\n        - \"shop\"\n",
+        "        namespaces:\n        - \"*\"\n",
+    ),
+    (
+        "another namespace",
+        "        namespaces:\n        - \"shop\"\n",
+        "        namespaces:\n        - \"pay\"\n",
+    ),
+    (
+        "not this namespace",
+        "        namespaces:\n        - \"shop\"\n",
+        "        notNamespaces:\n        - \"shop\"\n",
+    ),
+    (
+        "from nobody, which is everybody",
+        "    from:\n    - source:\n        namespaces:\n        - \"shop\"\n",
+        "",
+    ),
     ("a subject too wide", "  selector:\n    matchLabels:\n      \"tier\": \"api\"\n", ""),
     ("a subject that nobody is", "      \"tier\": \"db\"\n", "      \"tier\": \"database\"\n"),
     ("rules that deny", "  action: ALLOW\n  rules:\n  # ", "  action: DENY\n  rules:\n  # "),

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 
 use watershed_model::Protocol;
 
+use super::Policies;
 use super::policy::{Action, Entity, IcmpMatch, Policy, Ports, Rule};
 use super::whom::Cast;
-use super::Policies;
 use crate::k8s::{Direction, World};
 use crate::layers::{self, Layers, Part, Pods, Services};
 
@@ -103,7 +103,9 @@ fn rule(cast: &mut Cast<'_>, rule: &Rule, peer: &Entity) -> Option<layers::Rule>
 fn services(rule: &Rule) -> Option<Vec<Services>> {
     let Some(one) = rule.protocol else { return Some(Vec::new()) };
     if one.not {
-        return Some((0..=u8::MAX).map(Protocol).filter(|&other| other != one.protocol).map(Services::Whole).collect());
+        return Some(
+            (0..=u8::MAX).map(Protocol).filter(|&other| other != one.protocol).map(Services::Whole).collect(),
+        );
     }
     let protocol = one.protocol;
     let services = if protocol.has_ports() {

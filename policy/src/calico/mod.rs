@@ -26,13 +26,13 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+pub(crate) use dialect::{Enforced, Staged};
+pub(crate) use lay::lay;
 pub use policy::{
     Action, Entity, IcmpMatch, NetworkSet, Policy, Ports, ProtocolMatch, Rule, Scope, StagedAction, Subject,
 };
-pub(crate) use dialect::{Enforced, Staged};
-pub(crate) use lay::lay;
-pub(crate) use whom::vain;
 pub use selector::{Expression, Labelled, Mistake};
+pub(crate) use whom::vain;
 
 /// The API group.
 pub(crate) const GROUP: &str = "projectcalico.org";

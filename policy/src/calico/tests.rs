@@ -57,7 +57,8 @@ fn allows(policies: &[&str], ask: &str) -> bool {
             )
         })
         .collect();
-    let policies = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
+    let policies =
+        Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
     let world = Manifests::read([("w.yaml", WORLD)], "default").unwrap().world;
     let words: Vec<&str> = ask.split(' ').collect();
     let layers = Layers::of(&policies, &world, &Names::default(), Blocks::OutsideOnly);
@@ -82,7 +83,13 @@ fn the_first_rule_of_the_lowest_order_decides() {
         (vec![allow, "NetworkPolicy a ingress: [{action: Deny}]"], true),
         (vec![allow, "NetworkPolicy a order: 20, ingress: [{action: Deny}]"], false),
         (vec!["NetworkPolicy a ingress: [{action: Log}, {action: Allow}, {action: Deny}]"], true),
-        (vec!["NetworkPolicy a ingress: [{action: Pass}, {action: Deny}]", "NetworkPolicy b ingress: [{action: Deny}]"], true),
+        (
+            vec![
+                "NetworkPolicy a ingress: [{action: Pass}, {action: Deny}]",
+                "NetworkPolicy b ingress: [{action: Deny}]",
+            ],
+            true,
+        ),
         (vec![allow, "StagedNetworkPolicy a order: 1, ingress: [{action: Deny}]"], false),
     ] {
         assert_eq!(allows(&policies, "web -> api tcp/80"), expected, "{policies:?}");
@@ -92,7 +99,9 @@ fn the_first_rule_of_the_lowest_order_decides() {
 #[test]
 fn selectors_look_in_the_policy_s_namespace_unless_they_name_others() {
     let from = |source: &str| {
-        let policy = format!("NetworkPolicy p selector: app == 'api', ingress: [{{action: Allow, source: {{{source}}}}}]");
+        let policy = format!(
+            "NetworkPolicy p selector: app == 'api', ingress: [{{action: Allow, source: {{{source}}}}}]"
+        );
         ["web", "pay", "192.0.2.1"].map(|client| allows(&[&policy], &format!("{client} -> api tcp/80")))
     };
     for (source, expected) in [
@@ -161,7 +170,9 @@ fn network_sets_are_addresses_with_labels() {
     assert!(!to("selector: net == 'out'", "192.0.2.7"), "it is in no namespace");
     assert!(!to("namespaceSelector: all(), selector: net == 'out'", "192.0.2.7"));
     let global = "GlobalNetworkPolicy g egress: [{action: Deny, destination: {selector: net == 'out'}}, {action: Allow}]";
-    assert!(!allows(&[set, global], "web -> 192.0.2.7 tcp/1") && allows(&[set, global], "web -> 192.0.3.7 tcp/1"));
+    assert!(
+        !allows(&[set, global], "web -> 192.0.2.7 tcp/1") && allows(&[set, global], "web -> 192.0.3.7 tcp/1")
+    );
 }
 
 #[test]

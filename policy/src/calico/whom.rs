@@ -121,7 +121,8 @@ impl<'a> Cast<'a> {
                 selector.as_ref().is_none_or(|selector| selector.matches(&pod))
                     && !not_selector.as_ref().is_some_and(|not| not.matches(&pod))
                     && accounts.as_ref().is_none_or(|names| {
-                        pod.label(SERVICE_ACCOUNT).is_some_and(|account| names.iter().any(|name| name == account))
+                        pod.label(SERVICE_ACCOUNT)
+                            .is_some_and(|account| names.iter().any(|name| name == account))
                     })
             };
             if there {
@@ -285,10 +286,11 @@ pub(crate) fn vain(world: &World, policies: &Policies) -> Vec<(Place, String, Op
                 }
                 let meant = cast.peers(peer, None);
                 if meant.networks.is_empty() && meant.pods.iter().all(|pods| pods.is_empty()) {
-                    let selectors = [&peer.selector, &peer.not_selector].into_iter().flatten().chain(match &peer.scope {
-                        Scope::Namespaces(selector) => Some(selector),
-                        Scope::Anywhere | Scope::Own(_) => None,
-                    });
+                    let selectors =
+                        [&peer.selector, &peer.not_selector].into_iter().flatten().chain(match &peer.scope {
+                            Scope::Namespaces(selector) => Some(selector),
+                            Scope::Anywhere | Scope::Own(_) => None,
+                        });
                     let text: Vec<String> = selectors.map(ToString::to_string).collect();
                     vain.push((rule.place.clone(), policy.to_string(), Some(direction), text.join(", ")));
                 }

@@ -15,7 +15,8 @@ use crate::layers::{self, Layers, Network, Part, Peers, Pods, Services};
 pub(crate) fn lay(layers: &mut Layers<'_>, world: &World, policies: &Policies) {
     let Some(first) = policies.policies.first() else { return };
     let cast = Cast::of(world);
-    let at: Vec<usize> = policies.policies.iter().map(|policy| layers.policy(policy, &policy.place)).collect();
+    let at: Vec<usize> =
+        policies.policies.iter().map(|policy| layers.policy(policy, &policy.place)).collect();
     let parts = |action: Action| {
         let of = policies.policies.iter().zip(&at).filter(move |(policy, _)| policy.action == action);
         of.map(|(policy, &at)| cast.part(policy, at))
@@ -52,7 +53,12 @@ pub(crate) fn vain(world: &World, policies: &Policies) -> Vec<(Place, String, Op
                 if cast.peers(source).pods.iter().all(|pods| pods.is_empty()) {
                     let wanted = source.principals.iter().chain(&source.namespaces);
                     let wanted: Vec<String> = wanted.map(ToString::to_string).collect();
-                    vain.push((rule.place.clone(), policy.to_string(), Some(Direction::Ingress), wanted.join(", ")));
+                    vain.push((
+                        rule.place.clone(),
+                        policy.to_string(),
+                        Some(Direction::Ingress),
+                        wanted.join(", "),
+                    ));
                 }
             }
         }
@@ -113,7 +119,8 @@ impl<'a> Cast<'a> {
 
     fn subjects(&self, policy: &AuthorizationPolicy) -> Pods {
         let there = |namespace: &str| policy.namespace == ROOT_NAMESPACE || policy.namespace == namespace;
-        let pods = self.of_namespace.iter().filter(|(namespace, _)| there(namespace)).flat_map(|(_, pods)| pods);
+        let pods =
+            self.of_namespace.iter().filter(|(namespace, _)| there(namespace)).flat_map(|(_, pods)| pods);
         let mut pods: Vec<usize> =
             pods.copied().filter(|&pod| policy.subject.matches(&self.world.pods()[pod].labels)).collect();
         pods.sort_unstable();
@@ -149,7 +156,9 @@ impl<'a> Cast<'a> {
         let networks = if !source.is_of_mesh() {
             let everywhere = vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
             let nets = if source.blocks.is_empty() { everywhere } else { source.blocks.clone() };
-            nets.into_iter().map(|net| Network { except: source.not_blocks.clone(), ..Network::outside(net) }).collect()
+            nets.into_iter()
+                .map(|net| Network { except: source.not_blocks.clone(), ..Network::outside(net) })
+                .collect()
         } else {
             Vec::new()
         };

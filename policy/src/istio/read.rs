@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::policy::{Action, AuthorizationPolicy, Operation, Pattern, Rule, Source};
 use super::{Policies, principal};
 use crate::k8s::read::policy::network;
-use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::read::selector;
+use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::yaml::{Node, Value};
 use crate::k8s::{Place, Problem, Selector};
 
@@ -31,7 +31,10 @@ impl Policies {
             }
             "PeerAuthentication" | "RequestAuthentication" => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
-                sheet.note(node.spot, format!("{kind} `{name}` is not evaluated: clients are taken to be authenticated"));
+                sheet.note(
+                    node.spot,
+                    format!("{kind} `{name}` is not evaluated: clients are taken to be authenticated"),
+                );
             }
             kind => {
                 let message = format!("`{version}` has no kind `{kind}`; write `kind: AuthorizationPolicy`");
@@ -57,7 +60,8 @@ impl Policies {
 }
 
 fn policy(sheet: &mut Sheet, node: &Node) -> Option<AuthorizationPolicy> {
-    let top = sheet.fields(node, "an AuthorizationPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
+    let top =
+        sheet.fields(node, "an AuthorizationPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
     let Some(name) = node.at(&["metadata", "name"]) else {
         sheet.problem(node.spot, "this AuthorizationPolicy has no name; write it under `metadata`");
         return None;
@@ -113,7 +117,8 @@ fn action(sheet: &mut Sheet, spec: Fields<'_>, name: &str) -> Action {
 
 fn rule(sheet: &mut Sheet, node: &Node, namespace: &str) -> Rule {
     let fields = sheet.fields(node, "a rule", &["from", "to", "when"]);
-    let mut rule = Rule { place: sheet.place(node.spot), sources: Vec::new(), operations: Vec::new(), partly: false };
+    let mut rule =
+        Rule { place: sheet.place(node.spot), sources: Vec::new(), operations: Vec::new(), partly: false };
     for item in fields.get("from").map_or(&[][..], |node| sheet.list(node, "from")) {
         let Some(node) = only(sheet, item, "from", "source") else { continue };
         rule.sources.push(source(sheet, node, namespace, &mut rule.partly));
@@ -141,7 +146,9 @@ fn only<'a>(sheet: &mut Sheet, item: &'a Node, list: &str, field: &str) -> Optio
     let fields = sheet.fields(item, &format!("an item of `{list}`"), &[field]);
     let found = fields.get(field).filter(|node| !node.fields().is_empty());
     if found.is_none() {
-        let message = format!("an item of `{list}` needs a `{field}` that says something; leave `{list}` out to mean everything");
+        let message = format!(
+            "an item of `{list}` needs a `{field}` that says something; leave `{list}` out to mean everything"
+        );
         sheet.problem(item.spot, message);
     }
     found
@@ -150,14 +157,22 @@ fn only<'a>(sheet: &mut Sheet, item: &'a Node, list: &str, field: &str) -> Optio
 fn source(sheet: &mut Sheet, node: &Node, namespace: &str, partly: &mut bool) -> Source {
     let of_requests = ["requestPrincipals", "notRequestPrincipals", "remoteIpBlocks", "notRemoteIpBlocks"];
     let own = [
-        "principals", "notPrincipals", "namespaces", "notNamespaces", "ipBlocks", "notIpBlocks", "serviceAccounts",
+        "principals",
+        "notPrincipals",
+        "namespaces",
+        "notNamespaces",
+        "ipBlocks",
+        "notIpBlocks",
+        "serviceAccounts",
         "notServiceAccounts",
     ];
     let known: Vec<&str> = own.into_iter().chain(of_requests).collect();
     let fields = sheet.fields(node, "source", &known);
     *partly |= of_requests.iter().any(|field| fields.get(field).is_some());
-    let mut patterns = |field: &str| texts(sheet, fields, field).iter().map(|(_, text)| Pattern::of(text)).collect();
-    let (mut principals, mut not_principals): (Vec<_>, Vec<_>) = (patterns("principals"), patterns("notPrincipals"));
+    let mut patterns =
+        |field: &str| texts(sheet, fields, field).iter().map(|(_, text)| Pattern::of(text)).collect();
+    let (mut principals, mut not_principals): (Vec<_>, Vec<_>) =
+        (patterns("principals"), patterns("notPrincipals"));
     let (namespaces, not_namespaces) = (patterns("namespaces"), patterns("notNamespaces"));
     let mut accounts = |field: &str| -> Vec<Pattern> {
         let of = |text: &str| match text.split_once('/') {
@@ -186,7 +201,8 @@ fn operation(sheet: &mut Sheet, node: &Node, partly: &mut bool) -> Operation {
         for (spot, text) in texts(sheet, fields, field) {
             match text.parse::<u16>().ok().filter(|&port| port > 0) {
                 Some(port) => ports.push(port),
-                None => sheet.problem(spot, format!("`{text}` is no port: write a number from 1 to 65535 in quotes")),
+                None => sheet
+                    .problem(spot, format!("`{text}` is no port: write a number from 1 to 65535 in quotes")),
             }
         }
         ports
@@ -200,7 +216,10 @@ fn texts(sheet: &mut Sheet, fields: Fields<'_>, field: &str) -> Vec<((u32, u32),
     let Some(node) = fields.get(field) else { return Vec::new() };
     let items = sheet.list(node, field);
     if items.is_empty() && matches!(node.value, Value::List(_)) {
-        sheet.problem(node.spot, format!("`{field}` is empty and would match nothing; take it out, or list something"));
+        sheet.problem(
+            node.spot,
+            format!("`{field}` is empty and would match nothing; take it out, or list something"),
+        );
     }
     items.iter().filter_map(|item| Some((item.spot, sheet.text(item, field)?.to_owned()))).collect()
 }

@@ -27,8 +27,7 @@ spec: {}
 status: {podIP: 10.0.1.1}
 ";
 
-const HEAD: &str =
-    "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n";
+const HEAD: &str = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n";
 
 fn end(name: &str) -> End {
     match name {
@@ -49,7 +48,8 @@ fn allows(policies: &[&str], ask: &str) -> bool {
             format!("---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{spec}}}\n")
         })
         .collect();
-    let policies = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
+    let policies =
+        Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
     let world = Manifests::read([("w.yaml", WORLD)], "default").unwrap().world;
     let words: Vec<&str> = ask.split(' ').collect();
     let (protocol, number) = words[3].split_once('/').unwrap();
@@ -65,10 +65,16 @@ fn deny_comes_first_and_an_allow_policy_refuses_the_rest() {
     let deny = "shop d action: DENY, rules: [{from: [{source: {namespaces: [pay]}}]}]";
     assert!(allows(&[&allow], "web -> api tcp/80") && !allows(&[&allow], "web -> api tcp/81"));
     assert!(allows(&[&allow], "api -> web tcp/81"), "nothing is for the other workload");
-    assert!(allows(&[&allow], "web -> api udp/81") && allows(&[&allow], "web -> api icmp/8"), "only TCP is governed");
+    assert!(
+        allows(&[&allow], "web -> api udp/81") && allows(&[&allow], "web -> api icmp/8"),
+        "only TCP is governed"
+    );
     assert!(!allows(&[&allow, deny], "pay -> api tcp/80") && allows(&[&allow, deny], "web -> api tcp/80"));
     assert!(!allows(&["shop n action: ALLOW"], "web -> api tcp/80"), "no rules match nothing");
-    assert!(allows(&["shop n action: ALLOW", "shop e rules: [{}]"], "web -> api tcp/80"), "an empty rule everything");
+    assert!(
+        allows(&["shop n action: ALLOW", "shop e rules: [{}]"], "web -> api tcp/80"),
+        "an empty rule everything"
+    );
     assert!(allows(&["shop n action: DENY"], "web -> api tcp/80"));
     assert!(!allows(&["istio-system r action: ALLOW"], "web -> pay tcp/80"), "the root namespace is for all");
     assert!(allows(&["shop u action: AUDIT, rules: [{}]"], "web -> api tcp/80"));
@@ -114,8 +120,12 @@ fn what_is_about_requests_is_noted_and_taken_for_the_best() {
     let methods = "rules: [{to: [{operation: {methods: [GET], ports: [\"80\"]}}]}]";
     assert!(allows(&[&format!("shop a {methods}")], "web -> api tcp/80"));
     assert!(allows(&[&format!("shop a action: DENY, {methods}")], "web -> api tcp/80"));
-    let notes = Manifests::read([("p.yaml", format!("{HEAD}  {methods}\n").as_str())], "default").unwrap().notes;
-    assert!(notes[0].to_string().starts_with("p.yaml:5:11: requests and conditions are not known"), "{notes:?}");
+    let notes =
+        Manifests::read([("p.yaml", format!("{HEAD}  {methods}\n").as_str())], "default").unwrap().notes;
+    assert!(
+        notes[0].to_string().starts_with("p.yaml:5:11: requests and conditions are not known"),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -126,17 +136,27 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("  selector: {app: web}\n", "unknown field `app` in selector; known are matchLabels"),
         ("  rules: [{from: [{}]}]\n", "an item of `from` needs a `source` that says something"),
         ("  rules: [{from: [{source: {principal: [a]}}]}]\n", "unknown field `principal` in source"),
-        ("  rules: [{from: [{source: {namespaces: []}}]}]\n", "`namespaces` is empty and would match nothing"),
-        ("  rules: [{from: [{source: {ipBlocks: [10.0.0.1/8]}}]}]\n", "10.0.0.1/8 has host bits set; write 10.0.0.0/8"),
+        (
+            "  rules: [{from: [{source: {namespaces: []}}]}]\n",
+            "`namespaces` is empty and would match nothing",
+        ),
+        (
+            "  rules: [{from: [{source: {ipBlocks: [10.0.0.1/8]}}]}]\n",
+            "10.0.0.1/8 has host bits set; write 10.0.0.0/8",
+        ),
         ("  rules: [{to: [{operation: {ports: [80]}}]}]\n", "`ports` must be text, and YAML takes `80`"),
-        ("  rules: [{to: [{operation: {ports: [\"80-90\"]}}]}]\n", "`80-90` is no port: write a number from 1 to 65535"),
+        (
+            "  rules: [{to: [{operation: {ports: [\"80-90\"]}}]}]\n",
+            "`80-90` is no port: write a number from 1 to 65535",
+        ),
         ("  rules: [{when: [{values: [a]}]}]\n", "this condition has no `key`"),
     ] {
         let text = format!("{HEAD}{spec}");
         let problem = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string();
         assert!(problem.contains(expected), "{expected}\nis not in\n{problem}");
     }
-    let of = |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
+    let of =
+        |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
     let kind = of("apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\n").unwrap_err();
     assert!(kind.contains("p.yaml:2:7: `security.istio.io/v1` has no kind `AuthorisationPolicy`"), "{kind}");
     let twice = format!("{HEAD}  rules: []\n---\n{HEAD}  rules: []\n");

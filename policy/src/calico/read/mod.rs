@@ -56,12 +56,16 @@ impl Policies {
             "NetworkSet" | "GlobalNetworkSet" => self.sets.push(set(sheet, kind, node)),
             "StagedKubernetesNetworkPolicy" | "Tier" | "HostEndpoint" | "Profile" => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
-                sheet.note(node.spot, format!("{kind} `{name}` is not evaluated; the default tier for pods is"));
+                sheet.note(
+                    node.spot,
+                    format!("{kind} `{name}` is not evaluated; the default tier for pods is"),
+                );
             }
             kind if SILENT.contains(&kind) => {}
             kind => {
                 let spot = node.get("kind").map_or(node.spot, |node| node.spot);
-                let known = "NetworkPolicy, GlobalNetworkPolicy, StagedNetworkPolicy or StagedGlobalNetworkPolicy";
+                let known =
+                    "NetworkPolicy, GlobalNetworkPolicy, StagedNetworkPolicy or StagedGlobalNetworkPolicy";
                 sheet.problem(spot, format!("`{version}` has no kind `{kind}`; write {known}"));
             }
         }
@@ -93,7 +97,8 @@ fn named(sheet: &mut Sheet, kind: &str, node: &Node, global: bool) -> Option<(Op
     let namespace = node.at(&["metadata", "namespace"]).filter(|node| node.value != Value::Null);
     let namespace = match namespace {
         Some(place) if global => {
-            let message = format!("a {kind} is in no namespace; take `namespace` out, or write a NetworkPolicy");
+            let message =
+                format!("a {kind} is in no namespace; take `namespace` out, or write a NetworkPolicy");
             sheet.problem(place.spot, message);
             None
         }
@@ -110,7 +115,14 @@ fn policy(sheet: &mut Sheet, kind: &str, node: &Node, staged: bool, global: bool
     let top = sheet.fields(node, &format!("a {kind}"), &["apiVersion", "kind", "metadata", "spec", "status"]);
     let (namespace, name) = named(sheet, kind, node, global)?;
     let mut known = vec![
-        "tier", "order", "selector", "serviceAccountSelector", "types", "ingress", "egress", "performanceHints",
+        "tier",
+        "order",
+        "selector",
+        "serviceAccountSelector",
+        "types",
+        "ingress",
+        "egress",
+        "performanceHints",
     ];
     if global {
         known.extend(["namespaceSelector", "doNotTrack", "preDNAT", "applyOnForward"]);
@@ -137,7 +149,10 @@ fn policy(sheet: &mut Sheet, kind: &str, node: &Node, staged: bool, global: bool
     let (ingress, egress) = (rules("ingress"), rules("egress"));
     let (for_ingress, for_egress) = types(sheet, spec, !ingress.is_empty(), !egress.is_empty());
     if staged {
-        sheet.note(node.spot, format!("{kind} `{name}` is staged: what is told of it holds once it is enforced"));
+        sheet.note(
+            node.spot,
+            format!("{kind} `{name}` is staged: what is told of it holds once it is enforced"),
+        );
     }
     let subject_spot = spec.get("selector").map_or(node.spot, |node| node.spot);
     Some(Policy {
@@ -170,7 +185,10 @@ fn is_for_hosts(sheet: &mut Sheet, spec: Fields<'_>, name: &str) -> bool {
     ["doNotTrack", "preDNAT"].into_iter().any(|field| {
         let found = spec.get(field).filter(|node| node.scalar() == Some("true"));
         if let Some(node) = found {
-            sheet.note(node.spot, format!("policy `{name}` with `{field}` is for hosts alone and not evaluated"));
+            sheet.note(
+                node.spot,
+                format!("policy `{name}` with `{field}` is for hosts alone and not evaluated"),
+            );
         }
         found.is_some()
     })
@@ -225,5 +243,9 @@ fn set(sheet: &mut Sheet, kind: &str, node: &Node) -> NetworkSet {
         sheet.note(node.spot, "domains of network sets are not evaluated: their addresses are not known");
     }
     let nets = spec.get("nets").map_or_else(Vec::new, |node| value::nets(sheet, node, "nets"));
-    NetworkSet { namespace, labels: crate::k8s::read::selector::labels(node.at(&["metadata", "labels"])), nets }
+    NetworkSet {
+        namespace,
+        labels: crate::k8s::read::selector::labels(node.at(&["metadata", "labels"])),
+        nets,
+    }
 }

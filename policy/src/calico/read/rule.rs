@@ -8,7 +8,15 @@ use crate::k8s::yaml::{Node, Value};
 /// Reads a rule of a policy in `namespace`; `None` where it has no action, which is a problem.
 pub(super) fn read(sheet: &mut Sheet, node: &Node, namespace: Option<&str>) -> Option<Rule> {
     let known = [
-        "action", "ipVersion", "protocol", "notProtocol", "icmp", "notICMP", "source", "destination", "http",
+        "action",
+        "ipVersion",
+        "protocol",
+        "notProtocol",
+        "icmp",
+        "notICMP",
+        "source",
+        "destination",
+        "http",
         "metadata",
     ];
     let fields = sheet.fields(node, "a rule", &known);
@@ -30,7 +38,16 @@ pub(super) fn read(sheet: &mut Sheet, node: &Node, namespace: Option<&str>) -> O
     let (icmp, not_icmp) = (icmp("icmp"), icmp("notICMP"));
     let mut end = |name: &str| entity(sheet, fields.get(name), node, name, namespace, protocol);
     let (source, destination) = (end("source"), end("destination"));
-    let mut rule = Rule { place: sheet.place(node.spot), action, version, protocol, icmp, not_icmp, source, destination };
+    let mut rule = Rule {
+        place: sheet.place(node.spot),
+        action,
+        version,
+        protocol,
+        icmp,
+        not_icmp,
+        source,
+        destination,
+    };
     if !(rule.source.ports.is_empty() && rule.source.not_ports.is_empty()) {
         let message = "ports of clients are not known: this rule is taken to match no connection";
         sheet.note(node.spot, message);
@@ -94,8 +111,16 @@ fn entity(
     protocol: Option<ProtocolMatch>,
 ) -> Entity {
     let known = [
-        "nets", "notNets", "selector", "notSelector", "namespaceSelector", "serviceAccounts", "services", "ports",
-        "notPorts", "domains",
+        "nets",
+        "notNets",
+        "selector",
+        "notSelector",
+        "namespaceSelector",
+        "serviceAccounts",
+        "services",
+        "ports",
+        "notPorts",
+        "domains",
     ];
     let nothing = Node { spot: rule.spot, value: Value::Null };
     let node = node.unwrap_or(&nothing);
@@ -109,7 +134,8 @@ fn entity(
     };
     let mut nets = |name: &str| fields.get(name).map_or_else(Vec::new, |node| value::nets(sheet, node, name));
     let (nets, not_nets) = (nets("nets"), nets("notNets"));
-    let mut ports = |name: &str| fields.get(name).map_or_else(Vec::new, |node| value::ports(sheet, node, name));
+    let mut ports =
+        |name: &str| fields.get(name).map_or_else(Vec::new, |node| value::ports(sheet, node, name));
     let (ports, not_ports) = (ports("ports"), ports("notPorts"));
     let with_ports = fields.get("ports").or_else(|| fields.get("notPorts"));
     if let Some(node) = with_ports
@@ -117,14 +143,18 @@ fn entity(
     {
         sheet.problem(node.spot, "ports need `protocol: TCP`, UDP or SCTP in the rule; add it");
     }
-    for name in not_ports.iter().filter_map(|ports| if let Ports::Named(name) = ports { Some(name) } else { None }) {
-        let message = format!("`notPorts` must be numbers: which port `{name}` is differs by pod; write the number");
+    for name in
+        not_ports.iter().filter_map(|ports| if let Ports::Named(name) = ports { Some(name) } else { None })
+    {
+        let message =
+            format!("`notPorts` must be numbers: which port `{name}` is differs by pod; write the number");
         sheet.problem(node.spot, message);
     }
     let mut unknown = false;
     for name in ["services", "domains"] {
         if let Some(node) = fields.get(name) {
-            sheet.note(node.spot, format!("`{name}` are not known here: this rule is taken to match nothing"));
+            sheet
+                .note(node.spot, format!("`{name}` are not known here: this rule is taken to match nothing"));
             unknown = true;
         }
     }
@@ -137,7 +167,10 @@ fn accounts(sheet: &mut Sheet, node: &Node, unknown: &mut bool) -> Option<Vec<St
     let fields = sheet.fields(node, "serviceAccounts", &["names", "selector"]);
     if let Some(selector) = fields.get("selector").filter(|node| node.scalar() != Some("")) {
         let _ = expression(sheet, selector, "selector");
-        sheet.note(selector.spot, "labels of service accounts are not known: this rule is taken to match nothing");
+        sheet.note(
+            selector.spot,
+            "labels of service accounts are not known: this rule is taken to match nothing",
+        );
         *unknown = true;
     }
     let items = fields.get("names").map_or(&[][..], |node| sheet.list(node, "names"));
@@ -155,6 +188,7 @@ fn one_version(sheet: &mut Sheet, node: &Node, rule: &Rule) {
     if four && six {
         sheet.problem(node.spot, "this rule has addresses of IPv4 and of IPv6; write a rule for each");
     } else if rule.version.is_some_and(|version| versions.iter().any(|&one| one != version)) {
-        sheet.problem(node.spot, "`ipVersion` is not that of the addresses of this rule; correct one of them");
+        sheet
+            .problem(node.spot, "`ipVersion` is not that of the addresses of this rule; correct one of them");
     }
 }

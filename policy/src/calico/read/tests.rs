@@ -22,7 +22,10 @@ fn problem(spec: &str) -> String {
 #[test]
 fn each_mistake_is_told_with_its_place_and_what_to_do() {
     for (spec, expected) in [
-        ("  Selector: all()\n", "p.yaml:5:3: unknown field `Selector` in spec; known are tier, order, selector"),
+        (
+            "  Selector: all()\n",
+            "p.yaml:5:3: unknown field `Selector` in spec; known are tier, order, selector",
+        ),
         ("  selector: app = 'web'\n", "p.yaml:5:13: `selector` at character 5: expected ==, !=, in"),
         (
             "  selector: app == 'a' && app == 'b'\n",
@@ -59,7 +62,10 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "`ports` must be numbers from 0 to 65535, ranges such as \"8000:8080\" or names",
         ),
         ("  ingress: [{action: Allow, icmp: {type: 8}}]\n", "`icmp` needs `protocol: ICMP` or"),
-        ("  ingress: [{action: Allow, protocol: ICMP, icmp: {code: 0}}]\n", "a `code` of ICMP needs its `type`"),
+        (
+            "  ingress: [{action: Allow, protocol: ICMP, icmp: {code: 0}}]\n",
+            "a `code` of ICMP needs its `type`",
+        ),
         ("  ingress: [{action: Allow, protocol: ICMP, icmp: {type: 300}}]\n", "a number from 0 to 254"),
         ("  ingress: [{action: Allow, source: {ipBlock: {}}}]\n", "unknown field `ipBlock` in source"),
         (
@@ -74,10 +80,17 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
 
 #[test]
 fn objects_of_the_wrong_kind_are_told() {
-    let of = |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
+    let of =
+        |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
     for (text, expected) in [
-        ("apiVersion: projectcalico.org/v4\nkind: NetworkPolicy\n", "p.yaml:1:13: `projectcalico.org/v4` is not known"),
-        ("apiVersion: projectcalico.org/v3\nkind: NetworkPolcy\n", "p.yaml:2:7: `projectcalico.org/v3` has no kind"),
+        (
+            "apiVersion: projectcalico.org/v4\nkind: NetworkPolicy\n",
+            "p.yaml:1:13: `projectcalico.org/v4` is not known",
+        ),
+        (
+            "apiVersion: projectcalico.org/v3\nkind: NetworkPolcy\n",
+            "p.yaml:2:7: `projectcalico.org/v3` has no kind",
+        ),
         ("apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\n", "has no name; write it under `metadata`"),
         (
             "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a, namespace: b}\n",
@@ -123,23 +136,31 @@ fn everything_that_a_rule_says_is_read() {
     assert_eq!(rule.destination.scope, Scope::Own("shop".into()));
     assert_eq!(rule.source.nets[1].to_string(), "192.0.2.1/32");
     assert_eq!(rule.source.accounts, Some(vec!["x".into()]));
-    assert_eq!(rule.destination.ports, [Ports::Range(80..=80), Ports::Range(90..=99), Ports::Named("web".into())]);
+    assert_eq!(
+        rule.destination.ports,
+        [Ports::Range(80..=80), Ports::Range(90..=99), Ports::Named("web".into())]
+    );
 }
 
 #[test]
 fn what_is_not_evaluated_is_noted() {
     let tier = read(&format!("{HEAD}  tier: security\n"));
-    assert!(tier.calico.policies.is_empty() && tier.notes[0].message.contains("tier `security` is not evaluated"));
+    assert!(
+        tier.calico.policies.is_empty() && tier.notes[0].message.contains("tier `security` is not evaluated")
+    );
     let host = "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: h}\nspec: {preDNAT: true, applyOnForward: true}\n";
     assert!(read(host).notes[0].message.contains("is for hosts alone"));
-    let services = read(&format!("{HEAD}  egress: [{{action: Allow, destination: {{services: {{name: a}}}}}}]\n"));
+    let services =
+        read(&format!("{HEAD}  egress: [{{action: Allow, destination: {{services: {{name: a}}}}}}]\n"));
     assert!(services.notes[0].message.contains("`services` are not known here"));
 }
 
 #[test]
 fn staged_policies_count_once_they_are_enforced() {
     let staged = |action: &str| {
-        format!("---\napiVersion: projectcalico.org/v3\nkind: StagedNetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec: {{stagedAction: {action}, types: [Egress]}}\n")
+        format!(
+            "---\napiVersion: projectcalico.org/v3\nkind: StagedNetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec: {{stagedAction: {action}, types: [Egress]}}\n"
+        )
     };
     let enforced = format!("{HEAD}  types: [Ingress]\n");
     for (action, then) in [("Set", vec![false]), ("Delete", vec![]), ("Ignore", vec![true])] {

@@ -106,7 +106,8 @@ fn port(sheet: &mut Sheet, node: &Node, what: &str) -> Option<Ports> {
     match range {
         Some((first, last)) if first <= last => return Some(Ports::Range(first..=last)),
         Some((first, last)) => {
-            sheet.problem(node.spot, format!("the range {first}:{last} ends before it begins; swap its ends"));
+            sheet
+                .problem(node.spot, format!("the range {first}:{last} ends before it begins; swap its ends"));
             return None;
         }
         None => {}

@@ -123,7 +123,8 @@ impl Expression {
                 given.extend(value.map(|value| ((*key).to_owned(), value.to_owned())));
                 given
             };
-            let with_each = |given: &Labels| values.iter().map(|&value| with(given, value)).collect::<Vec<_>>();
+            let with_each =
+                |given: &Labels| values.iter().map(|&value| with(given, value)).collect::<Vec<_>>();
             some = some.iter().flat_map(with_each).collect();
         }
         let holds = |labels, global| self.matches(&Anywhere { labels, global });

@@ -83,10 +83,17 @@ fn mistakes_are_told_with_their_place() {
 #[test]
 fn contradictions_are_seen() {
     let contradicts = |text: &str| Expression::parse(text).unwrap().is_contradiction();
-    for text in ["a == '1' && a == '2'", "has(a) && !has(a)", "a in {'1'} && a not in {'1', '2'}", "a in {}"] {
+    for text in ["a == '1' && a == '2'", "has(a) && !has(a)", "a in {'1'} && a not in {'1', '2'}", "a in {}"]
+    {
         assert!(contradicts(text), "{text}");
     }
-    for text in ["a == '1' || a == '2'", "a != '1' && a != '2'", "a contains 'x' && a == 'y'", "global()", "!global()"] {
+    for text in [
+        "a == '1' || a == '2'",
+        "a != '1' && a != '2'",
+        "a contains 'x' && a == 'y'",
+        "global()",
+        "!global()",
+    ] {
         assert!(!contradicts(text), "{text}");
     }
 }
@@ -95,7 +102,11 @@ fn expression() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec!["a", "b", "in", "x/y"]);
     let value = prop::sample::select(vec!["'1'", "\"2\"", "''"]);
     let leaf = prop_oneof![
-        (key.clone(), prop::sample::select(vec!["==", "!=", "contains", "starts with", "ends with"]), value.clone())
+        (
+            key.clone(),
+            prop::sample::select(vec!["==", "!=", "contains", "starts with", "ends with"]),
+            value.clone()
+        )
             .prop_map(|(key, operator, value)| format!("{key} {operator} {value}")),
         (key.clone(), prop::sample::select(vec!["in", "not in"]), prop::collection::vec(value, 0..3))
             .prop_map(|(key, operator, values)| format!("{key} {operator} {{{}}}", values.join(", "))),

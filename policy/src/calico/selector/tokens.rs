@@ -186,7 +186,9 @@ impl Reader<'_> {
                     '=' => "a single `=`; write ==".to_owned(),
                     '&' => "a single `&`; write &&".to_owned(),
                     '|' => "a single `|`; write ||".to_owned(),
-                    other => format!("`{other}` begins nothing that a selector knows; write such as app == 'web'"),
+                    other => {
+                        format!("`{other}` begins nothing that a selector knows; write such as app == 'web'")
+                    }
                 };
                 self.mistake(message)
             }

@@ -73,7 +73,10 @@ pub fn export(census: &Census, plan: &Plan, form: Form) -> Result<Directory, Err
     let mut policies: BTreeMap<(&str, &Whom), Vec<Said<'_>>> = BTreeMap::new();
     for rule in &plan.rules {
         let Whom::Workloads { namespace: Namespace::One(namespace), .. } = &rule.subject else {
-            export.cannot(rule, "its subject is no pod: give it a HostEndpoint and a GlobalNetworkPolicy by hand");
+            export.cannot(
+                rule,
+                "its subject is no pod: give it a HostEndpoint and a GlobalNetworkPolicy by hand",
+            );
             continue;
         };
         names::check(rule)?;
@@ -86,7 +89,11 @@ pub fn export(census: &Census, plan: &Plan, form: Form) -> Result<Directory, Err
     }
     let mut listed = BTreeSet::new();
     for ((namespace, subject), rules) in &policies {
-        listed.insert(export.allow(namespace, subject, text::policy(form, namespace, subject, rules, plan.level)));
+        listed.insert(export.allow(
+            namespace,
+            subject,
+            text::policy(form, namespace, subject, rules, plan.level),
+        ));
     }
     let mut open = BTreeSet::new();
     for namespace in plan.namespaces() {

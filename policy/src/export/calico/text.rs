@@ -15,7 +15,13 @@ const DEFAULT: &str = "watershed-default";
 const ORDER: &str = "1000";
 
 /// The rules of one subject.
-pub(super) fn policy(form: Form, namespace: &str, subject: &Whom, rules: &[Said<'_>], level: Level) -> String {
+pub(super) fn policy(
+    form: Form,
+    namespace: &str,
+    subject: &Whom,
+    rules: &[Said<'_>],
+    level: Level,
+) -> String {
     let mut text = String::new();
     title(&mut text, subject, rules.iter().map(|said| said.rule.price), level);
     head(&mut text, form, namespace, &subject_name(subject));

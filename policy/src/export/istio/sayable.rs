@@ -38,7 +38,14 @@ impl Sayable {
         for rule in &plan.rules {
             match rule.direction {
                 Direction::Ingress => widener.ingress(rule),
-                Direction::Egress if matches!(rule.peer, Whom::Workloads { namespace: Namespace::One(_) | Namespace::Every, .. }) => inside += 1,
+                Direction::Egress
+                    if matches!(
+                        rule.peer,
+                        Whom::Workloads { namespace: Namespace::One(_) | Namespace::Every, .. }
+                    ) =>
+                {
+                    inside += 1
+                }
                 Direction::Egress => {
                     widener.cannot(rule.to_string(), "AuthorizationPolicy denies no egress: this passes, and so does every other connection to the outside");
                 }
@@ -68,7 +75,8 @@ impl Widener<'_> {
 
     fn ingress(&mut self, rule: &Rule) {
         if !matches!(rule.subject, Whom::Workloads { namespace: Namespace::One(_), .. }) {
-            return self.cannot(rule.to_string(), "its subject is no pod: nothing of it is enforced by the mesh");
+            return self
+                .cannot(rule.to_string(), "its subject is no pod: nothing of it is enforced by the mesh");
         }
         let (ports, others) = tcp(&rule.ports);
         if others {
@@ -132,7 +140,8 @@ impl Widener<'_> {
         let Whom::Workloads { namespace, labels } = &rule.peer else {
             return vec![(rule.peer.clone(), Arc::clone(&rule.peers))];
         };
-        let by_account = labels.len() == 1 && labels.keys().all(|key| SERVICE_ACCOUNT_LABELS.contains(&key.as_str()));
+        let by_account =
+            labels.len() == 1 && labels.keys().all(|key| SERVICE_ACCOUNT_LABELS.contains(&key.as_str()));
         let exact = match namespace {
             Namespace::Hosts => true,
             Namespace::One(_) => labels.is_empty() || by_account,
@@ -151,14 +160,16 @@ impl Widener<'_> {
     fn in_namespace(&self, rule: &Rule, namespace: &str) -> Vec<Client> {
         let there = |class: &u32| self.namespace_of(*class) == Some(namespace);
         let clients: Vec<u32> = rule.peers.iter().copied().filter(there).collect();
-        let accounts: Option<BTreeSet<(&str, &str)>> = clients.iter().map(|&class| self.account(class)).collect();
+        let accounts: Option<BTreeSet<(&str, &str)>> =
+            clients.iter().map(|&class| self.account(class)).collect();
         let all: Vec<u32> = (0..self.plan.classes.list.len() as u32).filter(|class| there(class)).collect();
         let Some(accounts) = accounts else {
-            let whom = Whom::Workloads { namespace: Namespace::One(namespace.to_owned()), labels: Labels::new() };
+            let labels = Labels::new().into();
+            let whom = Whom::Workloads { namespace: Namespace::One(namespace.to_owned()), labels };
             return vec![(whom, all.into())];
         };
         let of_account = |(key, account): (&str, &str)| {
-            let labels = Labels::from([(key.to_owned(), account.to_owned())]);
+            let labels = Labels::from([(key.to_owned(), account.to_owned())]).into();
             let classes = all.iter().copied().filter(|&class| self.account(class) == Some((key, account)));
             (Whom::Workloads { namespace: Namespace::One(namespace.to_owned()), labels }, classes.collect())
         };
