@@ -64,9 +64,15 @@ mod tests {
     #[test]
     fn an_inverse_tells_who_holds_what() {
         let lists: Lists = [vec![1, 3], vec![], vec![3, 0]].into_iter().collect();
-        assert_eq!((lists.of(0), lists.of(1), lists.of(2), lists.of(3)), (&[1, 3][..], &[][..], &[3, 0][..], &[][..]));
+        assert_eq!(
+            (lists.of(0), lists.of(1), lists.of(2), lists.of(3)),
+            (&[1, 3][..], &[][..], &[3, 0][..], &[][..])
+        );
         let inverse = lists.inverse(5);
-        assert_eq!([0, 1, 2, 3, 4].map(|n| inverse.of(n).to_vec()), [vec![2], vec![0], vec![], vec![0, 2], vec![]]);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|n| inverse.of(n).to_vec()),
+            [vec![2], vec![0], vec![], vec![0, 2], vec![]]
+        );
         assert_eq!(Lists::default().inverse(0).of(0), &[] as &[u32]);
     }
 }

@@ -90,7 +90,9 @@ impl Estate {
 
     /// What was observed as edges, one at a time: a million of them would fill a gigabyte.
     pub fn edges(&self) -> impl Iterator<Item = Edge> {
-        self.observed.iter().map(|&(client, server, protocol, port)| self.edge(client, server, protocol, port))
+        self.observed
+            .iter()
+            .map(|&(client, server, protocol, port)| self.edge(client, server, protocol, port))
     }
 
     fn application(&mut self, number: usize, rng: &mut Rng) -> BTreeMap<&'static str, Vec<usize>> {

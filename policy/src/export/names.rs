@@ -21,7 +21,7 @@ pub(super) fn check(rule: &Rule) -> Result<(), Error> {
             Namespace::One(name) => check_namespace(name)?,
             Namespace::Every => {}
         }
-        for (key, value) in labels {
+        for (key, value) in labels.iter() {
             if !is_key(key) {
                 return Err(Error::Name { what: "label key", value: key.clone() });
             }

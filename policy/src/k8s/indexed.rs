@@ -4,7 +4,7 @@
 //! they have. It says what [`Evaluator`] says; a test compares the two.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::Service;
@@ -12,7 +12,7 @@ use crate::lists::Lists;
 
 use super::evaluate::subject_of;
 use super::policy::{Direction, NetworkPolicy, PeerKind, PolicyRule, PortMatch, Ports};
-use super::{Blocks, Connections, End, Evaluator, Operator, Pod, Selector, World};
+use super::{Blocks, Connections, End, Evaluator, Operator, Pod, Requirement, Selector, World};
 
 /// Pods by their indices, in order.
 type Pods = Arc<[usize]>;
@@ -95,7 +95,8 @@ impl<'a> Indexed<'a> {
     pub(crate) fn new(world: &'a World, policies: &'a [NetworkPolicy], blocks: Blocks) -> Self {
         let everything = |rule: &PolicyRule| rule.peers.is_empty() && rule.ports.is_empty();
         let open = |direction| -> Vec<bool> {
-            let of = |policy: &NetworkPolicy| policy.rules(direction).unwrap_or_default().iter().any(everything);
+            let of =
+                |policy: &NetworkPolicy| policy.rules(direction).unwrap_or_default().iter().any(everything);
             policies.iter().map(of).collect()
         };
         Self {
@@ -109,7 +110,7 @@ impl<'a> Indexed<'a> {
 
     fn side_of(&self, direction: Direction) -> &Side<'a> {
         let sides = self.sides.get_or_init(|| {
-            let mut index = Index::of(self.world);
+            let mut index = Index::of(self.world, self.policies);
             [Direction::Ingress, Direction::Egress].map(|one| Side::of(self.policies, one, &mut index))
         });
         &sides[direction as usize]
@@ -152,7 +153,9 @@ impl<'a> Indexed<'a> {
                 return Connections::all();
             }
             let mut allowed = Connections::default();
-            self.meaning(direction, subject, peer, |rule| self.evaluator.add_rule(&mut allowed, rule, server));
+            self.meaning(direction, subject, peer, |rule| {
+                self.evaluator.add_rule(&mut allowed, rule, server)
+            });
             allowed
         };
         side(Direction::Egress).intersection(&side(Direction::Ingress))
@@ -263,7 +266,8 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn of(world: &'a World) -> Self {
+    fn of(world: &'a World, policies: &'a [NetworkPolicy]) -> Self {
+        let asked = asked(policies);
         let mut index =
             Self { world, of_namespace: BTreeMap::new(), of_label: HashMap::new(), known: HashMap::new() };
         // Pods on their node's network are no pods to selectors.
@@ -271,7 +275,7 @@ impl<'a> Index<'a> {
         for (at, pod) in pods {
             let Pod { namespace, labels, .. } = pod;
             index.of_namespace.entry(namespace).or_default().push(at);
-            for (key, value) in labels {
+            for (key, value) in labels.iter().filter(|(key, _)| asked.contains(key.as_str())) {
                 index.of_label.entry((namespace, key, value)).or_default().push(at);
             }
         }
@@ -327,6 +331,17 @@ impl<'a> Index<'a> {
     }
 }
 
+/// The keys of labels that selectors of peers ask for by their values.
+fn asked(policies: &[NetworkPolicy]) -> HashSet<&str> {
+    let rules = policies.iter().flat_map(|policy| [&policy.ingress, &policy.egress]).flatten().flatten();
+    let selectors = rules.flat_map(|rule| &rule.peers).filter_map(|peer| match &peer.kind {
+        PeerKind::Pods { pods, .. } => pods.as_ref(),
+        PeerKind::Block { .. } => None,
+    });
+    let by_value = |one: &&Requirement| matches!(one.operator, Operator::In(_));
+    selectors.flat_map(|one| &one.requirements).filter(by_value).map(|one| one.key.as_str()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -339,7 +354,10 @@ mod tests {
     #[test]
     fn as_many_services_as_there_are_bits_are_asked_about_at_once() {
         let service = Service::Port { protocol: PROTOCOLS[0], port: 1 };
-        assert_eq!([0, 1, 63, 64, 65].map(|count| all(&vec![service; count]).count_ones()), [0, 1, 63, 64, 64]);
+        assert_eq!(
+            [0, 1, 63, 64, 65].map(|count| all(&vec![service; count]).count_ones()),
+            [0, 1, 63, 64, 64]
+        );
     }
 
     fn labels() -> impl Strategy<Value = String> {

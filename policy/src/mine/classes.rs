@@ -150,7 +150,8 @@ impl Classes {
         self.candidates = all.collect();
         self.candidates.sort_unstable();
         self.candidates.dedup();
-        let number = |candidate: Candidate| self.candidates.binary_search(&candidate).map_or(0, |at| at as u32);
+        let number =
+            |candidate: Candidate| self.candidates.binary_search(&candidate).map_or(0, |at| at as u32);
         self.tried = self.list.iter().map(|class| candidates(class).map(number)).collect();
         self.matched = self.tried.inverse(self.candidates.len());
     }
@@ -207,7 +208,8 @@ impl Classes {
         let Some(scope) = class.scope else { return Selection::Alone(id) };
         let size = |&id: &CandidateId| (self.matched(id).len(), self.labels_of(id).count());
         // A namespace without labels would mean whatever else starts there one day.
-        let labelled = self.tried(id, false).iter().copied().filter(|&id| self.labels_of(id).next().is_some());
+        let labelled =
+            self.tried(id, false).iter().copied().filter(|&id| self.labels_of(id).next().is_some());
         let best = labelled.min_by_key(|candidate| (size(candidate), self.rank(*candidate)));
         let mut labels: Vec<u32> = best.into_iter().flat_map(|best| self.labels_of(best)).collect();
         let with_all = |labels: &[u32], among: &[ClassId]| {

@@ -80,9 +80,9 @@ impl<'a> ByNamespace<'a> {
         for (whom, rules) in same {
             match whom {
                 Whom::Workloads { namespace: Namespace::One(name), labels } => {
-                    all.one.entry(name).or_default().push((labels, rules));
+                    all.one.entry(name).or_default().push((&**labels, rules));
                 }
-                Whom::Workloads { namespace: Namespace::Every, labels } => all.every.push((labels, rules)),
+                Whom::Workloads { namespace: Namespace::Every, labels } => all.every.push((&**labels, rules)),
                 _ => {}
             }
         }
@@ -94,8 +94,11 @@ impl<'a> ByNamespace<'a> {
         let mut strangers = self.strangers.borrow_mut();
         let rules = strangers.entry(number).or_insert_with(|| {
             let there = self.one.get(namespace).into_iter().flatten().chain(&self.every);
-            let mut rules: Vec<RuleId> =
-                there.filter(|(wanted, _)| has_all(labels, wanted)).flat_map(|(_, rules)| rules).copied().collect();
+            let mut rules: Vec<RuleId> = there
+                .filter(|(wanted, _)| has_all(labels, wanted))
+                .flat_map(|(_, rules)| rules)
+                .copied()
+                .collect();
             rules.sort_unstable();
             rules.into()
         });
@@ -148,7 +151,8 @@ impl<'a> Declared<'a> {
                 if let Someone::Stranger { number, namespace, labels } = peer {
                     let meant = side.by_peer.stranger(number, namespace, labels);
                     let own = meant.iter().map(|&at| rule(at));
-                    permitted.extend(own.filter(|rule| rule.subjects.binary_search(&class).is_ok()).map(ports));
+                    permitted
+                        .extend(own.filter(|rule| rule.subjects.binary_search(&class).is_ok()).map(ports));
                 } else {
                     let wide = side.wide.of(class).iter().map(|&at| rule(at));
                     permitted.extend(wide.filter(|rule| self.means_peer(rule, peer)).map(ports));
@@ -197,7 +201,8 @@ impl<'a> Side<'a> {
         };
         let mut wide: Vec<Vec<u32>> = vec![Vec::new(); classes];
         for (at, rule) in rules() {
-            let of_pods = matches!(&rule.peer, Whom::Workloads { namespace, .. } if *namespace != Namespace::Hosts);
+            let of_pods =
+                matches!(&rule.peer, Whom::Workloads { namespace, .. } if *namespace != Namespace::Hosts);
             for &subject in &*rule.subjects {
                 if of_pods && rule.subjects.len() * rule.peers.len() <= WIDE {
                     side.narrow[subject as usize].extend(rule.peers.iter().map(|&peer| (peer, at)));

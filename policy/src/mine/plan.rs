@@ -1,7 +1,8 @@
 //! Everything that was mined: the rules, and what they say is allowed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use watershed_model::Labels;
 
@@ -35,8 +36,20 @@ impl Plan {
         level: Level,
     ) -> Self {
         let evidence = Evidence::of(dependencies, classes.list.len());
-        let mut rules: Vec<Rule> =
-            drafts.into_iter().map(|draft| rule(census, &classes, &evidence, draft, level)).collect();
+        let mut known = HashMap::new();
+        let mut whom = |selection: &Selection| {
+            let new = || whom(census, &classes, selection);
+            known.entry(selection.clone()).or_insert_with(new).clone()
+        };
+        let rule = |draft: Draft| {
+            let subject = whom(&draft.subject);
+            let peer = match &draft.peer {
+                Target::Selection(selection) => whom(selection),
+                Target::Networks(networks) => Whom::Networks(networks.clone()),
+            };
+            rule(census, &classes, &evidence, draft, (subject, peer), level)
+        };
+        let mut rules: Vec<Rule> = drafts.into_iter().map(rule).collect();
         rules.sort_by(|a, b| {
             (&a.subject, a.direction, &a.peer, &a.ports).cmp(&(&b.subject, b.direction, &b.peer, &b.ports))
         });
@@ -67,15 +80,17 @@ impl Plan {
     }
 }
 
-fn rule(census: &Census, classes: &Classes, evidence: &Evidence<'_>, draft: Draft, level: Level) -> Rule {
+fn rule(
+    census: &Census,
+    classes: &Classes,
+    evidence: &Evidence<'_>,
+    draft: Draft,
+    (subject, peer): (Whom, Whom),
+    level: Level,
+) -> Rule {
     let seen = evidence.seen(&draft);
     let ports = price::allowed(&draft, &seen, level);
     let price = price::price(classes, &draft, &ports, seen.tuples);
-    let subject = whom(census, classes, &draft.subject);
-    let peer = match &draft.peer {
-        Target::Selection(selection) => whom(census, classes, selection),
-        Target::Networks(networks) => Whom::Networks(networks.clone()),
-    };
     Rule {
         id: id(&subject, draft.direction, &peer, &ports),
         subject,
@@ -111,7 +126,7 @@ fn whom(census: &Census, classes: &Classes, selection: &Selection) -> Whom {
                     None => Namespace::Hosts,
                 },
             };
-            Whom::Workloads { namespace, labels: labels.iter().map(label).collect::<Labels>() }
+            Whom::Workloads { namespace, labels: Arc::new(labels.iter().map(label).collect::<Labels>()) }
         }
         Selection::Alone(class) => {
             let node = &census.nodes[classes.class(*class).members[0] as usize];

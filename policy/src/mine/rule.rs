@@ -46,8 +46,8 @@ pub enum Whom {
     Workloads {
         /// Where.
         namespace: Namespace,
-        /// The labels; none means all workloads there.
-        labels: Labels,
+        /// The labels; none means all workloads there. Shared, since many rules mean the same workloads.
+        labels: Arc<Labels>,
     },
     /// A host by its name, with the addresses that it had.
     Host {
@@ -156,7 +156,7 @@ impl Whom {
                 };
                 digest.field(kind);
                 digest.field(name);
-                for (key, value) in labels {
+                for (key, value) in labels.iter() {
                     digest.field(key);
                     digest.field(value);
                 }

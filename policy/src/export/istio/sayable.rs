@@ -164,12 +164,12 @@ impl Widener<'_> {
             clients.iter().map(|&class| self.account(class)).collect();
         let all: Vec<u32> = (0..self.plan.classes.list.len() as u32).filter(|class| there(class)).collect();
         let Some(accounts) = accounts else {
-            let whom =
-                Whom::Workloads { namespace: Namespace::One(namespace.to_owned()), labels: Labels::new() };
+            let labels = Labels::new().into();
+            let whom = Whom::Workloads { namespace: Namespace::One(namespace.to_owned()), labels };
             return vec![(whom, all.into())];
         };
         let of_account = |(key, account): (&str, &str)| {
-            let labels = Labels::from([(key.to_owned(), account.to_owned())]);
+            let labels = Labels::from([(key.to_owned(), account.to_owned())]).into();
             let classes = all.iter().copied().filter(|&class| self.account(class) == Some((key, account)));
             (Whom::Workloads { namespace: Namespace::One(namespace.to_owned()), labels }, classes.collect())
         };

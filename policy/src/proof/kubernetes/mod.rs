@@ -123,10 +123,7 @@ pub(crate) fn prove_as<D: Dialect>(
 }
 
 /// The policies of an export but for those of one directory.
-fn files<'a>(
-    export: &'a Directory,
-    without: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+fn files<'a>(export: &'a Directory, without: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
     let files = export.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     files.filter(move |(path, _)| {
         let directory = path.split('/').next();

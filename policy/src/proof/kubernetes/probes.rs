@@ -165,7 +165,8 @@ impl<'a> Around<'a> {
 impl<'a> Subject<'a> {
     /// `at` is its number. None of a subject that is outside the cluster.
     fn of(stage: &mut Stage<'a>, rules: &'a [Rule], at: usize) -> Option<Self> {
-        let Whom::Workloads { namespace: Namespace::One(namespace), labels: selector } = &rules[0].subject else {
+        let Whom::Workloads { namespace: Namespace::One(namespace), labels: selector } = &rules[0].subject
+        else {
             return None;
         };
         let subject = members(stage, &rules[0].subjects, 1).first().copied()?;
@@ -194,7 +195,9 @@ impl Peers {
         if let (Whom::Workloads { labels, .. }, Some((node, namespace))) = (&rule.peer, first) {
             let full = stage.next(node);
             almost.push(stage.pod(None, ELSEWHERE, full.clone(), true));
-            almost.extend(self::almost(labels, &full).into_iter().map(|one| stage.pod(None, namespace, one, true)));
+            almost.extend(
+                self::almost(labels, &full).into_iter().map(|one| stage.pod(None, namespace, one, true)),
+            );
         }
         Self { members, almost }
     }

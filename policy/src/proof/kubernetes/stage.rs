@@ -2,6 +2,7 @@
 //! made up to look almost like them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use watershed_model::Labels;
@@ -63,7 +64,8 @@ pub(crate) struct Stage<'a> {
     of_node: Vec<Vec<usize>>,
     /// Of each node that is a pod: one that is free on its own side.
     free_of_node: Vec<Option<End>>,
-    made_up: HashMap<(Option<NodeId>, String, Labels, bool), usize>,
+    /// Pods by a hash of whom they stand for, their namespace and their labels.
+    made_up: HashMap<u64, Vec<usize>>,
     unstable: BTreeSet<String>,
 }
 
@@ -115,20 +117,32 @@ impl<'a> Stage<'a> {
     }
 
     /// A pod, made if it is not there.
-    pub(super) fn pod(&mut self, node: Option<NodeId>, namespace: &str, labels: Labels, free: bool) -> End {
-        let key = (node, namespace.to_owned(), labels, free);
-        if let Some(&at) = self.made_up.get(&key) {
-            return End::Pod(at);
-        }
-        let at = self.add(node, namespace, key.2.clone(), free);
-        self.made_up.insert(key, at);
-        End::Pod(at)
-    }
-
-    fn add(&mut self, node: Option<NodeId>, namespace: &str, mut labels: Labels, free: bool) -> usize {
+    pub(super) fn pod(
+        &mut self,
+        node: Option<NodeId>,
+        namespace: &str,
+        mut labels: Labels,
+        free: bool,
+    ) -> End {
         if free {
             labels.insert(FREE.to_owned(), FREE.to_owned());
         }
+        let mut hash = DefaultHasher::new();
+        (node, namespace, &labels).hash(&mut hash);
+        let same = |&at: &usize| {
+            let pod = &self.world.pods()[at];
+            let known = (self.nodes[at], self.free[at], pod.namespace.as_str(), &pod.labels);
+            known == (node, free, namespace, &labels)
+        };
+        let alike = self.made_up.entry(hash.finish()).or_default();
+        if let Some(at) = alike.iter().copied().find(same) {
+            return End::Pod(at);
+        }
+        alike.push(self.nodes.len());
+        End::Pod(self.add(node, namespace, labels, free))
+    }
+
+    fn add(&mut self, node: Option<NodeId>, namespace: &str, labels: Labels, free: bool) -> usize {
         let name = match node {
             Some(node) => self.census.nodes[node as usize].display(),
             None => "a pod made up".to_owned(),
