@@ -14,6 +14,17 @@ pub fn watershed() -> Result<&'static Path, String> {
     BINARY.get_or_init(build).as_deref().map_err(Clone::clone)
 }
 
+/// What cargo tells a test of itself. A build script may depend on these (ring's does), so a build that inherited them
+/// would compile it and all that rests on it anew, and the next build from a shell once more.
+const OF_THE_TEST: [&str; 6] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 fn build() -> Result<PathBuf, String> {
     let test = std::env::current_exe().map_err(|error| format!("cannot find the running test: {error}"))?;
     // TARGET/PROFILE/deps/TEST
@@ -31,6 +42,9 @@ fn build() -> Result<PathBuf, String> {
         }
     }
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    for variable in OF_THE_TEST {
+        cargo.env_remove(variable);
+    }
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

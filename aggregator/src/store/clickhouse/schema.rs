@@ -15,7 +15,7 @@ const MIGRATIONS: [(&str, &str); 2] = [
         include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
     ),
     // Views over what is asked: over the distributed tables in a cluster, with nothing to add there.
-    (include_str!("../../../migrations/clickhouse/0002_views.sql"), ""),
+    (include_str!("../../../migrations/clickhouse/0003_views.sql"), ""),
 ];
 
 /// Which migrations were run.
