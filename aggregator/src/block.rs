@@ -50,7 +50,7 @@ pub struct Block<'a> {
 pub(crate) struct Join<'a> {
     pub(crate) client: Option<&'a Arc<Workload>>,
     pub(crate) server: Option<&'a Arc<Workload>>,
-    pub(crate) answered: bool,
+    pub(crate) answered: u64,
     pub(crate) names: Range<usize>,
 }
 
@@ -63,8 +63,8 @@ pub struct Row<'a> {
     pub client: Option<&'a Arc<Workload>>,
     /// Who the server was, where it is known.
     pub server: Option<&'a Arc<Workload>>,
-    /// Whether this record is the first of its connection that shows an answer; true at most once for each.
-    pub answered: bool,
+    /// Connections of which this record is the first that shows an answer: each counts once.
+    pub answered: u64,
     dns_names: &'a [Arc<str>],
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::inventory::LabelRules;
 use crate::store::NoLocation;
 use crate::{ClickHouseConfig, ClickHouseLocation, StoreError};
 
@@ -45,6 +46,11 @@ impl Default for AggregatorConfig {
 pub struct InventoryConfig {
     /// A YAML or CSV file, told apart by its extension; without one every address stays an address.
     pub file: Option<PathBuf>,
+    /// Files that name networks of others, the first that knows an address is believed: MaxMind DBs (`.mmdb`) and lists
+    /// with a network a line.
+    pub ranges: Vec<PathBuf>,
+    /// How workloads get the labels that people segment by.
+    pub labels: LabelRules,
 }
 
 /// Where edges are kept.

@@ -7,6 +7,7 @@ use thiserror::Error;
 use watershed_model::{AgentId, Timestamp};
 
 use crate::inventory::InventoryProblems;
+use crate::inventory::kubernetes::Access;
 
 /// Why the aggregator could not go on.
 #[derive(Debug, Error)]
@@ -34,9 +35,41 @@ pub enum AggregatorError {
         /// The file.
         path: PathBuf,
     },
+    /// A file that names ranges is no database that can be used.
+    #[error("cannot use ranges {}: {reason}", path.display())]
+    RangeDatabase {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Files that name ranges name too many.
+    #[error("cannot use ranges {}: with it there are more than {limit} networks; leave a file out", path.display())]
+    TooManyRanges {
+        /// The file that was too much.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// Lines of an inventory file are wrong.
     #[error(transparent)]
     Inventory(#[from] InventoryProblems),
+    /// An API server cannot be watched as the settings say.
+    #[error("cannot watch Kubernetes by {access}: {reason}")]
+    Kubernetes {
+        /// How it was to be reached.
+        access: Access,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// A container engine cannot be watched.
+    #[error("cannot watch the container engine at {}: {reason}", socket.display())]
+    Docker {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Kafka failed, for good.
     #[error("cannot {operation} at {brokers}: {reason}")]
     Kafka {
@@ -182,6 +215,15 @@ pub enum StoreError {
          shorter one or raise the limit"
     )]
     SnapshotTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The inventory changed more often than fits into memory.
+    #[error(
+        "cannot tell whose addresses were: there are more than {limit} changes; ask for a shorter time, or let \
+             store.retention delete old ones"
+    )]
+    HistoryTooLarge {
         /// The limit.
         limit: usize,
     },

@@ -1,8 +1,23 @@
 //! Who an address was.
 
+mod change;
+mod drift;
+mod history;
+mod labels;
+mod open;
+
+pub mod docker;
+pub mod fronts;
+pub mod kubernetes;
+
+mod claims;
+mod offer;
+
+mod file;
+mod ranges;
+
 mod csv;
 mod entry;
-mod file;
 mod table;
 mod timeline;
 mod yaml;
@@ -11,12 +26,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{TimeRange, Timestamp, Workload};
+use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload};
 
+use fronts::Backend;
+
+pub use change::{Change, Source, Told, Update};
+pub use drift::{Drift, Event, REUSED_WITHIN, Relabelled, Reused};
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
-
-use crate::{AggregatorError, InventoryConfig};
+pub use history::{History, HistoryCounts, MAX_CHANGES};
+pub use labels::{Derivation, LabelRules, NamePattern, NoPattern, Reason, SEGMENTS};
+pub use open::{OpenInventory, QUEUE_UPDATES, open};
+pub use ranges::{MAX_RANGES, Ranges};
 
 /// Knows who addresses were.
 pub trait Inventory {
@@ -26,6 +47,35 @@ pub trait Inventory {
     /// Whose `address` was at `at`.
     fn identify_at(&self, address: IpAddr, at: Timestamp) -> Option<&Arc<Workload>> {
         self.identify(address, TimeRange { start: at, end: at }).workload
+    }
+
+    /// Where a connection to `to` was led at `at`, where `to` is not whom it was for in the end. `owner` is whose the
+    /// address was then.
+    fn reach(
+        &self,
+        _to: Endpoint,
+        _protocol: Protocol,
+        _owner: Option<&Arc<Workload>>,
+        _at: Timestamp,
+    ) -> Option<&Backend> {
+        None
+    }
+
+    /// Whether the workloads are those of a cluster, so that what has one address at both ends, or a loopback address,
+    /// stays within one pod or node: a sidecar handing on what is for its neighbour.
+    fn is_cluster(&self) -> bool {
+        false
+    }
+
+    /// Takes over what those who watch over addresses have said meanwhile, without waiting for more, and returns
+    /// what of it was new. One that nobody tells anything has nothing to take over.
+    fn catch_up(&mut self) -> Vec<Told> {
+        Vec::new()
+    }
+
+    /// What became of all changes that it was told.
+    fn counts(&self) -> HistoryCounts {
+        HistoryCounts::default()
     }
 }
 
@@ -50,60 +100,26 @@ pub struct Tenure<'a> {
     pub until: Timestamp,
     /// Who.
     pub workload: &'a Arc<Workload>,
+    /// Who says so; `None`: a file of ranges.
+    pub source: Option<Source>,
 }
 
 impl<I: Inventory> Inventory for &I {
     fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
         (**self).identify(address, during)
     }
-}
 
-/// An inventory as the settings choose it.
-#[derive(Debug)]
-pub enum OpenInventory {
-    /// Knows nobody.
-    Empty,
-    /// A file.
-    File(FileInventory),
-}
-
-/// Opens the inventory that `config` asks for.
-///
-/// # Errors
-///
-/// When the file cannot be read, or lines of it are wrong.
-pub fn open(config: &InventoryConfig) -> Result<OpenInventory, AggregatorError> {
-    match &config.file {
-        None => Ok(OpenInventory::Empty),
-        Some(path) => FileInventory::load(path).map(OpenInventory::File),
-    }
-}
-
-impl OpenInventory {
-    /// Entries that lie inside another workload's.
-    #[must_use]
-    pub fn overlaps(&self) -> &[Overlap] {
-        match self {
-            Self::Empty => &[],
-            Self::File(file) => file.overlaps(),
-        }
+    fn reach(
+        &self,
+        to: Endpoint,
+        protocol: Protocol,
+        owner: Option<&Arc<Workload>>,
+        at: Timestamp,
+    ) -> Option<&Backend> {
+        (**self).reach(to, protocol, owner, at)
     }
 
-    /// Who had `address` at any time, the longest prefix first and each in order of time.
-    #[must_use]
-    pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
-        match self {
-            Self::Empty => Vec::new(),
-            Self::File(file) => file.tenures(address),
-        }
-    }
-}
-
-impl Inventory for OpenInventory {
-    fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
-        match self {
-            Self::Empty => Identity::default(),
-            Self::File(file) => file.identify(address, during),
-        }
+    fn is_cluster(&self) -> bool {
+        (**self).is_cluster()
     }
 }

@@ -19,7 +19,7 @@ pub mod restart;
 
 mod names;
 
-mod answers;
+mod reach;
 
 mod block;
 
@@ -37,11 +37,11 @@ mod testing;
 pub use block::{BatchToken, Block, Row};
 pub use config::{AggregatorConfig, InventoryConfig, StoreConfig, StoreLocation};
 pub use error::{AggregatorError, StoreError};
-pub use inventory::{FileInventory, Identity, Inventory, OpenInventory, Tenure};
+pub use inventory::{Change, FileInventory, History, Identity, Inventory, OpenInventory, Tenure, Told};
 pub use progress::Progress;
 pub use run::{Aggregator, run};
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
 pub use store::{
-    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, MemoryStore,
-    OpenStore, Run, SqliteStore, StoreStatus,
+    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, HistoryStore,
+    MemoryStore, OpenStore, Run, SqliteStore, StoreStatus, Wanted,
 };

@@ -7,9 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use watershed_model::{AgentId, Batch, Counters, LossEntry, Timestamp};
+use watershed_model::{AgentId, Answers, Batch, Counters, LossEntry, Timestamp};
 
-use crate::answers::Answers;
 use crate::ledger::Ledger;
 use crate::names::NamesInForce;
 use crate::{AggregatorConfig, BatchToken, Progress, Run, StoreError};

@@ -1,5 +1,6 @@
 //! How far an aggregator has come.
 
+use crate::inventory::HistoryCounts;
 use crate::{AggregatorError, FlowSource, StoreError};
 
 /// What an aggregator has done since it started.
@@ -11,6 +12,8 @@ pub struct Progress {
     pub batches: u64,
     /// Records in them.
     pub records: u64,
+    /// Of these records those that stayed within one pod or node of a cluster, which are no edges.
+    pub within: u64,
     /// Batches that the store had already.
     pub repeated: u64,
     /// Batches that came again with other content and were put aside.
@@ -20,6 +23,8 @@ pub struct Progress {
     /// Times that what is remembered of agents was forgotten for want of room; names that were in force and
     /// answers that are still to come are then not joined.
     pub agents_forgotten: u64,
+    /// What became of what the inventory was told.
+    pub inventory: HistoryCounts,
 }
 
 impl Progress {

@@ -1,13 +1,15 @@
-//! The data path: source, ledger, names, identity, store.
+//! The data path: source, ledger, names, identity, reach, store.
 
 use std::collections::BTreeMap;
 
 use watershed_model::{AgentId, Batch, Counters, Evidence, Hour, Loss, LossEntry, TimeRange, Timestamp};
 
 use crate::block::{Block, Join};
+use crate::inventory::Told;
 use crate::ledger;
 use crate::memory::{Memory, Standing};
 use crate::names::asker;
+use crate::reach;
 use crate::source::{Delivery, DeliveryToken};
 use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory, Progress};
 
@@ -16,6 +18,8 @@ use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory,
 pub struct Aggregator<I, S> {
     config: AggregatorConfig,
     inventory: I,
+    /// What the inventory was told and the store does not have yet.
+    told: Vec<Told>,
     store: S,
     memory: Memory,
     notes: BTreeMap<AgentId, Vec<LossEntry>>,
@@ -45,7 +49,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// An aggregator that asks `inventory` and fills `store`.
     pub fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
         let (memory, progress) = (Memory::default(), Progress::default());
-        Self { config, inventory, store, memory, notes: BTreeMap::new(), progress }
+        Self { config, inventory, told: Vec::new(), store, memory, notes: BTreeMap::new(), progress }
     }
 
     /// Joins one batch and stores it.
@@ -59,7 +63,10 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
     /// Joins a delivery and stores it; false where the source takes it back meanwhile.
     fn take(&mut self, delivery: Delivery, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
-        let stored = self.store(delivery, source);
+        let stored = match self.catch_up(source) {
+            Ok(true) => self.store(delivery, source),
+            held => held,
+        };
         if !matches!(stored, Ok(true)) {
             // The ledgers are ahead of the store.
             self.memory.ledgers.clear();
@@ -67,8 +74,27 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         stored
     }
 
+    /// Takes over what has changed hands since the last delivery; whoever joins these flows again will want it, too.
+    fn catch_up(&mut self, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
+        if self.told.is_empty() {
+            self.told = self.inventory.catch_up();
+            self.progress.inventory = self.inventory.counts();
+        }
+        while !self.told.is_empty() {
+            match self.store.remember(&self.told) {
+                Ok(()) => self.told.clear(),
+                Err(reason) => {
+                    if !self.progress.held(reason, source)? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
     fn store(&mut self, delivery: Delivery, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
-        let Self { config, inventory, store, memory, progress, notes } = self;
+        let Self { config, inventory, store, memory, progress, notes, .. } = self;
         let Delivery { token, batches, resumed } = delivery;
         memory.make_room(resumed, progress);
 
@@ -89,9 +115,10 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
         // Join: each batch that is new.
         let mut blocks = Vec::with_capacity(batches.len());
-        for (index, batch) in batches.into_iter().enumerate() {
+        for (index, mut batch) in batches.into_iter().enumerate() {
             progress.batches += 1;
             progress.records += batch.records.len() as u64;
+            progress.within += reach::drop_within(&mut batch, inventory);
             match memory.account(&batch) {
                 Ok(Standing::New(loss)) => blocks.push(join(batch, loss, config, inventory, memory)),
                 Ok(standing) => {
@@ -134,11 +161,6 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         &self.progress
     }
 
-    /// From now on `inventory` says who the addresses are.
-    pub fn identify_by(&mut self, inventory: I) {
-        self.inventory = inventory;
-    }
-
     /// The store, for what is to be done between batches.
     pub const fn store_mut(&mut self) -> &mut S {
         &mut self.store
@@ -157,6 +179,8 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     ///
     /// When the store fails.
     pub fn finish(mut self) -> Result<S, AggregatorError> {
+        self.told.extend(self.inventory.catch_up());
+        self.store.remember(&self.told)?;
         for (agent, loss) in self.notes {
             // Counts as the batch after the agent's last, so that it counts once, too.
             let (name, block) = match self.memory.after(&agent) {
@@ -198,17 +222,21 @@ fn join<'a>(
         let during = TimeRange { start: at, end: record.last_seen };
         let (client, server) = (inventory.identify(from, during), inventory.identify(to, during));
         if client.handed_over || server.handed_over {
-            record.evidence |= Evidence::HANDED_OVER;
+            record.add_evidence(Evidence::HANDED_OVER);
         }
 
-        // Names: what the client called the server when it connected; later parts are the same connection.
+        // Names: what the client called the server when it connected; later parts are the same connection. A
+        // summary has those of its first.
         let start = names.len();
-        if record.part == 0 && !agent.names.is_empty() {
+        if record.begins() && !agent.names.is_empty() {
             agent.names.find((asker(from, client.workload), to), at, config, &mut names);
         }
 
-        let answered = agent.answers.is_first(record, room.unanswered);
-        let (client, server) = (client.workload, server.workload);
+        // Reach: who was behind the address; only now, since the connection is known by what it was called on the wire.
+        let answered = agent.answers.first_in(record, room.unanswered);
+        let reached = inventory.reach(record.server, record.protocol, server.workload, at);
+        let server = reach::follow(record, reached, server.workload, &mut names);
+        let client = client.workload;
         joins.push(Join { client, server, answered, names: start..names.len() });
     }
 

@@ -6,6 +6,8 @@ mod sqlite;
 
 mod clickhouse;
 
+mod history;
+
 mod runs;
 
 mod status;
@@ -17,19 +19,21 @@ use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 pub(crate) use clickhouse::NoLocation;
 pub use clickhouse::{ClickHouseConfig, ClickHouseLocation, ClickHouseStore};
+pub use history::{HistoryStore, Wanted};
 pub use memory::{EdgesInOrder, MemoryStore};
 pub use runs::Run;
 pub use sqlite::SqliteStore;
 pub use status::{AgentStatus, Deleted, StoreStatus};
 
+use crate::inventory::Told;
 use crate::source::DeliveryToken;
 use crate::{Block, StoreConfig, StoreError, StoreLocation};
 
-/// Keeps blocks and tells what was observed in a period.
+/// Keeps blocks and tells what was observed in a period; beside them whose addresses were, see [`HistoryStore`].
 ///
 /// Totals of an edge take, for each pair of addresses, the agent that saw most of it, not the sum over the
 /// agents that saw the same connections; times, hours, names and observers are those of all agents.
-pub trait FlowStore {
+pub trait FlowStore: HistoryStore {
     /// Keeps the blocks of one delivery, and nothing of those whose batch was kept before. They are kept for
     /// good once it returns.
     ///
@@ -171,6 +175,24 @@ impl FlowStore for OpenStore {
             Self::Memory(store) => store.snapshot(period),
             Self::Sqlite(store) => store.snapshot(period),
             Self::ClickHouse(store) => store.snapshot(period),
+        }
+    }
+}
+
+impl HistoryStore for OpenStore {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.remember(told),
+            Self::Sqlite(store) => store.remember(told),
+            Self::ClickHouse(store) => store.remember(told),
+        }
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        match self {
+            Self::Memory(store) => store.history(wanted),
+            Self::Sqlite(store) => store.history(wanted),
+            Self::ClickHouse(store) => store.history(wanted),
         }
     }
 }

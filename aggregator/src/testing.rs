@@ -46,6 +46,7 @@ pub(crate) fn record(client: &str, server: &str, port: u16, second: u64) -> Flow
         interface: InterfaceId(0),
         part: 0,
         end: EndReason::Closed,
+        summary: None,
     }
 }
 

@@ -39,7 +39,7 @@ fn main() {
 /// once the store has it.
 fn append(path: &Path) {
     let store = SqliteStore::open(path, &StoreConfig::default()).unwrap();
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     let mut out = std::io::stdout().lock();
     for number in 0..BATCHES {
         std::io::stdin().read_exact(&mut [0]).unwrap();
@@ -100,7 +100,7 @@ fn look(path: &Path) -> u64 {
 /// What the memory store tells of the first batches.
 fn expected(batches: u64) -> Snapshot {
     let store = MemoryStore::new(&StoreConfig::default());
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     (0..batches).for_each(|number| aggregator.ingest(batch(number)).unwrap());
     aggregator.finish().unwrap().snapshot(None).unwrap()
 }
@@ -148,5 +148,6 @@ fn record(number: u64) -> FlowRecord {
         interface: InterfaceId(0),
         part: 0,
         end: EndReason::Closed,
+        summary: None,
     }
 }

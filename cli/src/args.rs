@@ -284,6 +284,18 @@ pub(crate) struct InventoryArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct WatchingArguments {
+    /// Who is which pod, node and Service: `cluster` for the one that this runs in, or a kubeconfig
+    /// [setting: kubernetes]
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) kubernetes: Option<String>,
+
+    /// Who is which container: the socket of a Docker engine, such as /var/run/docker.sock [setting: docker]
+    #[arg(long, value_name = "SOCKET", value_hint = ValueHint::FilePath)]
+    pub(crate) docker: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DiscoverArguments {
     #[command(flatten)]
     pub(crate) capture: CaptureArguments,
@@ -424,6 +436,13 @@ impl Arguments {
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));
         flag("inventory", inventory.and_then(|i| i.inventory.as_ref()));
+        let watching = match &self.command {
+            Command::Run(run) => Some(&run.watching),
+            Command::Aggregate(aggregate) => Some(&aggregate.watching),
+            _ => None,
+        };
+        flag("kubernetes", watching.and_then(|w| w.kubernetes.as_ref()));
+        flag("docker", watching.and_then(|w| w.docker.as_ref()));
         if let Command::Collect(collect) = &self.command {
             given.extend(collect.given());
         }

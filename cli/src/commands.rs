@@ -5,6 +5,7 @@ mod check;
 mod collect;
 mod config;
 mod discover;
+mod earlier;
 mod edges;
 mod export;
 mod flows;
@@ -15,6 +16,7 @@ mod run;
 mod serve;
 mod shell;
 mod status;
+mod watching;
 mod who;
 
 use std::io::Write as _;
@@ -22,12 +24,10 @@ use std::io::{self, BufWriter};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use watershed_aggregator::{InventoryConfig, OpenInventory};
 
 use crate::args::rules::{RulesAction, RulesRequest};
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
-use crate::output::text::plain;
 use crate::settings::{self, Environment, Settings};
 use crate::terminal::Style;
 
@@ -63,7 +63,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             discover::run(discover, &settings, style, &mut out)?;
         }
         Command::Run(run) => run::run(run, load()?.settings)?,
-        Command::Collect(collect) => collect::run(collect, &load()?.settings)?,
+        Command::Collect(collect) => collect::run(collect, load()?.settings)?,
         Command::Aggregate(aggregate) => aggregate::run(aggregate, &load()?.settings)?,
         Command::Flows(flows) => flows::run(flows, &load()?.settings, &mut out)?,
         Command::Edges(edges) => edges::run(edges, &load()?.settings, &mut out)?,
@@ -115,26 +115,6 @@ fn act(
         RulesAction::Rollout(asked) => rules::rollout::run(asked, settings, style, out),
         RulesAction::Export(asked) => export::run(asked, settings, style, out),
     }
-}
-
-/// Opens the inventory and tells which of its entries lie inside others: allowed, but worth a look.
-fn inventory(settings: &Settings) -> Result<OpenInventory, Failure> {
-    /// Enough to see what is going on, few enough to see what comes after.
-    const TOLD: usize = 3;
-    let config = InventoryConfig { file: settings.inventory.clone() };
-    let inventory = watershed_aggregator::inventory::open(&config).map_err(Failure::usage)?;
-    let file = config.file.map_or(String::new(), |path| path.display().to_string());
-    let overlaps = inventory.overlaps();
-    for overlap in overlaps.iter().take(TOLD) {
-        complain(&plain(&format!("watershed: note: {file}, {overlap}")));
-    }
-    if overlaps.len() > TOLD {
-        let more = overlaps.len() - TOLD;
-        complain(&plain(&format!(
-            "watershed: note: {file}: {more} more; `watershed config check` lists them"
-        )));
-    }
-    Ok(inventory)
 }
 
 /// Help and version go to standard output and are a success; everything else is wrong usage.

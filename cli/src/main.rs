@@ -8,6 +8,7 @@ mod failure;
 mod fingerprint;
 mod http;
 mod input;
+mod inventory;
 mod output;
 mod period;
 mod pipeline;

@@ -5,6 +5,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod check;
+pub(crate) mod drift;
 pub(crate) mod edges;
 pub(crate) mod flows;
 pub(crate) mod json;

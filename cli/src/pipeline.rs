@@ -12,7 +12,7 @@ use anyhow::anyhow;
 use watershed_aggregator::source::{FlowSource as _, channel};
 use watershed_aggregator::{Aggregator, FlowStore, OpenInventory};
 use watershed_collector::sink::{Channel, FlowSink};
-use watershed_collector::{CollectorConfig, Report, SinkError};
+use watershed_collector::{CollectorConfig, Report, SinkError, SummaryConfig};
 use watershed_model::{AgentId, Batch, Loss, Timestamp};
 
 use crate::failure::Failure;
@@ -22,7 +22,11 @@ use crate::settings::Settings;
 /// How often a live capture hands on what it has: often enough to watch it, seldom enough to cost nothing.
 pub(crate) const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads `source` to its end and hands every batch to `take`.
+/// How often a connection that goes on is reported where no setting says otherwise and the capture may last for long:
+/// a map that is a minute old is new, and a record a minute is little beside a connection's packets.
+pub(crate) const ACTIVE_REPORT: Duration = Duration::from_secs(60);
+
+/// Reads `source` to its end and hands every batch to `take`; with `summary`, connections as summaries.
 ///
 /// # Errors
 ///
@@ -30,9 +34,10 @@ pub(crate) const LIVE_SHIPS_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn collect(
     source: &mut Watched,
     settings: &Settings,
+    summary: Option<SummaryConfig>,
     take: impl FnMut(Batch) -> anyhow::Result<()>,
 ) -> Result<Report, Failure> {
-    let mut config = collector_config(settings);
+    let mut config = CollectorConfig { summary, ..collector_config(settings) };
     config.ship_every = source.is_live().then_some(LIVE_SHIPS_EVERY);
     let report = if settings.threads < 2 {
         on_one_thread(source, &config, take)
@@ -68,7 +73,7 @@ pub(crate) fn aggregate<S: FlowStore>(
 ) -> Result<(S, Report), Failure> {
     let mut aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
     let mut last = (origin.agent.clone(), Timestamp::default());
-    let report = collect(&mut source, settings, |batch| {
+    let report = collect(&mut source, settings, None, |batch| {
         let batch = Batch { agent: origin.agent.clone(), started: origin.started, ..batch };
         tap(&batch)?;
         last.1 = batch.now;

@@ -5,8 +5,10 @@
 
 mod aggregate;
 mod chosen;
+mod collect;
 mod environment;
 mod file;
+mod inventory;
 mod kafka;
 mod keys;
 mod print;
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use chosen::{ColorChoice, Settings};
 pub(crate) use environment::Environment;
+pub(crate) use inventory::InventoryPlace;
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use print::{example, print};
 pub(crate) use value::parse_duration;
@@ -150,6 +153,7 @@ mod tests {
     use std::fs;
 
     use clap::Parser as _;
+    use watershed_aggregator::StoreLocation;
 
     use super::*;
 
@@ -208,9 +212,15 @@ mod tests {
         fs::write(&path, "inventory = \"hosts.yaml\"\n").unwrap();
         let config = path.to_str().unwrap();
         let effective = loaded(&["watershed", "edges", "a.pcap", "--config", config], &[]).unwrap();
-        assert_eq!(effective.settings.inventory, Some(folder.path().join("hosts.yaml")));
+        assert_eq!(
+            effective.settings.inventory,
+            Some(InventoryPlace::File(folder.path().join("hosts.yaml")))
+        );
         let line = ["watershed", "edges", "a.pcap", "--config", config, "-i", "other.yaml"];
         let effective = loaded(&line, &[]).unwrap();
-        assert_eq!(effective.settings.inventory, Some(PathBuf::from("other.yaml")));
+        assert_eq!(effective.settings.inventory, Some(InventoryPlace::File("other.yaml".into())));
+        let line = ["watershed", "edges", "a.pcap", "--config", config, "-i", "sqlite:edges.db"];
+        let kept = StoreLocation::Sqlite("edges.db".into());
+        assert_eq!(loaded(&line, &[]).unwrap().settings.inventory, Some(InventoryPlace::Kept(kept)));
     }
 }

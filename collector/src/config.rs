@@ -6,6 +6,7 @@ use watershed_model::{AgentId, Timestamp};
 
 use crate::decode::DecodeConfig;
 use crate::flow::FlowConfig;
+use crate::summary::SummaryConfig;
 
 /// How a collector works.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct CollectorConfig {
     /// A batch is shipped after so much event time even if it is not full, and empty if need be, since it
     /// carries the counters; `None`: only when it is full, and at the end.
     pub ship_every: Option<Duration>,
+    /// Ships summaries of connections instead of single ones.
+    pub summary: Option<SummaryConfig>,
 }
 
 impl Default for CollectorConfig {
@@ -35,6 +38,7 @@ impl Default for CollectorConfig {
             flow: FlowConfig::default(),
             batch_records: 1024,
             ship_every: None,
+            summary: None,
         }
     }
 }

@@ -24,6 +24,8 @@ mod record;
 
 mod slab;
 
+mod taps;
+
 mod naming;
 
 mod prefetch;
@@ -37,7 +39,7 @@ pub use table::FlowTable;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowConfig {
     /// Connections that may be open at a time; the one whose timeout is nearest makes room. At 192 octets
-    /// each and 32 for index and timers, the default is 224 MiB.
+    /// each and 32 for index and timers, the default is 56 MiB, so that an agent that is flooded stays below 100.
     pub max_flows: usize,
     /// An established TCP connection without a packet for this long is over (Zeek: 5 min).
     pub tcp_idle: Duration,
@@ -54,7 +56,7 @@ pub struct FlowConfig {
 impl Default for FlowConfig {
     fn default() -> Self {
         Self {
-            max_flows: 1 << 20,
+            max_flows: 1 << 18,
             tcp_idle: Duration::from_secs(300),
             idle: Duration::from_secs(60),
             after_close: Duration::from_secs(5),

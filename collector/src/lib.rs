@@ -8,6 +8,8 @@ mod run;
 
 mod shipping;
 
+mod summary;
+
 pub mod source;
 
 pub mod decode;
@@ -25,3 +27,4 @@ pub mod error;
 pub use config::CollectorConfig;
 pub use error::{CollectorError, SinkError, SourceError};
 pub use run::{Report, run};
+pub use summary::SummaryConfig;

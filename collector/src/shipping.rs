@@ -1,11 +1,12 @@
 //! Batches: when they are shipped, and what they say.
 
-use watershed_model::{Batch, Timestamp, wire};
+use watershed_model::{Batch, FlowRecord, Timestamp, wire};
 
 use crate::config::CollectorConfig;
 use crate::error::CollectorError;
 use crate::run::Collector;
 use crate::sink::FlowSink;
+use crate::summary::Summaries;
 
 /// Numbers batches and knows when the last one went.
 pub(crate) struct Shipping<'c> {
@@ -13,11 +14,13 @@ pub(crate) struct Shipping<'c> {
     sequence: u64,
     /// Event time of the last batch.
     shipped: Timestamp,
+    summaries: Option<Summaries>,
 }
 
 impl<'c> Shipping<'c> {
-    pub(crate) const fn new(config: &'c CollectorConfig) -> Self {
-        Self { config, sequence: 0, shipped: Timestamp::MIN }
+    pub(crate) fn new(config: &'c CollectorConfig) -> Self {
+        let summaries = config.summary.clone().map(Summaries::new);
+        Self { config, sequence: 0, shipped: Timestamp::MIN, summaries }
     }
 
     /// Ships a batch that is full, or that has waited long enough.
@@ -38,16 +41,49 @@ impl<'c> Shipping<'c> {
         collector: &mut Collector,
         sink: &mut impl FlowSink,
     ) -> Result<(), CollectorError> {
-        let Collector { flows, counters, now, .. } = collector;
-        if flows.records() < records {
+        if collector.flows.records() < records {
             return Ok(());
         }
+        let records = collector.flows.take_records();
+        let records = match &mut self.summaries {
+            Some(summaries) => summaries.add(records, collector.now),
+            None => records,
+        };
+        self.ship(records, collector, sink)
+    }
+
+    /// Ships all that is left; even a run without a record tells its counters.
+    pub(crate) fn rest(
+        &mut self,
+        collector: &mut Collector,
+        sink: &mut impl FlowSink,
+    ) -> Result<(), CollectorError> {
+        let mut records = collector.flows.take_records();
+        if let Some(summaries) = &mut self.summaries {
+            records = summaries.add(records, collector.now);
+            records.append(&mut summaries.take());
+        }
+        self.ship(records, collector, sink)
+    }
+
+    fn ship(
+        &mut self,
+        records: Vec<FlowRecord>,
+        collector: &mut Collector,
+        sink: &mut impl FlowSink,
+    ) -> Result<(), CollectorError> {
+        let Collector { flows, counters, now, .. } = collector;
         counters.flows_started = flows.started();
         counters.flows_evicted = flows.evicted();
         counters.names_limited = flows.names_limited();
+        counters.repeated = flows.repeated();
+        if let Some(summaries) = &self.summaries {
+            counters.summarized = summaries.summarized();
+            counters.summaries_cut = summaries.cut();
+        }
         self.shipped = *now;
         // Many connections may end at once, so that one message would not hold them all.
-        for (records, names) in wire::cut(flows.take_records(), flows.take_names()) {
+        for (records, names) in wire::cut(records, flows.take_names()) {
             counters.records += records.len() as u64;
             counters.names += names.len() as u64;
             let batch = Batch {

@@ -47,6 +47,8 @@ pub enum Doubt {
     Scanner,
     /// Whenever it was seen, an end's address was going from one workload to another.
     HandedOver,
+    /// Whenever it was seen, it was in a tunnel or through a service of several ports: which port is used is not known.
+    PortUnknown,
 }
 
 impl Verdict {
@@ -93,7 +95,7 @@ impl fmt::Display for Verdict {
 
 impl Doubt {
     /// Every doubt, in declaration order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoEvidence,
         Self::Contradicted,
         Self::Mirrored,
@@ -102,6 +104,7 @@ impl Doubt {
         Self::OneWay,
         Self::Scanner,
         Self::HandedOver,
+        Self::PortUnknown,
     ];
 
     /// Its name in snake case.
@@ -116,6 +119,7 @@ impl Doubt {
             Self::OneWay => "one_way",
             Self::Scanner => "scanner",
             Self::HandedOver => "handed_over",
+            Self::PortUnknown => "port_unknown",
         }
     }
 
@@ -131,6 +135,7 @@ impl Doubt {
             Self::OneWay => "one-way, as is usual for this service",
             Self::Scanner => "the client is a scanner, and this is what it scanned",
             Self::HandedOver => "seen only while an address changed hands",
+            Self::PortUnknown => "seen only in a tunnel, so which port is used is not known",
         }
     }
 }
@@ -153,8 +158,8 @@ const MAX_UDP_PROBE_PACKETS: u64 = 2;
 /// 2. ICMP that is no request (errors, redirects, neighbour and router discovery): `Control`.
 /// 3. The client was never seen sending: half a conversation, or backscatter of a forged source:
 ///    `NeedsPerson(OneSided)`.
-/// 4. A connection was answered: `Accepted` if the direction is sure and it was not only seen while an address
-///    changed hands, else `NeedsPerson`.
+/// 4. A connection was answered: `Accepted` if the direction is sure, it was not only seen while an address
+///    changed hands, and the port is that of the server, else `NeedsPerson`.
 /// 5. TCP or SCTP of which no opening was seen, so the capture came late or somebody probes stealthily:
 ///    5.1 they may be late packets of a service that the server uses, which would look like a scan of its
 ///    clients: `NeedsPerson(Mirrored)`;
@@ -224,8 +229,12 @@ const REQUESTS: Evidence = Evidence::TLS_CLIENT_HELLO
 
 /// Why the direction of an answered edge is not sure enough, if it is not.
 fn doubt(edge: &Edge, direction: &Direction, threshold: f64) -> Option<Doubt> {
-    if edge.connections > 0 && u64::from(edge.evidence.of(Evidence::HANDED_OVER)) >= edge.connections {
+    let always = |flag| edge.connections > 0 && u64::from(edge.evidence.of(flag)) >= edge.connections;
+    if always(Evidence::HANDED_OVER) {
         return Some(Doubt::HandedOver);
+    }
+    if always(Evidence::PORT_UNKNOWN) {
+        return Some(Doubt::PortUnknown);
     }
     if direction.log_odds >= threshold {
         return None;

@@ -101,6 +101,8 @@ pub struct Counters {
     pub captured_bytes: u64,
     /// Packets that became part of at least one flow.
     pub in_flows: u64,
+    /// Of these, packets that another interface had shown before: no flow's totals count them again.
+    pub repeated: u64,
     /// Packets skipped, by [`SkipReason`].
     pub skipped: [u64; SkipReason::ALL.len()],
     /// Packets refused, by [`Refused`].
@@ -130,6 +132,10 @@ pub struct Counters {
     pub names_dropped: u64,
     /// Octets that wait in the spool, as of this batch.
     pub spooled_bytes: u64,
+    /// Flow records that became part of summaries.
+    pub summarized: u64,
+    /// Summaries that were written before their time, because there were too many.
+    pub summaries_cut: u64,
 }
 
 impl Counters {
@@ -172,6 +178,7 @@ impl Counters {
             packets,
             captured_bytes,
             in_flows,
+            repeated,
             skipped,
             refused,
             kernel_dropped,
@@ -186,10 +193,13 @@ impl Counters {
             records_dropped,
             names_dropped,
             spooled_bytes,
+            summarized,
+            summaries_cut,
         } = other;
         self.packets += packets;
         self.captured_bytes += captured_bytes;
         self.in_flows += in_flows;
+        self.repeated += repeated;
         self.skipped.iter_mut().zip(skipped).for_each(|(mine, theirs)| *mine += theirs);
         self.refused.iter_mut().zip(refused).for_each(|(mine, theirs)| *mine += theirs);
         self.kernel_dropped += kernel_dropped;
@@ -204,6 +214,8 @@ impl Counters {
         self.records_dropped += records_dropped;
         self.names_dropped += names_dropped;
         self.spooled_bytes += spooled_bytes;
+        self.summarized += summarized;
+        self.summaries_cut += summaries_cut;
     }
 }
 

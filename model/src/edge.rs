@@ -136,9 +136,14 @@ impl StateCounts {
         self.0[state as usize] += 1;
     }
 
-    /// Adds the counts of `other`.
+    /// Counts so many connections; the count saturates.
+    pub const fn add_many(&mut self, state: ConnState, count: u64) {
+        self.0[state as usize] = self.0[state as usize].saturating_add(count);
+    }
+
+    /// Adds the counts of `other`; each count saturates.
     pub fn merge(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
 
     /// How many connections ended in `state`.

@@ -5,8 +5,8 @@ use bitflags::bitflags;
 bitflags! {
     /// What was seen in a flow that says who is its client, and whether its server answered.
     ///
-    /// Each flag speaks for the direction that the record states, except [`Evidence::CONTRADICTED`] and
-    /// [`Evidence::HANDED_OVER`].
+    /// Each flag speaks for the direction that the record states, except [`Evidence::CONTRADICTED`],
+    /// [`Evidence::HANDED_OVER`], [`Evidence::VIA_SERVICE`] and [`Evidence::PORT_UNKNOWN`].
     /// The verdict is the record's order of endpoints; this is why.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Evidence: u32 {
@@ -49,12 +49,18 @@ bitflags! {
         /// An end's address went from one workload to another during the flow, so that whose it was is not sure;
         /// says nothing of the direction.
         const HANDED_OVER = 1 << 18;
+        /// The client used the address of a service that hands connections on: who the server is and the server's port
+        /// are those that it hands them to; says nothing of the direction.
+        const VIA_SERVICE = 1 << 19;
+        /// The port is that of a tunnel or of a service with several, so which port of the server was used is not
+        /// known; says nothing of the direction.
+        const PORT_UNKNOWN = 1 << 20;
     }
 }
 
 impl Evidence {
     /// How many flags there are.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 21;
     /// Flags that settle the direction: the transport's own handshake.
     pub const HANDSHAKES: Self =
         Self::SYN.union(Self::SYN_ACK).union(Self::SCTP_INIT).union(Self::SCTP_INIT_ACK);
@@ -85,6 +91,8 @@ const NAMES: [&str; Evidence::COUNT] = [
     "ephemeral_client",
     "listening",
     "handed_over",
+    "via_service",
+    "port_unknown",
 ];
 
 /// In how many connections each kind of [`Evidence`] was seen.
@@ -97,6 +105,13 @@ impl EvidenceCounts {
         for flag in evidence.iter() {
             let count = &mut self.0[flag.bits().trailing_zeros() as usize];
             *count = count.saturating_add(1);
+        }
+    }
+
+    /// Counts so many connections that had this flag, a single one; the count saturates.
+    pub fn add_many(&mut self, flag: Evidence, count: u32) {
+        if let Some(mine) = self.0.get_mut(flag.bits().trailing_zeros() as usize) {
+            *mine = mine.saturating_add(count);
         }
     }
 

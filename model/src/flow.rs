@@ -7,7 +7,10 @@ use std::time::Duration;
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommunityId, ConnState, Encapsulation, Evidence, NameHints, Protocol, Timestamp};
+use crate::{
+    CommunityId, ConnState, Encapsulation, Evidence, EvidenceCounts, NameHints, Protocol, StateCounts,
+    Timestamp,
+};
 
 /// One connection, or the part of it since the last report.
 ///
@@ -41,12 +44,29 @@ pub struct FlowRecord {
     pub names: Option<Box<NameHints>>,
     /// What the flow was wrapped in.
     pub encapsulation: Option<Box<Encapsulation>>,
-    /// Where it was captured.
+    /// Where it was captured; the interface that saw most of it where several did.
     pub interface: InterfaceId,
     /// 0 for the first record of a connection, 1 for the second, ...
     pub part: u32,
     /// Why this record was written.
     pub end: EndReason,
+    /// How the connections went, where the record stands for several of one client to one service.
+    pub summary: Option<Box<Summary>>,
+}
+
+/// How several connections went that one record stands for. The record's times and traffic are those of all of them,
+/// its evidence what any of them showed; it has no client's port but for ICMP, no history, and `state`, `part` and
+/// `end` of no meaning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Connections that began.
+    pub connections: u64,
+    /// Connections whose first sign of an answer is in it.
+    pub answered: u64,
+    /// How those went that ended.
+    pub states: StateCounts,
+    /// Why the client is taken for the client, over those that began.
+    pub evidence: EvidenceCounts,
 }
 
 impl FlowRecord {
@@ -54,6 +74,21 @@ impl FlowRecord {
     #[must_use]
     pub const fn service_port(&self) -> u16 {
         if self.protocol.is_icmp() { self.client.port } else { self.server.port }
+    }
+
+    /// Whether a connection began in it.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        self.summary.as_ref().map_or(self.part == 0, |summary| summary.connections > 0)
+    }
+
+    /// Notes something that holds for every connection in it.
+    pub fn add_evidence(&mut self, evidence: Evidence) {
+        self.evidence |= evidence;
+        if let Some(summary) = &mut self.summary {
+            let connections = u32::try_from(summary.connections).unwrap_or(u32::MAX);
+            evidence.iter().for_each(|flag| summary.evidence.add_many(flag, connections));
+        }
     }
 
     /// Community ID version 1 with seed 0.
@@ -212,7 +247,8 @@ impl From<&str> for History {
     }
 }
 
-/// An interface of a capture: the pcapng interface number, or 0.
+/// An interface of a capture: the pcapng interface number, or 0; in a capture of all interfaces with version 2 of
+/// Linux' cooked headers, the number that the system gave to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InterfaceId(pub u32);

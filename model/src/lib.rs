@@ -30,8 +30,11 @@ mod edge;
 
 mod snapshot;
 
+mod answers;
+
 pub mod wire;
 
+pub use answers::Answers;
 pub use batch::{AgentId, Batch};
 pub use community_id::CommunityId;
 pub use conn_state::ConnState;
@@ -39,7 +42,7 @@ pub use counters::{Counters, Refused, SkipReason};
 pub use edge::{Edge, EdgeKey, EdgeTraffic, Hour, Party, StateCounts};
 pub use encapsulation::{Encapsulation, Tunnel, TunnelKind};
 pub use evidence::{Evidence, EvidenceCounts};
-pub use flow::{EndReason, Endpoint, FlowRecord, History, InterfaceId, TcpFlags, Traffic};
+pub use flow::{EndReason, Endpoint, FlowRecord, History, InterfaceId, Summary, TcpFlags, Traffic};
 pub use name::{NameHints, NameObservation};
 pub use protocol::Protocol;
 pub use snapshot::{KnownName, Loss, LossEntry, Snapshot, TimeRange};

@@ -17,8 +17,12 @@ pub use size::cut;
 
 use crate::{AgentId, Timestamp};
 
-/// The version that is written, and the newest one that is read.
-pub const VERSION: u32 = 1;
+/// The newest version that is read. It is written where a batch holds summaries, which a reader of version 1 would
+/// take for single connections.
+pub const VERSION: u32 = 2;
+
+/// The version that is written where a batch holds none, so that older readers go on.
+pub const PLAIN_VERSION: u32 = 1;
 
 /// Octets of an encoded batch at most: below the 1,000,000 that Kafka's clients and brokers take by default,
 /// with room for the key and Kafka's own framing.

@@ -1,4 +1,5 @@
-//! What-if at size: policies over distinct edges among workloads, linear in the edges.
+//! What-if at size: policies over distinct edges among workloads, linear in the edges; where few are denied, as
+//! by policies that are about to be enforced, and where all are.
 //!
 //! `cargo bench -p watershed-policy --bench what_if`
 
@@ -45,7 +46,8 @@ fn workloads() -> Vec<Party> {
         .collect()
 }
 
-/// Every policy isolates a tier for both directions, and lets it talk to other tiers, namespaces and networks.
+/// Every policy isolates a tier for both directions, and lets it use the next tier of its namespace, another
+/// namespace and networks.
 fn policies() -> String {
     let mut text = String::new();
     for namespace in 0..NAMESPACES {
@@ -60,7 +62,7 @@ fn policies() -> String {
             let (from, to) = (peers((tier + POLICIES - 1) % POLICIES), peers((tier + 1) % POLICIES));
             writeln!(
                 text,
-                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: tier-{tier}, namespace: team-{namespace}}}\nspec:\n  podSelector: {{matchLabels: {{tier: tier-{tier}}}}}\n  policyTypes: [Ingress, Egress]\n  ingress: [{{from: {from}, ports: [{{port: 443}}]}}, {{from: {from}, ports: [{{port: 8000, endPort: 9000}}]}}]\n  egress: [{{to: {to}, ports: [{{port: 443}}]}}, {{ports: [{{port: 53, protocol: UDP}}]}}]"
+                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: tier-{tier}, namespace: team-{namespace}}}\nspec:\n  podSelector: {{matchLabels: {{tier: tier-{tier}}}}}\n  policyTypes: [Ingress, Egress]\n  ingress: [{{from: {from}, ports: [{{port: 443}}]}}, {{from: {from}, ports: [{{port: 8000, endPort: 9000}}]}}]\n  egress: [{{to: {to}, ports: [{{port: 443}}, {{port: 8000, endPort: 9000}}]}}, {{ports: [{{port: 53, protocol: UDP}}]}}]"
             )
             .unwrap();
         }
@@ -68,20 +70,23 @@ fn policies() -> String {
     text
 }
 
-/// Distinct edges: each workload to as many others as it takes, half of them allowed somewhere.
-fn edges(parties: &[Party], count: usize) -> Vec<Edge> {
+/// Distinct edges in order, as a store hands them out: each workload uses ever more ports of those of the next
+/// tier. One edge in `denied` is to a port that no policy allows.
+fn edges(parties: &[Party], count: usize, denied: usize) -> Vec<Edge> {
     let address = |at: usize| -> BTreeSet<IpAddr> {
         [IpAddr::from([10, 0, (at / 256) as u8, (at % 256) as u8])].into()
     };
     let edge = |number: usize| {
-        let client = number % parties.len();
-        let server = (client + 1 + (number / parties.len()) * 97) % parties.len();
+        let (client, round) = (number % parties.len(), number / parties.len());
+        let (namespace, tier) = (client / WORKLOADS, (client + 1) % POLICIES);
+        let server = namespace * WORKLOADS + round % (WORKLOADS / POLICIES) * POLICIES + tier;
+        let port = 8000 + (round / (WORKLOADS / POLICIES)) as u16;
         Edge {
             key: EdgeKey {
                 client: parties[client].clone(),
                 server: parties[server].clone(),
                 protocol: Protocol::TCP,
-                port: if number.is_multiple_of(2) { 443 } else { 8443 },
+                port: if number.is_multiple_of(denied) { port + 2000 } else { port },
             },
             connections: 1,
             answered: 1,
@@ -98,7 +103,9 @@ fn edges(parties: &[Party], count: usize) -> Vec<Edge> {
             observers: BTreeSet::new(),
         }
     };
-    (0..count).map(edge).collect()
+    let mut edges: Vec<Edge> = (0..count).map(edge).collect();
+    edges.sort_by(|a, b| a.key.cmp(&b.key));
+    edges
 }
 
 fn main() {
@@ -106,8 +113,8 @@ fn main() {
     let text = policies();
     let manifests = Manifests::read([("policies.yaml", text.as_str())], "default").unwrap();
     println!("{} policies, {} workloads, one core", manifests.policies.len(), parties.len());
-    for count in [10_000, 100_000, 1_000_000] {
-        let edges = edges(&parties, count);
+    for (count, denied) in [(10_000, 100), (100_000, 100), (1_000_000, 100), (1_000_000, 1)] {
+        let edges = edges(&parties, count, denied);
         let edges: Vec<&Edge> = edges.iter().collect();
         let start = Instant::now();
         let outcome = what_if(Policies::Kubernetes(&manifests), &edges, &[]);

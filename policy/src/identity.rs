@@ -30,10 +30,7 @@ impl Identity {
     pub(crate) fn digest(&self, digest: &mut FieldDigest) {
         match self {
             Self::Workload { kind, namespace, name } => {
-                digest.field(match kind {
-                    WorkloadKind::Host => "host",
-                    WorkloadKind::Network => "network",
-                });
+                digest.field(kind.as_str());
                 digest.field(if namespace.is_some() { "namespaced" } else { "" });
                 digest.field(namespace.as_deref().unwrap_or_default());
                 digest.field(name);
@@ -56,6 +53,11 @@ impl FieldDigest {
         self.0.update(field);
     }
 
+    /// A fixed count of numbers, which needs no length before it.
+    pub(crate) fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
+        self.0.update(numbers.map(u64::to_be_bytes).as_flattened());
+    }
+
     /// The digest in lower-case hexadecimal.
     pub(crate) fn finish(self) -> String {
         hex(&self.0.finalize())
@@ -68,7 +70,9 @@ pub(crate) fn text_digest(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|&byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

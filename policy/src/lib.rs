@@ -4,7 +4,7 @@
 //! written text again, with nftables' own semantics, and [`proof::prove`] replays every edge against what
 //! was read: no export is worth more than its [`proof::Certificate`].
 //!
-//! Policies that people wrote are read by [`k8s`], and [`check`] tells what they would do to what was observed.
+//! Policies that people wrote are read by [`k8s`], of whatever dialect, and [`check`] tells what they would do to what was observed.
 
 mod identity;
 
@@ -16,6 +16,8 @@ mod rule;
 
 mod text;
 
+mod lists;
+
 pub mod mine;
 
 pub mod export;
@@ -23,6 +25,16 @@ pub mod export;
 pub mod nft;
 
 pub mod k8s;
+
+pub mod layers;
+
+pub mod cluster;
+
+pub mod cilium;
+
+pub mod calico;
+
+pub mod istio;
 
 pub mod check;
 

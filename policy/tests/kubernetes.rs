@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 use cluster::{Cluster, cluster, edge, edges, outside, pod};
 use watershed_model::{Edge, Party, Protocol};
 use watershed_policy::Error;
-use watershed_policy::export::kubernetes::{self, Kubernetes};
+use watershed_policy::export::directory::Directory;
+use watershed_policy::export::kubernetes;
 use watershed_policy::mine::{Census, Level, Plan, mine};
 use watershed_policy::proof::kubernetes::{Certificate, prove};
 
 struct Made {
     census: Census,
     plan: Plan,
-    export: Kubernetes,
+    export: Directory,
 }
 
 impl Made {
@@ -26,7 +27,7 @@ impl Made {
         Self { census, plan, export }
     }
 
-    fn prove(&self, export: &Kubernetes) -> Result<Certificate, Error> {
+    fn prove(&self, export: &Directory) -> Result<Certificate, Error> {
         prove(&self.census, &self.plan, export, "test")
     }
 
@@ -210,7 +211,7 @@ const MUTATIONS: [(&str, &str, &str); 20] = [
 #[test]
 fn an_export_that_is_broken_in_any_known_way_is_refuted() {
     let made = made();
-    let mut mutants: Vec<(String, Kubernetes)> = Vec::new();
+    let mut mutants: Vec<(String, Directory)> = Vec::new();
     let mut add = |name: &str, change: &dyn Fn(&str) -> String| {
         let mut export = made.export.clone();
         export.files.values_mut().for_each(|text| *text = change(text));

@@ -25,7 +25,7 @@ fn main() {
 fn run(config: &Config) {
     let estate = Estate::new(config);
     let started = Instant::now();
-    let census = Census::of(&estate.edges, &estate.workloads).expect("a census");
+    let census = Census::of(estate.edges(), &estate.workloads).expect("a census");
     let counted = Instant::now();
     let plan = mine(&census, Level::Service);
     let mined = Instant::now();

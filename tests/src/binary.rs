@@ -4,6 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// Variables about the running package that build scripts of dependencies watch.
+const PACKAGE_VARIABLES: [&str; 8] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// Where the binary is; builds it first, once per test program, so that it is never an old one.
 ///
 /// # Errors
@@ -14,17 +26,6 @@ pub fn watershed() -> Result<&'static Path, String> {
     BINARY.get_or_init(build).as_deref().map_err(Clone::clone)
 }
 
-/// What cargo tells a test of itself. A build script may depend on these (ring's does), so a build that inherited them
-/// would compile it and all that rests on it anew, and the next build from a shell once more.
-const OF_THE_TEST: [&str; 6] = [
-    "CARGO_MANIFEST_DIR",
-    "CARGO_PKG_NAME",
-    "CARGO_PKG_VERSION_MAJOR",
-    "CARGO_PKG_VERSION_MINOR",
-    "CARGO_PKG_VERSION_PATCH",
-    "CARGO_PKG_VERSION_PRE",
-];
-
 fn build() -> Result<PathBuf, String> {
     let test = std::env::current_exe().map_err(|error| format!("cannot find the running test: {error}"))?;
     // TARGET/PROFILE/deps/TEST
@@ -33,18 +34,23 @@ fn build() -> Result<PathBuf, String> {
         .and_then(|profile| Some((profile.parent()?, profile)))
         .ok_or_else(|| format!("{} is not in a target directory: run it with cargo test", test.display()))?;
 
-    // The whole workspace's features, as `cargo test` has just built them: next to nothing is left to do.
+    let name = test.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once('-'));
+    let (name, _) = name.ok_or_else(|| format!("{} is not the name of a test", test.display()))?;
+    // The running test is asked for beside the binary, so that cargo finds the features, those of development
+    // dependencies among them, with which it has just built both: nothing is left to do.
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--workspace", "--bin", "watershed", "--target-dir"]).arg(target);
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "watershed", "--test", name, "--target-dir"]);
+    cargo.arg(target);
     for (wanted, feature) in [(cfg!(feature = "live"), "live"), (cfg!(feature = "kafka"), "kafka")] {
         if wanted {
-            cargo.args(["--features", &format!("watershed/{feature}")]);
+            cargo.args(["--features", &format!("watershed/{feature},watershed-tests/{feature}")]);
         }
     }
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    for variable in OF_THE_TEST {
+    // What cargo tells this test of its package, build scripts would take for a change.
+    for variable in PACKAGE_VARIABLES {
         cargo.env_remove(variable);
     }
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

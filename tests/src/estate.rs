@@ -54,7 +54,7 @@ pub struct Estate {
     /// Rules that a careful engineer would write for that, both ends counted.
     pub rules: usize,
     /// What was observed.
-    pub edges: Vec<Edge>,
+    pub observed: Vec<Tuple>,
 }
 
 impl Estate {
@@ -79,15 +79,18 @@ impl Estate {
             }
         }
         estate.share(config.applications);
-        let intended = estate.intended.clone();
-        for (client, server, protocol, port) in intended {
+        for &(client, server, protocol, port) in &estate.intended {
             // DNS over TCP is for answers that do not fit: hardly ever seen.
             if (protocol, port) != (Protocol::TCP, 53) && rng.f64() < config.observed {
-                let edge = estate.edge(client, server, protocol, port);
-                estate.edges.push(edge);
+                estate.observed.push((client, server, protocol, port));
             }
         }
         estate
+    }
+
+    /// What was observed as edges, one at a time: a million of them would fill a gigabyte.
+    pub fn edges(&self) -> impl Iterator<Item = Edge> {
+        self.observed.iter().map(|&(client, server, protocol, port)| self.edge(client, server, protocol, port))
     }
 
     fn application(&mut self, number: usize, rng: &mut Rng) -> BTreeMap<&'static str, Vec<usize>> {

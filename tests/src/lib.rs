@@ -17,3 +17,7 @@ pub mod binary;
 pub mod estate_groups;
 
 pub mod kafka;
+
+pub mod kubernetes;
+
+pub mod process;

@@ -59,7 +59,7 @@ fn ports(rule: &Rule) -> Vec<(Protocol, u16)> {
 fn recovered(workloads: usize, observed: f64, seed: u64) -> (f64, f64, f64) {
     let config = Config { applications: workloads / APPLICATION, calls: 2, observed, seed };
     let estate = Estate::new(&config);
-    let census = Census::of(&estate.edges, &estate.workloads).expect("a census");
+    let census = Census::of(estate.edges(), &estate.workloads).expect("a census");
     let plan = mine(&census, Level::Service);
     let export = kubernetes::export(&census, &plan).expect("policies");
     prove(&census, &plan, &export, "test").expect("a proof");
@@ -96,4 +96,9 @@ fn an_estate_of_1_000_workloads_is_recovered() {
     for seed in 0..2 {
         assert_recovered(1_000, 0.9, seed);
     }
+}
+
+#[test]
+fn an_estate_of_10_000_workloads_is_recovered() {
+    assert_recovered(10_000, 0.9, 0);
 }

@@ -26,7 +26,7 @@ use measure::{Measured, measure};
 use traffic::{BATCH, Made};
 use watershed_aggregator::{
     Aggregator, AggregatorConfig, AggregatorError, Block, Delivery, DeliveryToken, FlowSource, FlowStore,
-    OpenInventory, Run, StoreConfig, StoreError, StoreLocation, run, store,
+    HistoryStore, OpenInventory, Run, StoreConfig, StoreError, StoreLocation, Told, Wanted, run, store,
 };
 use watershed_model::{AgentId, Batch, Snapshot, TimeRange, Timestamp, wire};
 
@@ -110,7 +110,7 @@ fn open(location: &str) -> store::OpenStore {
 
 /// Joins all that the source gives, and puts it into the store.
 fn aggregate(records: usize, mut source: Given, store: impl FlowStore) -> Measured {
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     let (ended, measured) = measure(|| run(&mut source, &mut aggregator, |_| {}));
     ended.unwrap();
     assert_eq!(aggregator.progress().records, records as u64);
@@ -208,6 +208,16 @@ fn columns_of_flows(server: &server::Server) {
 
 /// A store that keeps nothing, to see what comes before the store.
 struct Nowhere;
+
+impl HistoryStore for Nowhere {
+    fn remember(&mut self, _: &[Told]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn history(&self, _: &Wanted) -> Result<Vec<Told>, StoreError> {
+        Err(StoreError::NothingKept)
+    }
+}
 
 impl FlowStore for Nowhere {
     fn append(&mut self, _: &DeliveryToken, _: &[Block<'_>]) -> Result<(), StoreError> {

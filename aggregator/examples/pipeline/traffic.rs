@@ -81,6 +81,7 @@ impl Made {
             interface: InterfaceId(0),
             part: 0,
             end: if answered { EndReason::Closed } else { EndReason::Idle },
+            summary: None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Entries of an inventory file as they are written, and what can be wrong with them.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use thiserror::Error;
 use watershed_model::Labels;
 
@@ -107,4 +109,21 @@ impl RawFile {
     pub(super) fn problem(&mut self, place: Place, message: impl Into<String>) {
         self.problems.push(Problem { place, message: message.into() });
     }
+}
+
+/// An address or a CIDR.
+pub(super) fn prefix(text: &str) -> Result<IpNet, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let net: IpNet = text.parse().map_err(|_| {
+        format!("`{text}` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24")
+    })?;
+    if net.addr() == net.network() {
+        return Ok(net);
+    }
+    let (network, host) = (net.trunc(), net.addr());
+    Err(format!(
+        "`{text}` has bits set behind its prefix; write {network} for the network, or {host} for the host"
+    ))
 }

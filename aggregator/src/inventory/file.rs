@@ -5,20 +5,16 @@ mod builder;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
-use std::iter;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{TimeRange, Workload};
+use watershed_model::TimeRange;
 
 use builder::Builder;
 
 use super::entry::{InventoryProblems, Place, RawFile};
-use super::table::PrefixTable;
-use super::timeline::{Span, Timeline};
-use super::{Identity, Inventory, Tenure, csv, yaml};
+use super::{Change, History, Identity, Inventory, csv, yaml};
 use crate::AggregatorError;
 
 /// Larger files are refused: 64 MiB hold half a million entries, and the wrong file is soon noticed.
@@ -36,11 +32,7 @@ pub enum FileFormat {
 /// The workloads of one file; the longest prefix that covers an address, and that somebody had then, wins.
 #[derive(Debug, Default)]
 pub struct FileInventory {
-    workloads: Vec<Arc<Workload>>,
-    /// Who had each prefix, by index in `workloads`.
-    prefixes: Vec<(IpNet, Timeline)>,
-    /// From prefix to index in `prefixes`.
-    table: PrefixTable,
+    history: History,
     overlaps: Vec<Overlap>,
 }
 
@@ -127,10 +119,20 @@ impl FileInventory {
         }
     }
 
-    /// The workloads, in order of their first mention.
+    /// Who had what when.
     #[must_use]
-    pub fn workloads(&self) -> &[Arc<Workload>] {
-        &self.workloads
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// All that the file says, as one says it who watches: from the least time on where it gives no other.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        self.history.changes()
+    }
+
+    pub(super) fn into_overlaps(self) -> Vec<Overlap> {
+        self.overlaps
     }
 
     /// Entries that lie inside another workload's, in order of line.
@@ -138,36 +140,11 @@ impl FileInventory {
     pub fn overlaps(&self) -> &[Overlap] {
         &self.overlaps
     }
-
-    /// Who had `address` at any time, the longest prefix first and each in order of time.
-    #[must_use]
-    pub fn tenures(&self, address: IpAddr) -> Vec<Tenure<'_>> {
-        self.covering(address).flat_map(|(prefix, timeline)| self.tenures_of(*prefix, timeline)).collect()
-    }
-
-    fn tenures_of<'a>(&'a self, prefix: IpNet, timeline: &'a Timeline) -> impl Iterator<Item = Tenure<'a>> {
-        timeline.spans().iter().map(move |&Span { from, until, owner }| {
-            let workload = &self.workloads[owner as usize];
-            Tenure { prefix, from, until, workload }
-        })
-    }
-
-    /// The prefixes that cover `address`, longest first.
-    fn covering(&self, address: IpAddr) -> impl Iterator<Item = &(IpNet, Timeline)> {
-        let prefix = |index: Option<u32>| self.prefixes.get(index? as usize);
-        iter::successors(prefix(self.table.longest(address)), move |(shorter, _)| {
-            prefix(self.table.longest_below(address, shorter.prefix_len()))
-        })
-    }
 }
 
 impl Inventory for FileInventory {
     fn identify(&self, address: IpAddr, during: TimeRange) -> Identity<'_> {
-        let owner = self.covering(address).find_map(|(_, timeline)| timeline.during(during));
-        owner.map_or_else(Identity::default, |(owner, handed_over)| Identity {
-            workload: self.workloads.get(owner as usize),
-            handed_over,
-        })
+        self.history.identify(address, during)
     }
 }
 

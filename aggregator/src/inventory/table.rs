@@ -6,14 +6,14 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 
 /// Values by prefix: one hash table for each IP version, asked once for each prefix length that occurs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PrefixTable {
     v4: Family,
     v6: Family,
 }
 
 /// The prefixes of one IP version, their bits at the upper end of 128.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Family {
     /// The lengths that occur, longest first.
     lengths: Vec<u8>,
@@ -24,8 +24,7 @@ impl PrefixTable {
     /// Gives a prefix its value; the earlier value when it has one already, which then stays.
     pub(super) fn insert(&mut self, prefix: IpNet, value: u32) -> Option<u32> {
         let family = if prefix.addr().is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        let length = prefix.prefix_len();
-        let key = (length, bits(prefix.network()) & mask(length));
+        let (length, key) = (prefix.prefix_len(), key(prefix));
         if let Some(&earlier) = family.values.get(&key) {
             return Some(earlier);
         }
@@ -34,6 +33,12 @@ impl PrefixTable {
             family.lengths.insert(place, length);
         }
         None
+    }
+
+    /// The value of exactly this prefix.
+    pub(super) fn get(&self, prefix: IpNet) -> Option<u32> {
+        let family = if prefix.addr().is_ipv4() { &self.v4 } else { &self.v6 };
+        family.values.get(&key(prefix)).copied()
     }
 
     /// The value of the longest prefix that covers `address`.
@@ -48,6 +53,11 @@ impl PrefixTable {
         let lengths = family.lengths.iter().filter(|&&l| l < length);
         lengths.map(|&l| (l, bits & mask(l))).find_map(|key| family.values.get(&key).copied())
     }
+}
+
+fn key(prefix: IpNet) -> (u8, u128) {
+    let length = prefix.prefix_len();
+    (length, bits(prefix.network()) & mask(length))
 }
 
 fn bits(address: IpAddr) -> u128 {

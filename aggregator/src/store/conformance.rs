@@ -6,8 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use watershed_model::{
     Batch, ConnState, Edge, EndReason, Evidence, FlowRecord, Hour, Loss, NameHints, NameObservation, Party,
-    SkipReason, Snapshot, TimeRange, Timestamp,
+    SkipReason, Snapshot, Summary, TimeRange, Timestamp,
 };
+
+mod history;
+
+pub(super) use history::*;
 
 use crate::testing::{address, answer, batch, probe, record};
 use crate::{
@@ -40,6 +44,7 @@ macro_rules! every_store_must {
             what_comes_late_is_taken_and_not_missing_any_more
             blocks_of_a_delivery_come_together_and_once
             parts_of_a_connection_are_one_connection
+            a_summary_counts_as_its_connections
             workloads_gather_their_addresses
             an_address_that_changes_hands_is_each_workloads_in_its_time
             one_flow_seen_by_two_agents_counts_once
@@ -47,6 +52,8 @@ macro_rules! every_store_must {
             counters_are_the_sum_of_each_run_of_each_agent
             notes_reach_the_ledger
             an_empty_store_tells_nothing
+            an_inventory_is_told_as_it_was_kept
+            flows_joined_again_with_the_history_kept_are_joined_as_they_were
             ;
             the_order_in_which_batches_come_changes_nothing
             how_records_are_cut_into_batches_changes_nothing
@@ -62,7 +69,7 @@ pub(super) const CASES: u32 = 60;
 
 /// What a fresh store tells after these batches.
 pub(super) fn told(store: impl FlowStore, batches: impl IntoIterator<Item = Batch>) -> Snapshot {
-    kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap()
+    kept(store, OpenInventory::default(), batches).snapshot(None).unwrap()
 }
 
 pub(super) fn kept<S: FlowStore>(
@@ -76,9 +83,7 @@ pub(super) fn kept<S: FlowStore>(
 }
 
 pub(super) fn inventory(text: &str) -> OpenInventory {
-    OpenInventory::File(
-        FileInventory::parse("test", crate::inventory::FileFormat::Csv, text.as_bytes()).unwrap(),
-    )
+    FileInventory::parse("test", crate::inventory::FileFormat::Csv, text.as_bytes()).unwrap().into()
 }
 
 pub(super) fn seconds(start: i64, end: i64) -> Option<TimeRange> {
@@ -136,9 +141,9 @@ pub(super) fn a_batch_that_comes_again_with_other_content_is_refused<S: FlowStor
     let first = batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 443, 1)]);
     let mut other = first.clone();
     other.counters.records = 2;
-    let store = kept(new(), OpenInventory::Empty, [first]);
+    let store = kept(new(), OpenInventory::default(), [first]);
     // As after a restart: nothing is remembered but what the store has.
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     let refused = aggregator.ingest(other).unwrap_err();
     assert!(
         matches!(refused, AggregatorError::Store(StoreError::OtherContent { sequence: 0, .. })),
@@ -157,7 +162,7 @@ pub(super) fn a_run_goes_on_where_the_store_has_it<S: FlowStore>(new: impl Fn() 
     let mut store = new();
     // A new aggregator for each batch, as after a restart.
     for batch in [shipped(0, 3), shipped(1, 3), shipped(1, 3), shipped(2, 5), shipped(4, 6)] {
-        store = kept(store, OpenInventory::Empty, [batch]);
+        store = kept(store, OpenInventory::default(), [batch]);
     }
     let snapshot = store.snapshot(None).unwrap();
     assert_eq!(losses(&snapshot), [(Loss::KernelDropped, 6), (Loss::BatchesMissing, 1)]);
@@ -175,12 +180,12 @@ pub(super) fn what_comes_late_is_taken_and_not_missing_any_more<S: FlowStore>(ne
         let loss = store.snapshot(None).unwrap().loss;
         loss.into_iter().map(|entry| (entry.hour.0, entry.count)).collect::<Vec<_>>()
     };
-    let store = kept(new(), OpenInventory::Empty, [shipped(0), shipped(4)]);
+    let store = kept(new(), OpenInventory::default(), [shipped(0), shipped(4)]);
     assert_eq!(missing(&store), [(4, 3)]);
-    let store = kept(store, OpenInventory::Empty, [shipped(2), shipped(2)]);
+    let store = kept(store, OpenInventory::default(), [shipped(2), shipped(2)]);
     assert_eq!(missing(&store), [(2, 1), (4, 1)]);
     assert!(store.snapshot(seconds(0, 7_000)).unwrap().loss.is_empty());
-    let store = kept(store, OpenInventory::Empty, [shipped(3), shipped(1), shipped(3)]);
+    let store = kept(store, OpenInventory::default(), [shipped(3), shipped(1), shipped(3)]);
     assert_eq!((missing(&store), store.snapshot(None).unwrap().edges[0].connections), (vec![], 5));
 }
 
@@ -195,10 +200,10 @@ pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new:
         for (&n, &restart) in order.iter().zip(&restarts) {
             batches.push(shipped(n));
             if restart {
-                store = kept(store, OpenInventory::Empty, std::mem::take(&mut batches));
+                store = kept(store, OpenInventory::default(), std::mem::take(&mut batches));
             }
         }
-        prop_assert_eq!(kept(store, OpenInventory::Empty, batches).snapshot(None).unwrap(), in_order);
+        prop_assert_eq!(kept(store, OpenInventory::default(), batches).snapshot(None).unwrap(), in_order);
     });
 }
 
@@ -217,7 +222,7 @@ pub(super) fn blocks_of_a_delivery_come_together_and_once<S: FlowStore>(new: imp
         resumed,
     };
     let batches = vec![shipped("a", 0), shipped("b", 0), shipped("a", 1), shipped("a", 0)];
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, new());
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), new());
     let mut source = Again(vec![
         delivery(batches.clone(), true),
         delivery(batches.clone(), false),
@@ -296,7 +301,7 @@ pub(super) fn a_period_has_its_own_edges_and_hours<S: FlowStore>(new: impl Fn() 
         vec![record("10.0.0.1", "10.0.0.9", 443, 10), record("10.0.0.1", "10.0.0.9", 443, 9_000), long];
     let mut lossy = batch("a", 0, records);
     lossy.counters.kernel_dropped = 3;
-    let store = kept(new(), OpenInventory::Empty, [lossy]);
+    let store = kept(new(), OpenInventory::default(), [lossy]);
 
     let early = store.snapshot(seconds(0, 3_599)).unwrap();
     assert_eq!(early.edges.iter().map(|edge| edge.connections).collect::<Vec<_>>(), [1, 1]);
@@ -330,9 +335,36 @@ pub(super) fn counters_are_the_sum_of_each_run_of_each_agent<S: FlowStore>(new: 
     assert_eq!(losses(&snapshot), [(Loss::NotDecoded, 3)]);
 }
 
+pub(super) fn a_summary_counts_as_its_connections<S: FlowStore>(new: impl Fn() -> S) {
+    let refused = FlowRecord { state: ConnState::Rej, ..probe("10.0.0.1", "10.0.0.9", 443, 3_700) };
+    let with = |start| record("10.0.0.1", "10.0.0.9", 443, start);
+    let all = [with(3_600), with(3_660), refused];
+    let mut sum = FlowRecord { part: 0, end: EndReason::Active, ..all[0].clone() };
+    let mut summary = Summary { connections: 3, answered: 2, ..Summary::default() };
+    sum.last_seen = all[2].last_seen;
+    for record in &all {
+        summary.states.add(record.state);
+        summary.evidence.add(record.evidence);
+    }
+    for record in &all[1..] {
+        sum.to_server.packets += record.to_server.packets;
+        sum.to_server.ip_bytes += record.to_server.ip_bytes;
+        sum.to_client.packets += record.to_client.packets;
+        sum.to_client.ip_bytes += record.to_client.ip_bytes;
+    }
+    sum.summary = Some(Box::new(summary));
+    let edges = |records: Vec<FlowRecord>| told(new(), [batch("a", 0, records)]).edges;
+    // Beside connections of their own, before and after.
+    let beside = || [with(3_610), with(3_650)];
+    let [before, after] = beside();
+    let single = edges(beside().into_iter().chain(all).collect());
+    assert_eq!((single[0].connections, single[0].answered), (5, 4));
+    assert_eq!(edges(vec![before, sum, after]), single);
+}
+
 pub(super) fn notes_reach_the_ledger<S: FlowStore>(new: impl Fn() -> S) {
     let noted = |store: S, batches: &[Batch]| {
-        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
         batches.iter().for_each(|batch| aggregator.ingest(batch.clone()).unwrap());
         aggregator.note(&"a".into(), Timestamp::from_parts(1, 0), Loss::CaptureCut, 1);
         aggregator.note(&"a".into(), Timestamp::from_parts(2, 0), Loss::CaptureCut, 1);

@@ -1,6 +1,7 @@
 //! The store that lasts as long as the process.
 
 mod entry;
+mod history;
 mod interner;
 mod known;
 mod order;
@@ -47,6 +48,8 @@ pub struct MemoryStore {
     names: KnownNames,
     runs: Runs,
     loss: BTreeMap<(AgentId, Hour, Loss), u64>,
+    /// Whose addresses were.
+    changes: history::Changes,
     /// From the first packet to the last.
     extent: Option<TimeRange>,
 }
@@ -87,6 +90,7 @@ impl MemoryStore {
             names: KnownNames::new(config.max_names),
             runs: Runs::default(),
             loss: BTreeMap::new(),
+            changes: BTreeMap::new(),
             extent: None,
         }
     }

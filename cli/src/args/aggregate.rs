@@ -3,13 +3,15 @@
 use clap::Args;
 use watershed_aggregator::StoreLocation;
 
-use super::{InventoryArguments, SETTINGS};
+use super::{InventoryArguments, SETTINGS, WatchingArguments};
 use crate::settings::Given;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   watershed aggregate --kafka kafka1:9092,kafka2:9092 --store sqlite:edges.db -i hosts.yaml
   watershed aggregate --kafka kafka:9093 --set kafka.security=tls --store sqlite:edges.db
+  watershed aggregate --kafka kafka:9092 --store sqlite:edges.db --kubernetes cluster
+      In a pod whose account may look at pods, Services and nodes
   watershed map --store sqlite:edges.db --since 1h
       While it runs
 
@@ -33,6 +35,9 @@ pub(crate) struct AggregateArguments {
 
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
+
+    #[command(flatten)]
+    pub(crate) watching: WatchingArguments,
 }
 
 impl AggregateArguments {

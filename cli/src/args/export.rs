@@ -15,13 +15,15 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   watershed rules export --to k8s --store sqlite:edges.db --out policies/
       NetworkPolicies at level service; then: kubectl apply -k policies/
+  watershed rules export --to cilium --store sqlite:edges.db --out policies/
+      Addresses outside by the names that clients used for them (toFQDNs), but at level nano
   watershed rules export --to k8s --level nano --store sqlite:edges.db --since 30d --out policies/
 
 Every rule tells its evidence and its price: the connections that it admits without their having been
 observed. Policies and nftables rules were read back and proven first; certificate.json tells what was
 proven. JSON and CSV list the same rules and are not proven.
 
-Files for k8s:
+Files for k8s, cnp, cilium, calico, calico-staged and istio:
   kustomization.yaml       all rules; loaded alone they deny nothing
   allow/NAMESPACE/*.yaml   the rules of each selector
   default-deny/            denies what no rule allows: kubectl apply -k policies/default-deny
@@ -35,9 +37,9 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "DIALECT")]
     pub(crate) to: Dialect,
 
-    /// How general they are; nftables rules are always exact
-    #[arg(long, value_name = "LEVEL", default_value = "service")]
-    pub(crate) level: LevelName,
+    /// How general they are: service if left out; nftables rules are always exact
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<LevelName>,
 
     /// The store: sqlite:PATH, as `discover --store` fills it
     #[arg(long, value_name = "STORE")]
@@ -77,6 +79,16 @@ impl ExportArguments {
 pub(crate) enum Dialect {
     /// Kubernetes NetworkPolicy
     K8s,
+    /// ClusterNetworkPolicy of the Baseline tier, policy.networking.k8s.io/v1alpha2
+    Cnp,
+    /// CiliumNetworkPolicy, with toFQDNs
+    Cilium,
+    /// Calico NetworkPolicy, projectcalico.org/v3
+    Calico,
+    /// Calico StagedNetworkPolicy: shows what the same policies would do
+    CalicoStaged,
+    /// Istio AuthorizationPolicy: TCP at servers, by service account or namespace
+    Istio,
     /// nftables, for a router or bridge between the parties
     Nftables,
     /// One object, for other tools

@@ -17,7 +17,9 @@ Examples:
   watershed rules check policies/ deployments/ --format markdown
       Without traffic: is everything valid, and does every selector match a pod?
 
-Policies are Kubernetes NetworkPolicies (networking.k8s.io/v1), as YAML or JSON. Entries of the
+Policies are Kubernetes NetworkPolicies (networking.k8s.io/v1), ClusterNetworkPolicies with the two kinds
+before them (policy.networking.k8s.io), those of Cilium (cilium.io/v2) and Calico (projectcalico.org/v3), and
+Istio's AuthorizationPolicies (security.istio.io/v1), as YAML or JSON. Entries of the
 inventory that have a namespace stand for pods, with their labels; all others are addresses outside
 the cluster. Manifests of pods, workloads and namespaces among the policies add what the inventory
 does not know: labels of namespaces, names of ports, pods that were not seen.

@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 use watershed_aggregator::StoreLocation;
 
-use super::{InventoryArguments, LiveArguments};
+use super::{InventoryArguments, LiveArguments, WatchingArguments};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +38,9 @@ pub(crate) struct RunArguments {
 
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
+
+    #[command(flatten)]
+    pub(crate) watching: WatchingArguments,
 
     /// Where to keep what is seen: sqlite:PATH, made if missing
     #[arg(long, value_name = "STORE")]

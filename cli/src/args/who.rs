@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use watershed_aggregator::StoreLocation;
 use watershed_model::Timestamp;
 
-use super::InventoryArguments;
+use super::{InventoryArguments, PeriodArguments};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -14,23 +14,36 @@ Examples:
       Whose is this address, and whose was it before?
   watershed who 10.20.0.31 --inventory hosts.yaml --at 2026-01-31T08:00:00Z
       Whose was it then?
-  watershed who 10.20.0.31 --store sqlite:edges.db
-      As what was it seen, what did it use and offer, which names did DNS give it?";
+  watershed who 10.20.0.31 --store sqlite:edges.db --why
+      Whose was it as `run` has kept it, and why? As what was it seen, and what did DNS call it?
+  watershed who --changes --since 7d --store sqlite:edges.db
+      Who is new, gone or labelled otherwise? Which addresses were used again soon?";
 
 #[derive(Debug, Args)]
 pub(crate) struct WhoArguments {
     /// The IPv4 or IPv6 address
-    #[arg(value_name = "ADDRESS")]
-    pub(crate) address: IpAddr,
+    #[arg(value_name = "ADDRESS", required_unless_present = "changes")]
+    pub(crate) address: Option<IpAddr>,
 
     /// Whose it was at this time: 2026-01-31 or 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", requires = "address")]
     pub(crate) at: Option<Timestamp>,
+
+    /// Say which source tells it, and where its labels come from
+    #[arg(long, requires = "address")]
+    pub(crate) why: bool,
+
+    /// What became different in the inventory that the store kept
+    #[arg(long, requires = "store", conflicts_with_all = ["address", "inventory"])]
+    pub(crate) changes: bool,
+
+    #[command(flatten)]
+    pub(crate) period: PeriodArguments,
 
     #[command(flatten)]
     pub(crate) inventory: InventoryArguments,
 
-    /// Ask this store too, as `discover --store` fills it: sqlite:PATH
+    /// Ask this store too, as `run`, `aggregate` or `discover --store` fills it: sqlite:PATH
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<StoreLocation>,
 

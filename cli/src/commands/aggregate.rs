@@ -11,13 +11,14 @@ use watershed_aggregator::{
 };
 
 use super::complain;
+use super::watching::Watching;
 use crate::args::aggregate::AggregateArguments;
-use crate::clock;
 use crate::failure::Failure;
 use crate::input;
+use crate::inventory;
 use crate::output::text::plain;
 use crate::settings::Settings;
-use crate::telemetry::metrics::{KeepingMetrics, ReadingMetrics};
+use crate::telemetry::metrics::{KeepingMetrics, ReadingMetrics, WatchingMetrics};
 use crate::telemetry::{Health, MeteredStore, Telemetry};
 
 /// Reads until a signal comes.
@@ -36,18 +37,25 @@ pub(crate) fn run(arguments: &AggregateArguments, settings: &Settings) -> Result
     let reading = ReadingMetrics::register(telemetry.metrics());
     let store = StoreConfig { location: arguments.store.clone(), ..settings.store.clone() };
     let keeping = KeepingMetrics::register(telemetry.metrics(), store.max_bytes, QUEUE_BATCHES);
-    let inventory = super::inventory(settings)?;
-    keeping.inventory_read(clock::now());
+    let inventory = inventory::Watch::open(settings, keeping.clone())?;
     let stop = input::stop_on_signals()?;
     let config = settings.aggregate.source(&settings.kafka, Arc::clone(&stop)).map_err(Failure::usage)?;
-    let store = MeteredStore::new(store::open(&store)?, &store, keeping.clone());
+    let opened = store::open(&store)?;
+    let mut inventory = inventory.start(&opened)?;
+    let watching = WatchingMetrics::register(telemetry.metrics());
+    let watching = Watching::start(settings, &mut inventory, watching, telemetry.health().clone())?;
+    let store = MeteredStore::new(opened, &store, keeping.clone());
     let source = KafkaSource::open(config).map_err(Failure::usage)?;
-    let mut source = Metered { source, reading, keeping, health: telemetry.health().clone() };
+    let mut source =
+        Metered { source, reading, keeping: keeping.clone(), health: telemetry.health().clone() };
     let _server = telemetry.serve(Router::new())?;
     telemetry.health().ready();
     complain(&plain(&format!("watershed: reading from {} into {}", settings.kafka.brokers, arguments.store)));
-    let mut aggregator = Aggregator::new(settings.aggregator.clone(), &inventory, store);
-    watershed_aggregator::run(&mut source, &mut aggregator, |_| ())?;
+    let mut aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
+    watershed_aggregator::run(&mut source, &mut aggregator, |progress| {
+        keeping.inventory(progress.inventory);
+        watching.tell();
+    })?;
 
     let (status, progress) = (source.source.status(), aggregator.progress().clone());
     aggregator.finish()?;

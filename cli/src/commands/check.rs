@@ -5,7 +5,7 @@ use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use watershed_aggregator::{FlowStore as _, MemoryStore, OpenInventory};
+use watershed_aggregator::{FlowStore as _, MemoryStore};
 use watershed_graph::Graph;
 use watershed_model::Edge;
 use watershed_policy::check::{self, Observed, Report};
@@ -14,6 +14,7 @@ use watershed_policy::k8s::Manifests;
 use crate::args::rules::{CheckArguments, CheckFormat};
 use crate::failure::Failure;
 use crate::input;
+use crate::inventory;
 use crate::output;
 use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
@@ -33,11 +34,8 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let manifests = manifests(&arguments.policies, &arguments.namespace)?;
-    let inventory = super::inventory(settings)?;
-    let workloads = match &inventory {
-        OpenInventory::Empty => Vec::new(),
-        OpenInventory::File(file) => file.workloads().to_vec(),
-    };
+    let inventory = inventory::open(settings)?;
+    let workloads: Vec<_> = inventory.workloads().cloned().collect();
     if manifests.world.pods().is_empty() && workloads.iter().all(|workload| workload.namespace.is_none()) {
         return Err(Failure::usage(anyhow!(
             "no workload has a namespace, so there is nothing that policies could select; give the entries of the inventory a `namespace`, or pass the workloads' manifests beside the policies"
@@ -90,10 +88,10 @@ pub(super) fn manifests(policies: &[PathBuf], namespace: &str) -> Result<Manifes
     let texts = texts.map_err(Failure::usage)?;
     let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let manifests = Manifests::read(files, namespace).map_err(Failure::usage)?;
-    if manifests.policies.is_empty() {
+    if manifests.count() == 0 {
         let places: Vec<_> = policies.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::usage(anyhow!(
-            "there is no NetworkPolicy of networking.k8s.io/v1 in {}; name the files or directories that hold them",
+            "there is no policy in {}, neither NetworkPolicy nor ClusterNetworkPolicy nor one of Cilium, Calico or Istio; name the files or directories that hold them",
             places.join(", ")
         )));
     }

@@ -23,12 +23,15 @@ use crate::telemetry::metrics::CaptureMetrics;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ships until the source ends.
-pub(crate) fn run(arguments: &CollectArguments, settings: &Settings) -> Result<(), Failure> {
-    let mut telemetry = Telemetry::open(settings, "collect")?;
+pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Result<(), Failure> {
+    let mut telemetry = Telemetry::open(&settings, "collect")?;
     let metrics = CaptureMetrics::register(telemetry.metrics());
-    let agent = pipeline::agent(settings);
-    let mut config = config(settings)?;
+    let agent = pipeline::agent(&settings);
+    let mut config = config(&settings)?;
     let mut source = input::open(&arguments.capture)?;
+    if source.is_live() {
+        settings.flow.active_report.get_or_insert(pipeline::ACTIVE_REPORT);
+    }
     config.when_full = if source.is_live() { WhenFull::Drop } else { WhenFull::Wait };
     // Starts a thread, so it comes after the source has dropped privileges.
     let mut sink = KafkaSink::open(&config).map_err(Failure::usage)?;
@@ -36,7 +39,7 @@ pub(crate) fn run(arguments: &CollectArguments, settings: &Settings) -> Result<(
     let started = clock::now();
     let _server = telemetry.serve(Router::new())?;
     telemetry.health().ready();
-    let report = pipeline::collect(&mut source, settings, |batch| {
+    let report = pipeline::collect(&mut source, &settings, settings.collect.summary(), |batch| {
         metrics.shipped(&batch);
         Ok(sink.send(Batch { agent: agent.clone(), started, ..batch })?)
     })?;

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use watershed_aggregator::{InventoryConfig, inventory};
+use watershed_aggregator::FileInventory;
+use watershed_aggregator::inventory::Ranges;
 
 use crate::args::ConfigAction;
 use crate::failure::Failure;
 use crate::output::text::plain;
-use crate::settings::{self, Effective, PLACES};
+use crate::settings::{self, Effective, InventoryPlace, PLACES, Settings};
 
 /// Prints the settings, or says that they are right: loading them has checked them.
 pub(crate) fn run(action: &ConfigAction, effective: &Effective, out: &mut impl Write) -> Result<(), Failure> {
@@ -30,14 +31,18 @@ fn check(effective: &Effective, out: &mut impl Write) -> Result<(), Failure> {
     for name in &effective.strangers {
         writeln!(out, "note: environment variable {} names no setting and is ignored", plain(name))?;
     }
-    if let Some(file) = &effective.settings.inventory {
-        let config = InventoryConfig { file: Some(file.clone()) };
-        let inventory = inventory::open(&config).map_err(Failure::usage)?;
-        let file = file.display().to_string();
+    let Settings { inventory, ranges, .. } = &effective.settings;
+    if let Some(InventoryPlace::File(path)) = inventory {
+        let read = FileInventory::load(path).map_err(Failure::usage)?;
+        let file = path.display().to_string();
         writeln!(out, "{}: valid", plain(&file))?;
-        for overlap in inventory.overlaps() {
+        for overlap in read.overlaps() {
             writeln!(out, "note: {}", plain(&format!("{file}, {overlap}")))?;
         }
+    }
+    for path in ranges {
+        Ranges::load(&[path]).map_err(Failure::usage)?;
+        writeln!(out, "{}: valid", plain(&path.display().to_string()))?;
     }
     Ok(())
 }

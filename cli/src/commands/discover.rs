@@ -16,6 +16,7 @@ use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::input;
+use crate::inventory;
 use crate::output::flows::Writer;
 use crate::output::view::View;
 use crate::output::{edges, summary};
@@ -40,7 +41,7 @@ pub(crate) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let inventory = super::inventory(settings)?;
+    let inventory = inventory::open(settings)?;
     let (origin, kept) = kept::open(arguments, settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
     let store = Kept { memory: MemoryStore::new(&settings.store), disk: kept };

@@ -8,6 +8,7 @@ use watershed_graph::FanIn;
 use crate::args::EdgesArguments;
 use crate::failure::Failure;
 use crate::input;
+use crate::inventory;
 use crate::output::edges;
 use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
@@ -18,7 +19,7 @@ pub(crate) fn run(
     settings: &Settings,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let (inventory, store) = (super::inventory(settings)?, MemoryStore::new(&settings.store));
+    let (inventory, store) = (inventory::open(settings)?, MemoryStore::new(&settings.store));
     let source = input::open(&arguments.capture)?;
     let (store, report) =
         pipeline::aggregate(source, &Origin::default(), &inventory, store, settings, |_| Ok(()))?;

@@ -2,14 +2,19 @@
 
 use std::io::Write;
 
+use anyhow::anyhow;
 use watershed_graph::Graph;
-use watershed_policy::export::{kubernetes, mined};
+use watershed_policy::export::calico::{self, Form};
+use watershed_policy::export::istio::{self, Sayable};
+use watershed_policy::export::{cilium, cluster, directory, kubernetes, mined};
 use watershed_policy::mine::{Census, Frontier, Level, Plan, mine};
 use watershed_policy::proof;
+use watershed_policy::proof::kubernetes::{Certificate, prove, prove_cilium, prove_cluster};
 
 use super::discover;
+use super::earlier::{Earlier, Removed};
 use super::map::Stored;
-use crate::args::export::{Dialect, ExportArguments};
+use crate::args::export::{Dialect, ExportArguments, LevelName};
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output::text::{count, plain};
@@ -18,6 +23,9 @@ use crate::terminal::Style;
 
 /// Rules that cannot be said, told on the screen: few enough to see what comes after. All are in the file.
 const TOLD: usize = 5;
+
+/// What the certificate says proved it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where what a dialect cannot say is listed.
 const NOT_EXPRESSED: &str = "not-expressed.txt";
@@ -29,30 +37,66 @@ pub(crate) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
+    let level = arguments.level.map_or(Level::Service, Level::from);
+    if arguments.to == Dialect::Nftables && !matches!(arguments.level, None | Some(LevelName::Nano)) {
+        return Err(Failure::usage(anyhow!(
+            "nftables rules name every address and are always exact, so there is no level {level} of them; leave --level out"
+        )));
+    }
     let stored = Stored::read(&arguments.stored(), settings)?;
     if arguments.to == Dialect::Nftables {
         let found = discover::discover(&stored.snapshot, settings)?;
+        let earlier = Earlier::of(&arguments.out);
         let mut directory = Directory::open(&arguments.out)?;
         discover::write_nftables(&mut directory, &found)?;
-        return written(&directory, style, out);
+        written(&directory, style, out)?;
+        return removed(&earlier.remove(&directory)?, out);
     }
     let graph = Graph::of(&stored.snapshot, &settings.graph);
     let census = Census::of(graph.accepted(), &[])?;
-    let level = Level::from(arguments.level);
     let plan = mine(&census, level);
     frontier(&census, level, style, out)?;
-    match arguments.to {
-        Dialect::K8s => k8s(arguments, &census, &plan, style, out)?,
-        Dialect::Json | Dialect::Csv | Dialect::Nftables => {
-            let mut directory = Directory::open(&arguments.out)?;
-            match arguments.to {
-                Dialect::Csv => directory.text("mined.csv", &mined::csv(&plan)?)?,
-                _ => directory.text("mined.json", &mined::json(&plan)?)?,
-            }
-            written(&directory, style, out)?;
+    let list = match arguments.to {
+        Dialect::Json => Some(("mined.json", mined::json(&plan)?)),
+        Dialect::Csv => Some(("mined.csv", mined::csv(&plan)?)),
+        _ => None,
+    };
+    let Some((name, text)) = list else {
+        let (export, certificate) = proven(arguments.to, &census, plan)?;
+        return policies(arguments, &export, &certificate, style, out);
+    };
+    let mut directory = Directory::open(&arguments.out)?;
+    directory.text(name, &text)?;
+    written(&directory, style, out)
+}
+
+/// The rules as policies of a dialect, which JSON, CSV and nftables are not, and the proof of them.
+fn proven(
+    dialect: Dialect,
+    census: &Census,
+    plan: Plan,
+) -> Result<(directory::Directory, Certificate), watershed_policy::Error> {
+    let export = match dialect {
+        Dialect::Cnp => cluster::export(census, &plan)?,
+        Dialect::Cilium => cilium::export(census, &plan)?,
+        Dialect::Calico => calico::export(census, &plan, Form::Enforced)?,
+        Dialect::CalicoStaged => calico::export(census, &plan, Form::Staged)?,
+        Dialect::Istio => {
+            let sayable = Sayable::of(census, plan);
+            let export = istio::export(census, &sayable)?;
+            let certificate = proof::istio::prove(census, &sayable, &export, VERSION)?;
+            return Ok((export, certificate));
         }
-    }
-    Ok(())
+        Dialect::K8s | Dialect::Json | Dialect::Csv | Dialect::Nftables => kubernetes::export(census, &plan)?,
+    };
+    let certificate = match dialect {
+        Dialect::Cnp => prove_cluster(census, &plan, &export, VERSION)?,
+        Dialect::Cilium => prove_cilium(census, &plan, &export, VERSION)?,
+        Dialect::Calico => proof::calico::prove(Form::Enforced, census, &plan, &export, VERSION)?,
+        Dialect::CalicoStaged => proof::calico::prove(Form::Staged, census, &plan, &export, VERSION)?,
+        _ => prove(census, &plan, &export, VERSION)?,
+    };
+    Ok((export, certificate))
 }
 
 /// The levels side by side: rules against what they admit.
@@ -70,15 +114,15 @@ fn frontier(census: &Census, chosen: Level, style: Style, out: &mut impl Write) 
     Ok(())
 }
 
-fn k8s(
+/// Writes policies that were proven, with what they cannot say.
+fn policies(
     arguments: &ExportArguments,
-    census: &Census,
-    plan: &Plan,
+    export: &directory::Directory,
+    certificate: &Certificate,
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let export = kubernetes::export(census, plan)?;
-    let certificate = proof::kubernetes::prove(census, plan, &export, env!("CARGO_PKG_VERSION"))?;
+    let earlier = Earlier::of(&arguments.out);
     let mut directory = Directory::open(&arguments.out)?;
     for (path, text) in &export.files {
         directory.text(path, text)?;
@@ -97,10 +141,23 @@ fn k8s(
     )?;
     if !export.not_expressed.is_empty() {
         let number = count(export.not_expressed.len() as u64);
-        writeln!(out, "NetworkPolicy cannot say {number} rules, listed in {NOT_EXPRESSED}:")?;
+        let dialect = certificate.dialect;
+        writeln!(out, "{dialect} cannot say {number} rules as they are, listed in {NOT_EXPRESSED}:")?;
         list.lines().take(TOLD).try_for_each(|line| writeln!(out, "  {line}"))?;
     }
-    written(&directory, style, out)
+    written(&directory, style, out)?;
+    removed(&earlier.remove(&directory)?, out)
+}
+
+/// What of an earlier export was cleared away.
+fn removed(removed: &Removed, out: &mut impl Write) -> Result<(), Failure> {
+    if removed.files > 0 {
+        writeln!(out, "Removed {} files of an earlier export whose rules are gone", count(removed.files))?;
+    }
+    for path in &removed.changed {
+        writeln!(out, "{} is of an earlier export but was changed since, and is left alone", plain(path))?;
+    }
+    Ok(())
 }
 
 fn written(directory: &Directory, style: Style, out: &mut impl Write) -> Result<(), Failure> {

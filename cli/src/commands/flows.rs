@@ -17,7 +17,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let mut writer = Writer::new(out, arguments.format, &settings.graph.internal);
     let mut source = input::open(&arguments.capture)?;
-    let report = pipeline::collect(&mut source, settings, |batch| Ok(writer.write(&batch)?))?;
+    let report = pipeline::collect(&mut source, settings, None, |batch| Ok(writer.write(&batch)?))?;
     writer.finish()?;
     pipeline::complete(&report)
 }

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use watershed_aggregator::{
-    Block, Deleted, DeliveryToken, FlowStore, MemoryStore, OpenStore, Run, StoreConfig, StoreError,
-    StoreLocation, store,
+    Block, Deleted, DeliveryToken, FlowStore, HistoryStore, MemoryStore, OpenStore, Run, StoreConfig,
+    StoreError, StoreLocation, Told, Wanted, store,
 };
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
@@ -41,6 +41,19 @@ pub(super) fn open(
     };
     let store = store::open(&StoreConfig { location, ..settings.store.clone() })?;
     Ok((origin, Some(store)))
+}
+
+impl HistoryStore for Kept {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        if let Some(disk) = &mut self.disk {
+            disk.remember(told)?;
+        }
+        self.memory.remember(told)
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        self.memory.history(wanted)
+    }
 }
 
 impl FlowStore for Kept {

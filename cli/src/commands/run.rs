@@ -4,7 +4,6 @@
 //! batches: when the store stands still, capturing does, and the kernel counts what its buffer cannot hold.
 
 mod capture;
-mod inventory;
 mod keeping;
 mod patience;
 
@@ -13,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tracing::{info, warn};
@@ -25,27 +23,24 @@ use watershed_collector::{CollectorConfig, Report};
 use watershed_model::{AgentId, LossEntry};
 
 use self::capture::{Capture, Watch};
-use self::inventory::Reloading;
 use self::keeping::Keeping;
 use self::patience::PatientStore;
 use super::serve;
+use super::watching::Watching;
 use crate::args::run::RunArguments;
 use crate::clock;
 use crate::failure::Failure;
 use crate::fingerprint;
 use crate::input;
+use crate::inventory;
 use crate::pipeline;
 use crate::settings::Settings;
-use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics};
+use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics, WatchingMetrics};
 use crate::telemetry::{MeteredStore, Telemetry};
-
-/// How often a connection that goes on is reported where no setting says otherwise: a map that is a minute old is
-/// new, and a record a minute is little beside a connection's packets.
-const ACTIVE_REPORT: Duration = Duration::from_secs(60);
 
 /// Runs until the captures end or a signal comes.
 pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<(), Failure> {
-    settings.flow.active_report.get_or_insert(ACTIVE_REPORT);
+    settings.flow.active_report.get_or_insert(pipeline::ACTIVE_REPORT);
     settings.store.location = arguments.store.clone();
     if settings.store.location == StoreLocation::Memory {
         return Err(Failure::usage(anyhow::anyhow!(
@@ -57,7 +52,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let metrics = KeepingMetrics::register(telemetry.metrics(), settings.store.max_bytes, QUEUE_BATCHES);
 
     // All that may need privileges comes before the interfaces are open.
-    let inventory = Reloading::open(&settings, metrics.clone())?;
+    let inventory = inventory::Watch::open(&settings, metrics.clone())?;
     let config = collector_config(arguments, &settings)?;
     let (store, restarted) = open_store(&settings.store, &config, arguments)?;
     let stop = input::stop_on_signals()?;
@@ -65,10 +60,13 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
 
     // Threads start once privileges are dropped.
     let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
+    let mut inventory = inventory.start(&store)?;
+    let watching = WatchingMetrics::register(telemetry.metrics());
+    let watching = Watching::start(&settings, &mut inventory, watching, telemetry.health().clone())?;
     let store = MeteredStore::new(store, &settings.store, metrics.clone());
     let store = PatientStore::new(store, telemetry.health().clone(), Arc::clone(&stop));
     let watch = Watch::new(telemetry.health().clone(), capture_metrics, metrics);
-    let mut keeping = Keeping::new(&settings, inventory, store, watch.clone());
+    let mut keeping = Keeping::new(&settings, inventory, watching, store, watch.clone());
     keeping.note(restarted);
     telemetry.health().ready();
     let report = capture_and_keep(Capture::new(source, stop, watch), &config, keeping)?;

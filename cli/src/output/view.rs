@@ -193,7 +193,8 @@ mod tests {
     /// What is on the screen after a batch in each of these seconds, with so many records and packets lost.
     fn screen(batches: &[(i64, usize, u64)]) -> String {
         let mut settings = Settings::default();
-        let mut view = View::new(ProgressBar::hidden(), &OpenInventory::Empty, &mut settings);
+        let inventory = OpenInventory::default();
+        let mut view = View::new(ProgressBar::hidden(), &inventory, &mut settings);
         assert_eq!(settings.flow.active_report, Some(REPORT_EVERY));
         for &(second, records, lost) in batches {
             view.show(&Batch {

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use watershed_aggregator::Tenure;
+use watershed_aggregator::inventory::{Derivation, LabelRules, Source};
 use watershed_model::{KnownName, Labels, Party, Protocol, Snapshot, TimeRange, Timestamp};
 
+use super::drift;
 use super::table::{Table, number, text};
 use super::text::{count, plain, seconds};
 use crate::terminal::Style;
@@ -23,9 +25,12 @@ pub(crate) struct Answer<'a> {
     pub(crate) address: IpAddr,
     /// The time asked about, if any.
     pub(crate) at: Option<Timestamp>,
-    pub(crate) asked_inventory: bool,
+    /// The inventory that was asked, as it is called: a file, or the store that kept it.
+    pub(crate) inventory: Option<String>,
     /// Who had it, the longest prefix first.
     pub(crate) tenures: Vec<Tenure<'a>>,
+    /// By what it is to be explained, if it is.
+    pub(crate) why: Option<&'a LabelRules>,
     /// The store that was asked.
     pub(crate) store: Option<String>,
     pub(crate) seen: Vec<Seen>,
@@ -86,14 +91,23 @@ impl Seen {
 impl Answer<'_> {
     /// Who had it at the time asked about; the longest prefix wins.
     fn then(&self) -> Option<&Tenure<'_>> {
-        self.tenures.iter().find(|tenure| self.at.is_some_and(|at| tenure.from <= at && at < tenure.until))
+        self.at.and_then(|at| self.during(at).next())
+    }
+
+    /// Who had it at a time by any prefix and source, the one that counts first; no end is after every time.
+    fn during(&self, at: Timestamp) -> impl Iterator<Item = &Tenure<'_>> {
+        let ended = move |tenure: &&Tenure<'_>| tenure.until <= at && tenure.until < Timestamp::MAX;
+        self.tenures.iter().filter(move |tenure| tenure.from <= at && !ended(tenure))
     }
 
     /// Writes it for a person.
     pub(crate) fn write(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
         writeln!(out, "{}", style.bold(&self.address.to_string()))?;
-        if self.asked_inventory {
-            self.inventory(out, style)?;
+        if let Some(place) = &self.inventory {
+            self.inventory(out, place, style)?;
+            if let Some(rules) = self.why {
+                self.explain(rules, out)?;
+            }
         }
         if let Some(store) = &self.store {
             self.store(out, store, style)?;
@@ -101,7 +115,7 @@ impl Answer<'_> {
         Ok(())
     }
 
-    fn inventory(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
+    fn inventory(&self, out: &mut impl Write, place: &str, style: Style) -> io::Result<()> {
         if let Some(at) = self.at {
             match self.then() {
                 Some(then) => writeln!(out, "At {at}: {}", plain(&then.workload.to_string()))?,
@@ -117,20 +131,57 @@ impl Answer<'_> {
             text("workload", 40),
             text("labels", 60),
             text("entry", 43),
+            text("by", 10),
         ];
         let mut table = Table::new(&columns);
         for tenure in &self.tenures {
-            let labels = tenure.workload.labels.iter();
             table.row([
                 if tenure.from == Timestamp::MIN { "always".to_owned() } else { seconds(tenure.from) },
                 if tenure.until == Timestamp::MAX { "now".to_owned() } else { seconds(tenure.until) },
                 tenure.workload.to_string(),
-                labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "),
+                drift::labels(&tenure.workload.labels),
                 tenure.prefix.to_string(),
+                source(tenure).to_owned(),
             ]);
         }
-        writeln!(out, "\nInventory")?;
+        writeln!(out, "\nInventory {}", plain(place))?;
         table.write(out, "  ", WIDTH, |header| style.dim(header))
+    }
+
+    /// Why it was whose it was at the time asked about, or is now.
+    fn explain(&self, rules: &LabelRules, out: &mut impl Write) -> io::Result<()> {
+        let mut tenures = self.during(self.at.unwrap_or(Timestamp::MAX));
+        let Some(tenure) = tenures.next() else { return Ok(()) };
+        writeln!(out, "\nWhy")?;
+        let workload = plain(&tenure.workload.to_string()).into_owned();
+        writeln!(out, "  {workload}: {} has it by {}", source(tenure), tenure.prefix)?;
+        for other in tenures {
+            let why = match other.source {
+                None => "ranges are asked last",
+                Some(_) if other.prefix == tenure.prefix => "which is asked later",
+                Some(_) => "which is shorter",
+            };
+            let workload = other.workload.to_string();
+            writeln!(out, "  not {}: {} has it by {}, {why}", plain(&workload), source(other), other.prefix)?;
+        }
+        for Derivation { label, value, reason } in rules.explain(tenure.workload) {
+            match value {
+                Some(value) => writeln!(out, "  {label}={}: {}", plain(value), plain(&reason.to_string()))?,
+                None => writeln!(out, "  no {label}: {reason}")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn why_mirror(&self, rules: &LabelRules) -> Vec<WhyMirror> {
+        let tenure = self.during(self.at.unwrap_or(Timestamp::MAX)).next();
+        let labels = tenure.into_iter().flat_map(|tenure| rules.explain(tenure.workload));
+        let mirror = |Derivation { label, value, reason }: Derivation<'_>| WhyMirror {
+            label,
+            value: value.map(str::to_owned),
+            why: reason.to_string(),
+        };
+        labels.map(mirror).collect()
     }
 
     fn store(&self, out: &mut impl Write, store: &str, style: Style) -> io::Result<()> {
@@ -171,6 +222,11 @@ impl Answer<'_> {
     }
 }
 
+/// Who says so.
+fn source(tenure: &Tenure<'_>) -> &'static str {
+    tenure.source.map_or("ranges", Source::as_str)
+}
+
 /// What is written as JSON.
 #[derive(Serialize)]
 pub(crate) struct Mirror<'a> {
@@ -180,6 +236,9 @@ pub(crate) struct Mirror<'a> {
     /// Who had it at `at`.
     #[serde(skip_serializing_if = "Option::is_none")]
     workload: Option<String>,
+    /// Why who has it, or had it at `at`, has its labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    why: Vec<WhyMirror>,
     inventory: Vec<TenureMirror<'a>>,
     seen: Vec<SeenMirror>,
     names: Vec<NameMirror<'a>>,
@@ -194,6 +253,16 @@ struct TenureMirror<'a> {
     until: Option<String>,
     workload: String,
     labels: &'a Labels,
+    source: &'static str,
+}
+
+/// Why a label is what it is.
+#[derive(Serialize)]
+struct WhyMirror {
+    label: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -222,6 +291,7 @@ impl<'a> Mirror<'a> {
             until: known(tenure.until, Timestamp::MAX),
             workload: tenure.workload.to_string(),
             labels: &tenure.workload.labels,
+            source: source(tenure),
         };
         let seen = |seen: &Seen| SeenMirror {
             side: seen.side,
@@ -240,6 +310,7 @@ impl<'a> Mirror<'a> {
             address: answer.address,
             at: answer.at.map(|at| at.to_string()),
             workload: answer.then().map(|then| then.workload.to_string()),
+            why: answer.why.map(|rules| answer.why_mirror(rules)).unwrap_or_default(),
             inventory: answer.tenures.iter().map(tenure).collect(),
             seen: answer.seen.iter().map(seen).collect(),
             names: answer.names.iter().map(name).collect(),

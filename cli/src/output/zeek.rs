@@ -220,6 +220,7 @@ pub(super) mod tests {
             interface: InterfaceId(0),
             part: 0,
             end: EndReason::Closed,
+            summary: None,
         }
     }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use watershed_aggregator::inventory::kubernetes::Access;
+use watershed_aggregator::inventory::LabelRules;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::SpoolConfig;
@@ -11,6 +13,8 @@ use watershed_model::Labels;
 use watershed_policy::confidence::ReadyRule;
 
 use super::aggregate::AggregateSettings;
+use super::collect::CollectSettings;
+use super::inventory::InventoryPlace;
 use super::kafka::KafkaSettings;
 use crate::telemetry::TelemetryConfig;
 
@@ -19,8 +23,16 @@ use crate::telemetry::TelemetryConfig;
 pub(crate) struct Settings {
     /// Threads that read a capture: 1 or 2.
     pub(crate) threads: usize,
-    /// The inventory file.
-    pub(crate) inventory: Option<PathBuf>,
+    /// The Kubernetes API server to watch.
+    pub(crate) kubernetes: Option<Access>,
+    /// The socket of the container engine to watch.
+    pub(crate) docker: Option<PathBuf>,
+    /// Where the inventory is.
+    pub(crate) inventory: Option<InventoryPlace>,
+    /// How workloads get the labels that people segment by.
+    pub(crate) labels: LabelRules,
+    /// Files that name networks of others.
+    pub(crate) ranges: Vec<PathBuf>,
     /// When to use colours.
     pub(crate) color: ColorChoice,
     /// Lines in each table of the summary.
@@ -43,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaSettings,
     /// How what is in Kafka is read.
     pub(crate) aggregate: AggregateSettings,
+    /// What an agent ships.
+    pub(crate) collect: CollectSettings,
     /// Where an agent keeps what Kafka does not have yet.
     pub(crate) spool: SpoolConfig,
     /// When rules are sure enough to be enforced.
@@ -56,6 +70,10 @@ impl Default for Settings {
         Self {
             threads: 1,
             inventory: None,
+            kubernetes: None,
+            docker: None,
+            labels: LabelRules::default(),
+            ranges: Vec::new(),
             color: ColorChoice::Auto,
             rows: 10,
             flow: FlowConfig::default(),
@@ -67,6 +85,7 @@ impl Default for Settings {
             agent: String::new(),
             kafka: KafkaSettings::default(),
             aggregate: AggregateSettings::default(),
+            collect: CollectSettings::default(),
             // A day of a busy agent, 10 KB/s; its directory is the usual one of a service.
             spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
             ready: ReadyRule::default(),

@@ -5,10 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_collector::sink::spool::MIN_LIMIT;
 
+use super::collect::SummaryChoice;
 use super::kafka::{Mechanism, Security};
-use super::{ColorChoice, Settings, value};
+use super::{ColorChoice, InventoryPlace, Settings, inventory, value};
 use crate::telemetry::{LogFormat, LogLevel};
 
 fn path(path: Option<&PathBuf>) -> Value {
@@ -53,10 +55,36 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "inventory",
-        help: "Who is which address: a YAML or CSV file. Empty: addresses stay addresses.",
-        read: |s| Value::String(s.inventory.as_ref().map_or(String::new(), |p| p.display().to_string())),
+        help: "Who is which address: a YAML or CSV file, or what a store kept of it (sqlite:PATH, clickhouse://HOST).\n\
+               Empty: addresses stay addresses.",
+        read: |s| Value::String(s.inventory.as_ref().map_or(String::new(), ToString::to_string)),
+        write: |s, text, base| InventoryPlace::parse(text, base).map(|place| s.inventory = place),
+    },
+    Key {
+        name: "kubernetes",
+        help: "Who is which pod, node and Service, in commands that run for long: \"cluster\", the one that it runs in,\n\
+               or a kubeconfig. Empty: nobody is asked.",
+        read: |s| Value::String(match &s.kubernetes {
+            None => String::new(),
+            Some(Access::InCluster) => "cluster".to_owned(),
+            Some(Access::Kubeconfig(path)) => path.display().to_string(),
+        }),
         write: |s, text, base| {
-            s.inventory = (!text.is_empty()).then(|| base.join(text));
+            s.kubernetes = match text {
+                "" => None,
+                "cluster" => Some(Access::InCluster),
+                file => Some(Access::Kubeconfig(base.join(file))),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "docker",
+        help: "Who is which container, in commands that run for long: the socket of a Docker engine, such as\n\
+               /var/run/docker.sock. Who may use it may do anything to the host. Empty: nobody is asked.",
+        read: |s| path(s.docker.as_ref()),
+        write: |s, text, base| {
+            s.docker = parse_path(text, base);
             Ok(())
         },
     },
@@ -72,6 +100,60 @@ pub(crate) const KEYS: &[Key] = &[
         help: "Colours: \"auto\" (on a terminal, unless NO_COLOR is set), \"always\" or \"never\".",
         read: |s| value::choice(s.color, &ColorChoice::ALL),
         write: |s, text, _| value::parse_choice(text, &ColorChoice::ALL).map(|color| s.color = color),
+    },
+    Key {
+        name: "labels.role",
+        help: "Labels that stand for a workload's role where it has no label `role`; the first that it has counts.",
+        read: |s| value::list(&s.labels.from[0]),
+        write: |s, text, _| {
+            s.labels.from[0] = value::parse_list(text);
+            Ok(())
+        },
+    },
+    Key {
+        name: "labels.app",
+        help: "The same for its application, `app` ...",
+        read: |s| value::list(&s.labels.from[1]),
+        write: |s, text, _| {
+            s.labels.from[1] = value::parse_list(text);
+            Ok(())
+        },
+    },
+    Key {
+        name: "labels.env",
+        help: "... its environment, `env` ...",
+        read: |s| value::list(&s.labels.from[2]),
+        write: |s, text, _| {
+            s.labels.from[2] = value::parse_list(text);
+            Ok(())
+        },
+    },
+    Key {
+        name: "labels.loc",
+        help: "... and where it is, `loc`.",
+        read: |s| value::list(&s.labels.from[3]),
+        write: |s, text, _| {
+            s.labels.from[3] = value::parse_list(text);
+            Ok(())
+        },
+    },
+    Key {
+        name: "labels.names",
+        help: "How names tell what labels do not; the first pattern that matches a whole name counts. {role}, {app}, {env}\n\
+               and {loc} stand for letters and digits, {env:prod|test} for one of these words, {#} for a number, {*} for\n\
+               anything; with a / it is about namespace/name.",
+        read: |s| value::list(&s.labels.names),
+        write: |s, text, _| inventory::parse_patterns(text).map(|patterns| s.labels.names = patterns),
+    },
+    Key {
+        name: "ranges.files",
+        help: "Files that name networks of others, such as clouds: MaxMind DBs (.mmdb) and lists with a network a line.\n\
+               The first that knows an address is believed, after all that the inventory says.",
+        read: |s| value::list(&s.ranges.iter().map(|path| path.display()).collect::<Vec<_>>()),
+        write: |s, text, base| {
+            s.ranges = value::parse_list(text).into_iter().map(|path| base.join(path)).collect();
+            Ok(())
+        },
     },
     Key {
         name: "summary.rows",
@@ -395,6 +477,25 @@ pub(crate) const KEYS: &[Key] = &[
         help: "How long records wait for others to be stored with them.",
         read: |s| value::duration(s.aggregate.max_wait),
         write: |s, text, _| value::parse_duration(text).map(|d| s.aggregate.max_wait = d),
+    },
+    Key {
+        name: "collect.summary",
+        help: "\"service\": an agent ships one record for each client, service and interval instead of one for each\n\
+               connection, for the same edges. \"none\": each connection has its own.",
+        read: |s| value::choice(s.collect.summary, &SummaryChoice::ALL),
+        write: |s, text, _| value::parse_choice(text, &SummaryChoice::ALL).map(|it| s.collect.summary = it),
+    },
+    Key {
+        name: "collect.summary_interval",
+        help: "The interval: how long connections that end are gathered.",
+        read: |s| value::duration(s.collect.summaries.every),
+        write: |s, text, _| value::parse_duration(text).map(|d| s.collect.summaries.every = d),
+    },
+    Key {
+        name: "collect.max_summaries",
+        help: "Summaries gathered at a time, 700 bytes each; at more, all are shipped early, and counted.",
+        read: |s| value::integer(s.collect.summaries.max),
+        write: |s, text, _| value::parse_integer(text, 1..=1 << 28).map(|n| s.collect.summaries.max = n),
     },
     Key {
         name: "spool.directory",

@@ -67,6 +67,15 @@ pub(super) fn parse_choice<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, 
     found.ok_or_else(|| format!("write one of {}", names()))
 }
 
+pub(super) fn list<T: ToString>(items: &[T]) -> Value {
+    Value::Array(items.iter().map(|item| Value::String(item.to_string())).collect())
+}
+
+/// Texts separated by commas.
+pub(super) fn parse_list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
 pub(super) fn labels(labels: &Labels) -> Value {
     Value::Array(labels.iter().map(|(key, value)| Value::String(format!("{key}={value}"))).collect())
 }

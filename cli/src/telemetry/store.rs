@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use watershed_aggregator::{
-    Block, DeliveryToken, FlowStore, OpenStore, Run, StoreConfig, StoreError, StoreLocation,
+    Block, DeliveryToken, FlowStore, HistoryStore, OpenStore, Run, StoreConfig, StoreError, StoreLocation,
+    Told, Wanted,
 };
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
@@ -38,6 +39,20 @@ impl MeteredStore {
         });
         let files = self.file.iter().chain(&log);
         files.filter_map(|file| fs::metadata(file).ok()).map(|metadata| metadata.len()).sum()
+    }
+}
+
+impl HistoryStore for MeteredStore {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        let remembered = self.store.remember(told);
+        self.metrics.refusing(remembered.is_err());
+        remembered?;
+        self.metrics.remembered(told);
+        Ok(())
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        self.store.history(wanted)
     }
 }
 

@@ -41,6 +41,55 @@ fn exported_policies_deny_nothing_that_was_observed() {
     }
 }
 
+/// Dialects beside NetworkPolicy.
+const DIALECTS: [&str; 3] = ["calico", "calico-staged", "istio"];
+
+#[test]
+fn policies_of_other_dialects_are_checked_as_they_were_proven() {
+    let folder = stored();
+    for dialect in DIALECTS {
+        let arguments = ["--to", dialect, "--out", dialect];
+        let printed = stdout(&watershed(&folder).args(EXPORT).args(arguments).assert().success().stderr(""));
+        assert!(printed.contains("Proven on the written text: "), "{printed}");
+        let (allow, deny) = (format!("{dialect}/allow"), format!("{dialect}/default-deny"));
+        let check = ["rules", "check", &allow, &deny, "-i", "hosts.yaml", "--capture", "shop.pcap"];
+        let told = stdout(&watershed(&folder).args(check).assert().code(0));
+        assert!(told.contains("2 dependencies observed: 2 allowed, 0 denied"), "{told}");
+        let check = ["rules", "check", &deny, "-i", "hosts.yaml", "--capture", "shop.pcap"];
+        watershed(&folder).args(check).assert().code(1);
+    }
+}
+
+#[test]
+fn files_of_rules_that_are_gone_are_removed_unless_somebody_changed_them() {
+    let folder = stored();
+    let export = |dialect| {
+        stdout(&watershed(&folder).args(EXPORT).args(["--to", dialect, "--out", "out"]).assert().success())
+    };
+    assert!(!export("nftables").contains("Removed"));
+    fs::write(folder.path().join("out/rules.nft"), "mine").unwrap();
+    fs::write(folder.path().join("out/notes.txt"), "mine").unwrap();
+    let printed = export("k8s");
+    assert!(printed.contains("Removed 2 files of an earlier export"), "{printed}");
+    assert!(printed.contains("rules.nft is of an earlier export but was changed since"), "{printed}");
+    assert!(!folder.path().join("out/default-deny.nft").exists());
+    assert!(folder.path().join("out/rules.nft").exists() && folder.path().join("out/notes.txt").exists());
+    let printed = export("nftables");
+    assert!(printed.contains("Removed "), "{printed}");
+    assert!(!folder.path().join("out/allow").exists(), "folders that are empty go too");
+}
+
+#[test]
+fn nftables_rules_have_no_level() {
+    let folder = stored();
+    let arguments = ["--to", "nftables", "--level", "ring-fence", "--out", "o"];
+    let told = stderr(&watershed(&folder).args(EXPORT).args(arguments).assert().code(2));
+    assert!(
+        told.contains("are always exact, so there is no level ring-fence of them; leave --level out"),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_default_level_is_service() {
     let folder = stored();

@@ -113,6 +113,6 @@ fn what_cannot_be_checked_says_what_to_do() {
     };
     fails(&["policies"], "no workload has a namespace");
     fails(&["missing.yaml"], "cannot read policy missing.yaml");
-    fails(&["hosts.yaml"], "there is no NetworkPolicy of networking.k8s.io/v1 in hosts.yaml");
+    fails(&["hosts.yaml"], "there is no policy in hosts.yaml");
     fails(&["shop.pcap"], "cannot use policy shop.pcap: it is not UTF-8");
 }

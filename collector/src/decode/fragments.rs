@@ -86,6 +86,8 @@ struct Key {
     is_v6: bool,
     protocol: u8,
     identification: u32,
+    /// A datagram that passes several interfaces is put together on each.
+    interface: InterfaceId,
 }
 
 /// A datagram that waits for fragments.
@@ -93,7 +95,6 @@ struct Key {
 struct Waiting {
     serial: u64,
     time: Timestamp,
-    interface: InterfaceId,
     wrapping: Wrapping,
     header_bytes: u32,
     /// Length of the whole payload, known from the last fragment.
@@ -136,6 +137,7 @@ impl Fragments {
             is_v6: packet.is_v6,
             protocol: packet.protocol,
             identification: fragment.identification,
+            interface: seen.interface,
         };
         let waiting = self.waiting.entry(key).or_insert_with(|| {
             self.serials += 1;
@@ -143,7 +145,6 @@ impl Fragments {
             Waiting {
                 serial: self.serials,
                 time: seen.time,
-                interface: seen.interface,
                 wrapping: seen.wrapping.clone(),
                 header_bytes: fragment.header_bytes,
                 length: None,
@@ -246,7 +247,7 @@ impl Waiting {
         payload.truncate(payload_length as usize);
         Datagram {
             time,
-            interface: self.interface,
+            interface: key.interface,
             wrapping: self.wrapping,
             key,
             ip_bytes: self.header_bytes + payload_length,

@@ -1,7 +1,7 @@
 //! The link layer: from a captured frame to the IP packet in it.
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
-use watershed_model::SkipReason;
+use watershed_model::{InterfaceId, SkipReason};
 
 use super::bytes::{after, be16, be32, le16};
 use super::{Step, Walk};
@@ -39,7 +39,11 @@ impl<'a> Walk<'_, 'a> {
             LinkType::ETHERNET => self.ethernet(data),
             LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => self.ip(data),
             LinkType::LINUX_SLL => self.cooked(be16(data, 2), be16(data, 14), after(data, 16)),
-            LinkType::LINUX_SLL2 => self.cooked(be16(data, 8), be16(data, 0), after(data, 20)),
+            LinkType::LINUX_SLL2 => {
+                // Captured on all interfaces: the header says on which of them.
+                self.interface = be32(data, 4).map_or(self.interface, InterfaceId);
+                self.cooked(be16(data, 8), be16(data, 0), after(data, 20))
+            }
             LinkType::NULL | LinkType::LOOP => self.loopback(data),
             LinkType::IEEE802_11 => self.wifi(data),
             LinkType::IEEE802_11_RADIOTAP => {

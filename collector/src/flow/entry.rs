@@ -3,6 +3,7 @@
 use watershed_model::{EndReason, Evidence, History, InterfaceId, Protocol, Timestamp};
 
 use super::key::FlowKey;
+use super::taps::Taps;
 use super::tcp::{Ends, Letter, Side, SideDetail, TcpState};
 use super::timeouts::Timeouts;
 
@@ -38,7 +39,7 @@ pub(super) struct Entry {
     pub(super) details: [SideDetail; 2],
     /// Place of its encapsulation plus one; 0 if it has none.
     pub(super) encapsulation: u32,
-    pub(super) interface: InterfaceId,
+    pub(super) taps: Taps,
     pub(super) history: History,
 }
 
@@ -60,7 +61,7 @@ impl Entry {
             handshake: 0,
             details: [SideDetail::default(); 2],
             encapsulation: 0,
-            interface,
+            taps: Taps::one(interface),
             history: History::default(),
         }
     }

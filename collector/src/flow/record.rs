@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use watershed_model::{
-    ConnState, Encapsulation, EndReason, Evidence, FlowRecord, NameHints, Protocol, Timestamp, Traffic,
+    ConnState, Encapsulation, EndReason, Evidence, FlowRecord, InterfaceId, NameHints, Protocol, Timestamp,
+    Traffic,
 };
 
 use super::entry::Entry;
@@ -14,6 +15,7 @@ pub(super) fn record(
     entry: &Entry,
     names: Option<Box<NameHints>>,
     encapsulation: Option<Box<Encapsulation>>,
+    interface: InterfaceId,
     end: EndReason,
 ) -> FlowRecord {
     FlowRecord {
@@ -30,9 +32,10 @@ pub(super) fn record(
         evidence: entry.evidence,
         names,
         encapsulation,
-        interface: entry.interface,
+        interface,
         part: u32::from(entry.part),
         end,
+        summary: None,
     }
 }
 

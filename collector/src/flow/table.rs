@@ -15,6 +15,7 @@ use super::naming::Naming;
 use super::prefetch::prefetch;
 use super::record::record;
 use super::slab::Slab;
+use super::taps::Tallies;
 use super::tcp::{self, Letter, TcpSegment};
 use super::timeouts::Timeouts;
 use super::wheel::Wheel;
@@ -42,6 +43,7 @@ pub struct FlowTable {
     free: Vec<u32>,
     wheel: Wheel,
     encapsulations: Slab<Box<Encapsulation>>,
+    tallies: Tallies,
     naming: Naming,
     records: Vec<FlowRecord>,
     /// The connections that [`FlowTable::finish`] has yet to end.
@@ -62,6 +64,7 @@ impl FlowTable {
             free: Vec::new(),
             wheel: Wheel::new(),
             encapsulations: Slab::default(),
+            tallies: Tallies::default(),
             naming: Naming::default(),
             records: Vec::new(),
             closing: None,
@@ -160,6 +163,12 @@ impl FlowTable {
         self.naming.limited()
     }
 
+    /// Packets so far that are in no record's counts, since another interface had shown them before.
+    #[must_use]
+    pub const fn repeated(&self) -> u64 {
+        self.tallies.repeated()
+    }
+
     /// Connections open now.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -215,7 +224,10 @@ impl FlowTable {
         }
         if now > entry.idle_deadline(&self.timeouts) {
             self.replace(number, entry.silent_end(), segment, segments);
-        } else if syn && tcp::is_reuse(&entry.sides, &entry.details, &tcp_segment(segment)) {
+        } else if syn
+            && tcp::is_reuse(&entry.sides, &entry.details, &tcp_segment(segment))
+            && !is_copy(entry, segment)
+        {
             self.replace(number, EndReason::Reused, segment, segments);
         } else if full || entry.report_is_due(&self.timeouts, now) {
             self.report(number);
@@ -246,7 +258,7 @@ impl FlowTable {
     fn replace(&mut self, number: u32, reason: EndReason, segment: &Segment<'_>, segments: &Segments<'_>) {
         self.wheel.unfile(number);
         self.write(number, reason);
-        self.release_encapsulation(number);
+        self.release(number);
         self.entries[number as usize] = Entry::new(segment.key, segment.time, segment.interface);
         self.begin(number, segment, segments);
     }
@@ -272,14 +284,21 @@ impl FlowTable {
         let was_over = entry.over;
         let from = usize::from(segment.from_low != entry.low_is_originator);
         entry.seen(segment.time.as_nanos());
+        let new = entry.taps.is_only(segment.interface) || {
+            let counted = entry.sides.map(|side| side.packets);
+            self.tallies.is_new(&mut entry.taps, segment.interface, from, counted)
+        };
         match segment.transport {
-            Transport::Tcp { .. } => update_tcp(entry, from, segment),
-            _ => update_plain(entry, from, segment),
+            Transport::Tcp { .. } => update_tcp(entry, from, segment, new),
+            _ if new => update_plain(entry, from, segment),
+            _ => {}
         }
         let side = &mut entry.sides[from];
-        side.packets += 1;
-        side.ip_bytes += u64::from(segment.ip_bytes);
-        if !entry.names_done && !segment.payload.is_empty() {
+        if new {
+            side.packets += 1;
+            side.ip_bytes += u64::from(segment.ip_bytes);
+        }
+        if new && !entry.names_done && !segment.payload.is_empty() {
             let offset = match segment.transport {
                 Transport::Tcp { .. } => entry.ends().stream_offset(from, &tcp_segment(segment)),
                 _ => 0,
@@ -333,7 +352,7 @@ impl FlowTable {
     /// Ends a connection that is not in the wheel any more.
     fn end(&mut self, number: u32, reason: EndReason) {
         self.write(number, reason);
-        self.release_encapsulation(number);
+        self.release(number);
         let key = std::mem::replace(&mut self.entries[number as usize].key, FlowKey::NONE);
         self.index.remove(key.hash(self.config.hash_key), number);
         self.free.push(number);
@@ -347,6 +366,7 @@ impl FlowTable {
         entry.part = entry.part.saturating_add(1);
         entry.first = entry.last;
         entry.ends().start_part(is_tcp);
+        self.tallies.start_part(entry.taps);
     }
 
     fn write(&mut self, number: u32, end: EndReason) {
@@ -354,12 +374,15 @@ impl FlowTable {
         let told = if end == EndReason::Active { self.naming.told(entry) } else { self.naming.take(entry) };
         direction::settle(entry, told.evidence);
         let encapsulation = self.encapsulations.get(entry.encapsulation).cloned();
-        self.records.push(record(entry, told.hints, encapsulation, end));
+        let interface = self.tallies.best(entry.taps);
+        self.records.push(record(entry, told.hints, encapsulation, interface, end));
     }
 
-    fn release_encapsulation(&mut self, number: u32) {
+    /// Gives back what an entry that is over holds elsewhere.
+    fn release(&mut self, number: u32) {
         let entry = &mut self.entries[number as usize];
         self.encapsulations.remove(std::mem::take(&mut entry.encapsulation));
+        self.tallies.release(entry.taps);
     }
 }
 
@@ -371,7 +394,14 @@ fn tcp_segment(segment: &Segment<'_>) -> TcpSegment {
     TcpSegment { sequence, acknowledgement, flags, payload_length: segment.payload_length }
 }
 
-fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
+/// A copy of the connection's first packet, from an interface that is read after it was all seen elsewhere.
+fn is_copy(entry: &Entry, segment: &Segment<'_>) -> bool {
+    let began = |detail: &tcp::SideDetail| detail.starts_at(tcp_segment(segment).sequence);
+    !entry.taps.is_only(segment.interface) && entry.details.iter().any(began)
+}
+
+/// `new`: no other interface has shown this packet before.
+fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>, new: bool) {
     let tcp = tcp_segment(segment);
     if let Some(letter) = tcp::history_letter(&tcp) {
         let first = entry.note(letter, from);
@@ -381,7 +411,7 @@ fn update_tcp(entry: &mut Entry, from: usize, segment: &Segment<'_>) {
     }
     let outcome = tcp::update(&mut entry.ends(), from, &tcp);
     entry.over |= outcome.over;
-    if outcome.retransmission {
+    if outcome.retransmission && new {
         entry.retransmitted(from);
     }
     if !entry.evidence.contains(Evidence::HANDSHAKE) {

@@ -79,6 +79,13 @@ pub(super) struct TcpOutcome {
     pub(super) over: bool,
 }
 
+impl SideDetail {
+    /// Whether its SYN had this sequence number.
+    pub(super) const fn starts_at(&self, sequence: u32) -> bool {
+        self.start == sequence
+    }
+}
+
 impl Side {
     /// Payload octets it sent: sequence space without SYN and FIN. What the peer acknowledged was sent,
     /// captured or not.

@@ -21,7 +21,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use watershed_model::{Counters, LossEntry, Party, Refused, SkipReason, TimeRange, WorkloadKind};
+use watershed_model::{Counters, LossEntry, Party, Refused, SkipReason, TimeRange};
 
 use crate::graph::Link;
 use crate::verdict::Verdict;
@@ -120,6 +120,7 @@ struct CountersJson {
     packets: u64,
     captured_bytes: u64,
     in_flows: u64,
+    repeated: u64,
     skipped: BTreeMap<&'static str, u64>,
     refused: BTreeMap<&'static str, u64>,
     kernel_dropped: u64,
@@ -140,6 +141,7 @@ impl From<&Counters> for CountersJson {
             packets: c.packets,
             captured_bytes: c.captured_bytes,
             in_flows: c.in_flows,
+            repeated: c.repeated,
             skipped: skipped.filter(|&(_, count)| count > 0).collect(),
             refused: refused.filter(|&(_, count)| count > 0).collect(),
             kernel_dropped: c.kernel_dropped,
@@ -192,11 +194,7 @@ impl<'a> From<&'a Node> for NodeJson<'a> {
         let workload = node.party.workload();
         Self {
             id: &node.id,
-            kind: match workload.map(|w| w.kind) {
-                Some(WorkloadKind::Host) => "host",
-                Some(WorkloadKind::Network) => "network",
-                None => "address",
-            },
+            kind: workload.map_or("address", |workload| workload.kind.as_str()),
             namespace: workload.and_then(|w| w.namespace.as_deref()),
             labels: workload.map(|w| &w.labels).filter(|labels| !labels.is_empty()),
             addresses: &node.addresses,

@@ -49,7 +49,7 @@ fn json_has_one_element_a_line() {
     {
       "schema_version": 1,
       "period": {"start":"2026-01-02T03:00:00Z","end":"2026-01-02T03:01:00Z"},
-      "counters": {"packets":100,"captured_bytes":0,"in_flows":100,"skipped":{},"refused":{},"kernel_dropped":0,"snapped":0,"reassembled":0,"flows_started":0,"flows_evicted":0,"records":0,"names":0,"names_limited":0},
+      "counters": {"packets":100,"captured_bytes":0,"in_flows":100,"repeated":0,"skipped":{},"refused":{},"kernel_dropped":0,"snapped":0,"reassembled":0,"flows_started":0,"flows_evicted":0,"records":0,"names":0,"names_limited":0},
       "loss": [
         {"agent":"agent","hour":"2026-01-02T03:00:00Z","loss":"kernel_dropped","count":7}
       ],

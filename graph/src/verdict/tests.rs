@@ -140,6 +140,13 @@ fn logs_and_tunnels_that_nobody_answers_need_a_person() {
 }
 
 #[test]
+fn what_was_only_seen_in_a_tunnel_makes_no_rule_since_its_port_is_not_known() {
+    let tunnelled = Evidence::SYN | Evidence::SYN_ACK | Evidence::HANDSHAKE | Evidence::PORT_UNKNOWN;
+    let edge = tcp(A, B, 15_008).with(ConnState::Sf, tunnelled);
+    assert_eq!(alone(edge), Verdict::NeedsPerson(Doubt::PortUnknown));
+}
+
+#[test]
 fn what_was_only_seen_while_an_address_changed_hands_makes_no_rule() {
     let handed_over = Evidence::SYN | Evidence::SYN_ACK | Evidence::HANDSHAKE | Evidence::HANDED_OVER;
     let edge = tcp(A, B, 5432).with(ConnState::Sf, handed_over);

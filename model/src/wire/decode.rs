@@ -8,8 +8,9 @@ use prost::{Message as _, decode_length_delimiter};
 
 use super::{Head, MAX_BYTES, MAX_ITEMS, MAX_STRING, VERSION, WireError, proto};
 use crate::{
-    AgentId, Batch, ConnState, Counters, Encapsulation, EndReason, Endpoint, Evidence, FlowRecord, History,
-    InterfaceId, NameHints, NameObservation, Protocol, TcpFlags, Timestamp, Traffic, Tunnel, TunnelKind,
+    AgentId, Batch, ConnState, Counters, Encapsulation, EndReason, Endpoint, Evidence, EvidenceCounts,
+    FlowRecord, History, InterfaceId, NameHints, NameObservation, Protocol, StateCounts, Summary, TcpFlags,
+    Timestamp, Traffic, Tunnel, TunnelKind,
 };
 
 /// The batch that these octets are.
@@ -143,6 +144,7 @@ fn record(record: proto::FlowRecord, now: Timestamp) -> Result<FlowRecord, WireE
         names: record.names.map(hints).transpose()?.map(Box::new),
         encapsulation: record.encapsulation.map(encapsulation).transpose()?.map(Box::new),
         interface: InterfaceId(record.interface),
+        summary: record.summary.map(|it| summary(&it)).transpose()?.map(Box::new),
         part: record.part,
         end: end(record.end)?,
     })
@@ -191,6 +193,17 @@ fn encapsulation(encapsulation: proto::Encapsulation) -> Result<Encapsulation, W
     })
 }
 
+fn summary(summary: &proto::Summary) -> Result<Summary, WireError> {
+    let mut states = StateCounts::default();
+    for (number, &count) in (0..).zip(&summary.states) {
+        states.add_many(state(number)?, count);
+    }
+    let mut evidence = EvidenceCounts::default();
+    // Kinds that a reader does not know are passed over, as their bits are.
+    Evidence::all().iter().zip(&summary.evidence).for_each(|(flag, &count)| evidence.add_many(flag, count));
+    Ok(Summary { connections: summary.connections, answered: summary.answered, states, evidence })
+}
+
 fn tunnel(tunnel: &proto::Tunnel) -> Result<Tunnel, WireError> {
     Ok(Tunnel {
         kind: kind(tunnel.kind)?,
@@ -229,6 +242,9 @@ fn counters(counters: &proto::Counters) -> Counters {
         records_dropped: counters.records_dropped,
         names_dropped: counters.names_dropped,
         spooled_bytes: counters.spooled_bytes,
+        repeated: counters.repeated,
+        summarized: counters.summarized,
+        summaries_cut: counters.summaries_cut,
     }
 }
 

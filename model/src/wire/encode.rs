@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use super::{VERSION, proto};
+use super::{PLAIN_VERSION, VERSION, proto};
 use crate::{
-    Batch, ConnState, Counters, Encapsulation, EndReason, FlowRecord, NameHints, NameObservation, Timestamp,
-    Traffic, Tunnel, TunnelKind,
+    Batch, ConnState, Counters, Encapsulation, EndReason, Evidence, FlowRecord, NameHints, NameObservation,
+    Summary, Timestamp, Traffic, Tunnel, TunnelKind,
 };
 
 /// The octets of a batch; [`decode`](super::decode()) gives it back.
@@ -17,8 +17,9 @@ use crate::{
 #[must_use]
 pub fn encode(batch: &Batch) -> Vec<u8> {
     let now = batch.now;
+    let summaries = batch.records.iter().any(|record| record.summary.is_some());
     proto::Batch {
-        version: VERSION,
+        version: if summaries { VERSION } else { PLAIN_VERSION },
         agent: batch.agent.to_string(),
         started: batch.started.as_nanos(),
         sequence: batch.sequence,
@@ -65,6 +66,7 @@ fn record(record: &FlowRecord, now: Timestamp) -> proto::FlowRecord {
         server_v6_low: server_v6.map(|(_, low)| low),
         names: record.names.as_deref().map(hints),
         encapsulation: record.encapsulation.as_deref().map(encapsulation),
+        summary: record.summary.as_deref().map(summary),
     }
 }
 
@@ -110,6 +112,19 @@ fn encapsulation(encapsulation: &Encapsulation) -> proto::Encapsulation {
     }
 }
 
+fn summary(summary: &Summary) -> proto::Summary {
+    let by_number = |number| {
+        let state = ConnState::ALL.into_iter().find(|&it| state(it) == number);
+        state.map_or(0, |state| summary.states.of(state))
+    };
+    proto::Summary {
+        connections: summary.connections,
+        answered: summary.answered,
+        states: (0..STATES).map(by_number).collect(),
+        evidence: Evidence::all().iter().map(|flag| summary.evidence.of(flag)).collect(),
+    }
+}
+
 fn tunnel(tunnel: &Tunnel) -> proto::Tunnel {
     proto::Tunnel {
         kind: kind(tunnel.kind),
@@ -148,8 +163,14 @@ fn counters(counters: &Counters) -> proto::Counters {
         records_dropped: counters.records_dropped,
         names_dropped: counters.names_dropped,
         spooled_bytes: counters.spooled_bytes,
+        repeated: counters.repeated,
+        summarized: counters.summarized,
+        summaries_cut: counters.summaries_cut,
     }
 }
+
+/// How many states the format knows.
+const STATES: u32 = 13;
 
 // The numbers below are part of the format; they stay when the model's enums are put in another order.
 

@@ -86,6 +86,20 @@ pub(super) struct FlowRecord {
     pub(super) names: Option<NameHints>,
     #[prost(message, optional, tag = "22")]
     pub(super) encapsulation: Option<Encapsulation>,
+    #[prost(message, optional, tag = "23")]
+    pub(super) summary: Option<Summary>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Summary {
+    #[prost(uint64, tag = "1")]
+    pub(super) connections: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) answered: u64,
+    #[prost(uint64, repeated, tag = "3")]
+    pub(super) states: Vec<u64>,
+    #[prost(uint32, repeated, tag = "4")]
+    pub(super) evidence: Vec<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -184,4 +198,10 @@ pub(super) struct Counters {
     pub(super) names_dropped: u64,
     #[prost(uint64, tag = "17")]
     pub(super) spooled_bytes: u64,
+    #[prost(uint64, tag = "18")]
+    pub(super) repeated: u64,
+    #[prost(uint64, tag = "19")]
+    pub(super) summarized: u64,
+    #[prost(uint64, tag = "20")]
+    pub(super) summaries_cut: u64,
 }

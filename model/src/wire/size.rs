@@ -1,7 +1,7 @@
 //! What fits in a message.
 
 use super::MAX_BYTES;
-use crate::{FlowRecord, NameObservation};
+use crate::{Evidence, FlowRecord, NameObservation};
 
 /// Octets of a record without its strings and what it was wrapped in, at most: every field at its longest is
 /// less. Real ones take a third.
@@ -12,6 +12,9 @@ const OBSERVATION: usize = 72;
 
 /// Octets of a tunnel, a tag or a label, at most.
 const LAYER: usize = 56;
+
+/// Octets of a summary, at most: thirteen states, the kinds of evidence, and four more numbers.
+const SUMMARY: usize = 16 * 10 + Evidence::COUNT * 5 + 16;
 
 /// Octets of whatever else a batch holds, at most: the agent's name and the counters.
 const HEAD: usize = 2_048;
@@ -55,7 +58,7 @@ fn record_bytes(record: &FlowRecord) -> usize {
         .encapsulation
         .as_deref()
         .map_or(0, |wrapped| (wrapped.vlans.len() + wrapped.mpls.len() + wrapped.tunnels.len()) * LAYER);
-    RECORD + names + layers
+    RECORD + names + layers + record.summary.as_ref().map_or(0, |_| SUMMARY)
 }
 
 const _: () = assert!(

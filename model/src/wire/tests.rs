@@ -9,8 +9,9 @@ use prost::Message as _;
 
 use super::*;
 use crate::{
-    Batch, ConnState, Counters, Encapsulation, EndReason, Endpoint, Evidence, FlowRecord, History,
-    InterfaceId, NameHints, NameObservation, Protocol, TcpFlags, Traffic, Tunnel, TunnelKind,
+    Batch, ConnState, Counters, Encapsulation, EndReason, Endpoint, Evidence, EvidenceCounts, FlowRecord,
+    History, InterfaceId, NameHints, NameObservation, Protocol, StateCounts, Summary, TcpFlags, Traffic,
+    Tunnel, TunnelKind,
 };
 
 const ENDS: [EndReason; 6] = [
@@ -72,7 +73,7 @@ fn wrappings() -> impl Strategy<Value = Encapsulation> {
         .prop_map(|(vlans, mpls, tunnels)| Encapsulation { vlans, mpls, tunnels })
 }
 
-fn records() -> impl Strategy<Value = FlowRecord> {
+fn single_records() -> impl Strategy<Value = FlowRecord> {
     let ends = (addresses(), any::<u16>(), addresses(), any::<u16>(), any::<u8>());
     let seen = (times(), times(), any::<Option<u64>>(), "[A-Za-z^]{0,23}");
     let names = prop::option::of((texts(), texts(), texts()));
@@ -94,9 +95,27 @@ fn records() -> impl Strategy<Value = FlowRecord> {
         }),
         encapsulation: rest.4.map(Box::new),
         interface: InterfaceId(rest.2[1]),
+        summary: None,
         part: rest.2[2],
         end: ENDS[rest.1],
     })
+}
+
+/// Records of which some stand for several connections.
+fn records() -> impl Strategy<Value = FlowRecord> {
+    (single_records(), prop::option::of(summaries()))
+        .prop_map(|(record, summary)| FlowRecord { summary: summary.map(Box::new), ..record })
+}
+
+fn summaries() -> impl Strategy<Value = Summary> {
+    (any::<[u64; 2]>(), any::<[u64; 13]>(), any::<[u32; Evidence::COUNT]>()).prop_map(
+        |([connections, answered], ended, seen)| {
+            let (mut states, mut evidence) = (StateCounts::default(), EvidenceCounts::default());
+            ConnState::ALL.into_iter().zip(ended).for_each(|(state, count)| states.add_many(state, count));
+            Evidence::all().iter().zip(seen).for_each(|(flag, count)| evidence.add_many(flag, count));
+            Summary { connections, answered, states, evidence }
+        },
+    )
 }
 
 fn observations() -> impl Strategy<Value = NameObservation> {
@@ -111,7 +130,7 @@ fn observations() -> impl Strategy<Value = NameObservation> {
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
-    (any::<[u64; 15]>(), any::<[u64; 10]>(), any::<u64>()).prop_map(|(all, skipped, refused)| Counters {
+    (any::<[u64; 18]>(), any::<[u64; 10]>(), any::<u64>()).prop_map(|(all, skipped, refused)| Counters {
         packets: all[0],
         captured_bytes: all[1],
         in_flows: all[2],
@@ -129,6 +148,9 @@ fn counters() -> impl Strategy<Value = Counters> {
         records_dropped: all[12],
         names_dropped: all[13],
         spooled_bytes: all[14],
+        repeated: all[15],
+        summarized: all[16],
+        summaries_cut: all[17],
     })
 }
 
@@ -209,6 +231,29 @@ fn smallest() -> Batch {
     }
 }
 
+fn record() -> FlowRecord {
+    let end = Endpoint { address: Ipv4Addr::LOCALHOST.into(), port: 1 };
+    FlowRecord {
+        client: end,
+        server: end,
+        protocol: Protocol::TCP,
+        first_seen: Timestamp::default(),
+        last_seen: Timestamp::default(),
+        to_server: Traffic::default(),
+        to_client: Traffic::default(),
+        state: ConnState::Sf,
+        history: History::default(),
+        handshake_rtt: None,
+        evidence: Evidence::empty(),
+        names: None,
+        encapsulation: None,
+        interface: InterfaceId(0),
+        part: 0,
+        end: EndReason::Closed,
+        summary: None,
+    }
+}
+
 /// What an agent of version 1 wrote stays readable: these octets never change.
 #[test]
 fn the_first_version_stays_readable() {
@@ -263,7 +308,17 @@ fn old_readers_pass_over_new_fields_and_keep_new_losses() {
 #[test]
 fn new_readers_read_what_old_writers_left_out() {
     let read = Younger::decode(encode(&smallest()).as_slice()).unwrap();
-    assert_eq!((read.version, read.agent.as_str(), read.region.as_str()), (VERSION, "a", ""));
+    assert_eq!((read.version, read.agent.as_str(), read.region.as_str()), (PLAIN_VERSION, "a", ""));
+}
+
+/// A reader of the first version would count a summary as one connection: it must refuse the batch.
+#[test]
+fn batches_with_summaries_are_of_the_second_version() {
+    let mut batch = smallest();
+    batch.records.push(FlowRecord { summary: Some(Box::default()), ..record() });
+    assert_eq!(Younger::decode(encode(&batch).as_slice()).unwrap().version, VERSION);
+    batch.records.iter_mut().for_each(|record| record.summary = None);
+    assert_eq!(Younger::decode(encode(&batch).as_slice()).unwrap().version, PLAIN_VERSION);
 }
 
 #[test]

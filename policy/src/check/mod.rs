@@ -7,6 +7,8 @@ pub(crate) mod cast;
 
 mod selectors;
 
+mod others;
+
 mod json;
 
 mod sarif;
@@ -19,7 +21,9 @@ use std::sync::Arc;
 
 use watershed_model::{Edge, EdgeKey, Timestamp, Workload};
 
-use crate::k8s::{Blocks, Direction, End, Evaluator, Manifests, PROTOCOLS, Place, Problem};
+use crate::Service;
+use crate::k8s::{Blocks, Direction, End, Evaluator, Manifests, Place, Problem};
+use crate::layers::{Action, Layers, Names};
 use cast::Cast;
 pub use selectors::{Unmatched, Vain, Where};
 
@@ -121,31 +125,34 @@ pub struct Observed<'a> {
 #[must_use]
 pub fn check(manifests: &Manifests, observed: Observed<'_>) -> Report {
     let cast = Cast::new(&manifests.world, observed);
-    let policies = &manifests.policies;
-    let evaluator = Evaluator::new(&cast.world, policies, Blocks::OutsideOnly);
-    let lenient = Evaluator::new(&cast.world, policies, Blocks::PodsToo);
-    let mut replay = Replay::new(manifests, &cast, &evaluator, &lenient);
     let edges = observed.edges.unwrap_or_default();
+    let names = Names::of_edges(edges);
+    let layers = Layers::of(manifests, &cast.world, &names, Blocks::OutsideOnly);
+    let lenient = Layers::of(manifests, &cast.world, &names, Blocks::PodsToo);
+    let mut replay = Replay::new(manifests, &cast, &layers, &lenient);
     edges.iter().for_each(|edge| replay.edge(edge));
-    let unmatched = selectors::unmatched(&cast.world, policies, &evaluator);
+    let evaluator = Evaluator::new(&cast.world, &manifests.policies, Blocks::OutsideOnly);
+    let mut unmatched = selectors::unmatched(&cast.world, &manifests.policies, &evaluator);
+    unmatched.extend(others::unmatched(&cast.world, manifests));
+    unmatched.sort();
     let idle = observed.edges.map_or_else(Vec::new, |_| replay.idle(&unmatched));
     Report {
-        policies: policies.len(),
-        names: names(manifests),
+        policies: manifests.count(),
+        names: policy_names(&layers),
         pods: cast.world.pods().len(),
         traffic: observed.edges.is_some(),
         allowed: replay.allowed,
         not_covered: replay.not_covered,
         idle,
-        reach: reach(&cast, &evaluator, &replay.seen),
+        reach: reach(&cast, &layers, &replay.seen),
         denied: replay.denied,
         unmatched,
         notes: manifests.notes.clone(),
     }
 }
 
-fn names(manifests: &Manifests) -> Vec<String> {
-    let mut names: Vec<String> = manifests.policies.iter().map(ToString::to_string).collect();
+fn policy_names(layers: &Layers<'_>) -> Vec<String> {
+    let mut names: Vec<String> = layers.policies.iter().map(|policy| policy.name.clone()).collect();
     names.sort();
     names
 }
@@ -154,28 +161,28 @@ fn names(manifests: &Manifests) -> Vec<String> {
 struct Replay<'a> {
     manifests: &'a Manifests,
     cast: &'a Cast,
-    evaluator: &'a Evaluator<'a>,
-    lenient: &'a Evaluator<'a>,
+    layers: &'a Layers<'a>,
+    lenient: &'a Layers<'a>,
     allowed: usize,
     not_covered: usize,
     denied: Vec<Denied>,
-    /// Rules that some edge needs: policy, direction, rule.
-    hit: BTreeSet<(usize, Direction, usize)>,
+    /// Where the rules stand that some edge needs.
+    hit: BTreeSet<&'a Place>,
     /// Pairs of pods with an edge.
     seen: BTreeSet<(usize, usize)>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(
+    const fn new(
         manifests: &'a Manifests,
         cast: &'a Cast,
-        evaluator: &'a Evaluator<'a>,
-        lenient: &'a Evaluator<'a>,
+        layers: &'a Layers<'a>,
+        lenient: &'a Layers<'a>,
     ) -> Self {
         Self {
             manifests,
             cast,
-            evaluator,
+            layers,
             lenient,
             allowed: 0,
             not_covered: 0,
@@ -187,7 +194,6 @@ impl<'a> Replay<'a> {
 
     /// Replays one edge between all the ends that it was seen with.
     fn edge(&mut self, edge: &Edge) {
-        let (protocol, port) = (edge.key.protocol, edge.key.port);
         let clients = self.cast.ends(&edge.key.client, &edge.client_addresses);
         let servers = self.cast.ends(&edge.key.server, &edge.server_addresses);
         let pairs: Vec<(End, End)> = clients
@@ -199,23 +205,22 @@ impl<'a> Replay<'a> {
             (End::Pod(client), End::Pod(server)) => Some((client, server)),
             _ => None,
         }));
-        if pairs.is_empty() || !PROTOCOLS.contains(&protocol) {
+        let service = Service::of(&edge.key).filter(|&service| self.manifests.speak_of(service));
+        let Some(service) = service.filter(|_| !pairs.is_empty()) else {
             self.not_covered += 1;
             return;
-        }
-        let allows = |evaluator: &Evaluator<'_>, &(client, server): &(End, End)| {
-            evaluator.connections(client, server).contains(protocol, port)
         };
         for &(client, server) in &pairs {
-            self.hit.extend(self.evaluator.allowing(client, server, protocol, port));
+            self.hit.extend(self.layers.permitting(client, server, service));
         }
-        let Some(&(client, server)) = pairs.iter().find(|pair| !allows(self.evaluator, pair)) else {
+        let denied = pairs.iter().find(|&&(client, server)| !self.layers.allows(client, server, service));
+        let Some(&(client, server)) = denied else {
             self.allowed += 1;
             return;
         };
-        let name = |index: usize| self.manifests.policies[index].to_string();
-        let place = |index: usize| self.manifests.policies[index].place.clone();
-        let refusals = self.evaluator.denied_by(client, server, protocol, port);
+        let name = |&at: &usize| self.layers.policies[at].name.clone();
+        let place = |&at: &usize| self.layers.policies[at].place.clone();
+        let refusals = self.layers.refused(client, server, service);
         self.denied.push(Denied {
             edge: edge.key.clone(),
             connections: edge.connections,
@@ -226,48 +231,44 @@ impl<'a> Replay<'a> {
                 End::Pod(_) => None,
             }),
             refusals: refusals
-                .into_iter()
+                .iter()
                 .map(|refusal| Refusal {
                     direction: refusal.direction,
-                    places: refusal.policies.iter().map(|&at| place(at)).collect(),
-                    policies: refusal.policies.into_iter().map(name).collect(),
+                    places: refusal.policies.iter().map(place).collect(),
+                    policies: refusal.policies.iter().map(name).collect(),
                 })
                 .collect(),
-            depends_on_plugin: pairs.iter().all(|pair| allows(self.lenient, pair)),
+            depends_on_plugin: pairs
+                .iter()
+                .all(|&(client, server)| self.lenient.allows(client, server, service)),
         });
     }
 
-    /// The rules that were not needed, without those whose subject or peer matches nothing anyway.
+    /// The rules that allow and were not needed, without those whose subject or peer matches nothing anyway.
     fn idle(&self, unmatched: &[Unmatched]) -> Vec<IdleRule> {
         let vain: BTreeSet<&Place> = unmatched.iter().map(|unmatched| &unmatched.place).collect();
-        let mut idle = Vec::new();
-        for (index, policy) in self.manifests.policies.iter().enumerate() {
-            if vain.contains(&policy.subject_place) {
-                continue;
-            }
-            for direction in [Direction::Ingress, Direction::Egress] {
-                for (number, rule) in policy.rules(direction).unwrap_or_default().iter().enumerate() {
-                    let explained = rule.peers.iter().any(|peer| vain.contains(&peer.place));
-                    if !explained && !self.hit.contains(&(index, direction, number)) {
-                        let place = rule.place.clone();
-                        idle.push(IdleRule { place, policy: policy.to_string(), direction });
-                    }
+        let explained = others::explained(self.manifests, &vain);
+        let mut idle = BTreeSet::new();
+        for part in self.layers.parts() {
+            for rule in part.rules.iter().filter(|rule| rule.action == Action::Allow) {
+                if !explained.contains(&rule.place) && !self.hit.contains(&rule.place) {
+                    let policy = self.layers.policies[part.policy].name.clone();
+                    idle.insert(IdleRule { place: rule.place.clone(), policy, direction: part.direction });
                 }
             }
         }
-        idle.sort();
-        idle
+        idle.into_iter().collect()
     }
 }
 
 /// Who of the inventory may connect to whom.
-fn reach(cast: &Cast, evaluator: &Evaluator<'_>, seen: &BTreeSet<(usize, usize)>) -> Option<Reach> {
+fn reach(cast: &Cast, layers: &Layers<'_>, seen: &BTreeSet<(usize, usize)>) -> Option<Reach> {
     let pods = cast.inventory();
     let pairs = pods.len().checked_mul(pods.len().saturating_sub(1)).filter(|&pairs| pairs <= MAX_PAIRS)?;
     let mut reach = Reach { pairs, ..Reach::default() };
     for client in pods.clone() {
         for server in pods.clone().filter(|&server| server != client) {
-            if !evaluator.connections(End::Pod(client), End::Pod(server)).is_empty() {
+            if !layers.connections(End::Pod(client), End::Pod(server)).is_empty() {
                 reach.allowed += 1;
                 reach.unobserved += usize::from(!seen.contains(&(client, server)));
             }

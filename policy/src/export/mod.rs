@@ -8,4 +8,18 @@ pub mod nftables;
 
 pub mod kubernetes;
 
+pub mod cluster;
+
+pub mod cilium;
+
 pub mod mined;
+
+pub mod directory;
+
+mod names;
+
+mod text;
+
+pub mod calico;
+
+pub mod istio;

@@ -64,6 +64,35 @@ impl Connections {
         }
         both
     }
+
+    /// Those in either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut either = self.clone();
+        for (protocol, ranges) in PROTOCOLS.into_iter().zip(&other.0) {
+            ranges.iter().for_each(|range| either.insert(protocol, range.clone()));
+        }
+        either
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut rest = Self::all();
+        for (rest, taken) in rest.0.iter_mut().zip(&other.0) {
+            // Ranges are in order, so each cuts the last one that is left.
+            for range in taken {
+                let Some(last) = rest.pop() else { break };
+                if range.start() > last.start() {
+                    rest.push(*last.start()..=*range.start() - 1);
+                }
+                if range.end() < last.end() {
+                    rest.push(*range.end() + 1..=*last.end());
+                }
+            }
+        }
+        self.intersection(&rest)
+    }
 }
 
 fn index(protocol: Protocol) -> Option<usize> {
@@ -107,6 +136,9 @@ mod tests {
         assert_eq!(connections.intersection(&other).to_string(), "tcp/85-90,8000-8001");
         assert_eq!(connections.intersection(&Connections::all()), connections);
         assert!(connections.intersection(&Connections::default()).is_empty());
+        assert_eq!(connections.difference(&other).to_string(), "tcp/80-84,8002-9000");
+        assert!(connections.difference(&Connections::all()).is_empty());
+        assert_eq!(connections.difference(&other).union(&other).to_string(), "tcp/80-9000 udp/53");
         assert!(Connections::all().contains(Protocol::SCTP, u16::MAX));
         assert!(!Connections::all().contains(Protocol::ICMP, 8));
     }

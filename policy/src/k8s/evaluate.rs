@@ -41,6 +41,8 @@ pub struct Evaluator<'a> {
     blocks: Blocks,
     /// The labels of each pod's namespace.
     namespaces: Vec<&'a Labels>,
+    /// Whether the node of any pod is known.
+    nodes: bool,
     /// Which policies isolate each pod, as indices: for ingress, for egress.
     isolating: [Vec<Vec<usize>>; 2],
 }
@@ -81,6 +83,7 @@ impl<'a> Evaluator<'a> {
             policies,
             blocks,
             namespaces: world.pods().iter().map(|pod| labels(pod).unwrap_or(&NO_LABELS)).collect(),
+            nodes: world.pods().iter().any(|pod| pod.node.is_some()),
             isolating: [isolate(Direction::Ingress), isolate(Direction::Egress)],
         }
     }
@@ -173,7 +176,7 @@ impl<'a> Evaluator<'a> {
 
     /// Whether policies have no say: a pod and itself, a node and its pods.
     pub(super) fn always(&self, client: End, server: End) -> bool {
-        client == server || self.is_node_of(client, server) || self.is_node_of(server, client)
+        client == server || self.nodes && (self.is_node_of(client, server) || self.is_node_of(server, client))
     }
 
     /// What one end permits.
@@ -206,7 +209,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn add_rule(&self, allowed: &mut Connections, rule: &PolicyRule, server: End) {
+    pub(super) fn add_rule(&self, allowed: &mut Connections, rule: &PolicyRule, server: End) {
         if rule.ports.is_empty() {
             *allowed = Connections::all();
         }
@@ -242,7 +245,7 @@ impl<'a> Evaluator<'a> {
 }
 
 /// The subject and the peer of a rule that looks in `direction`.
-const fn subject_of(direction: Direction, client: End, server: End) -> (End, End) {
+pub(super) const fn subject_of(direction: Direction, client: End, server: End) -> (End, End) {
     match direction {
         Direction::Ingress => (server, client),
         Direction::Egress => (client, server),

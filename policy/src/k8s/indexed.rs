@@ -1,62 +1,166 @@
 //! The evaluator for a million questions: whom each peer means is worked out once, not for every question.
 //!
-//! It says what [`Evaluator`] says; a test compares the two.
+//! A question about two pods takes time in proportion to the policies that isolate the subject, whatever rules
+//! they have. It says what [`Evaluator`] says; a test compares the two.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use watershed_model::Protocol;
+use crate::Service;
+use crate::lists::Lists;
 
+use super::evaluate::subject_of;
 use super::policy::{Direction, NetworkPolicy, PeerKind, PolicyRule, PortMatch, Ports};
-use super::{Blocks, End, Evaluator, Operator, Pod, Selector, World};
+use super::{Blocks, Connections, End, Evaluator, Operator, Pod, Selector, World};
 
 /// Pods by their indices, in order.
 type Pods = Arc<[usize]>;
+
+/// A rule that means more pods than this is remembered with its policy and not with each of the pods: what is
+/// remembered stays in proportion to the rules.
+const WIDE: usize = 64;
+
+/// Services that are asked about at once.
+pub(crate) const AT_ONCE: usize = u64::BITS as usize;
 
 /// Tells what policies allow in a world, quickly.
 #[derive(Debug)]
 pub(crate) struct Indexed<'a> {
     world: &'a World,
     evaluator: Evaluator<'a>,
-    /// For ingress and egress, for each policy: its rules.
-    rules: [Vec<Vec<IndexedRule<'a>>>; 2],
+    policies: &'a [NetworkPolicy],
+    /// For ingress and egress, for each policy: whether one of its rules allows everything.
+    open: [Vec<bool>; 2],
+    /// For ingress and egress; made when a question needs them.
+    sides: OnceCell<[Side<'a>; 2]>,
+}
+
+/// The rules of one direction.
+#[derive(Debug, Default)]
+struct Side<'a> {
+    /// Those of all policies, in order.
+    rules: Vec<IndexedRule<'a>>,
+    /// Where those of each policy end.
+    ends: Vec<u32>,
+    /// For each pod the rules that mean it, in order, but for those that are wide.
+    of_peer: Lists,
+    /// For each policy the rules that are wide, or mean everybody or addresses.
+    wide: Lists,
 }
 
 #[derive(Debug)]
 struct IndexedRule<'a> {
     rule: &'a PolicyRule,
-    policy: &'a NetworkPolicy,
     /// The pods that each of the peers means by selectors; `None` for a block of addresses.
     peers: Vec<Option<Pods>>,
 }
 
+impl<'a> Side<'a> {
+    fn of(policies: &'a [NetworkPolicy], direction: Direction, index: &mut Index<'a>) -> Self {
+        let mut side = Self::default();
+        let mut narrow = Lists::default();
+        let mut pods: Vec<u32> = Vec::new();
+        for policy in policies {
+            let mut wide = Vec::new();
+            for rule in policy.rules(direction).unwrap_or_default() {
+                let peers: Vec<_> = rule.peers.iter().map(|peer| index.pods(policy, &peer.kind)).collect();
+                let all: Option<usize> = peers.iter().map(|pods| Some(pods.as_ref()?.len())).sum();
+                pods.clear();
+                if !peers.is_empty() && all.is_some_and(|all| all <= WIDE) {
+                    pods.extend(peers.iter().flatten().flat_map(|pods| pods.iter().map(|&pod| pod as u32)));
+                    pods.sort_unstable();
+                    pods.dedup();
+                } else {
+                    wide.push(side.rules.len() as u32);
+                }
+                narrow.push(pods.iter().copied());
+                side.rules.push(IndexedRule { rule, peers });
+            }
+            side.ends.push(side.rules.len() as u32);
+            side.wide.push(wide);
+        }
+        side.of_peer = narrow.inverse(index.world.pods().len());
+        side
+    }
+
+    /// Where the rules of a policy start and end.
+    fn range(&self, policy: usize) -> (u32, u32) {
+        let start = policy.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (start, self.ends[policy])
+    }
+}
+
 impl<'a> Indexed<'a> {
     pub(crate) fn new(world: &'a World, policies: &'a [NetworkPolicy], blocks: Blocks) -> Self {
-        let mut index = Index::of(world);
-        let mut of = |direction: Direction| -> Vec<Vec<IndexedRule<'a>>> {
-            let rules = |policy: &'a NetworkPolicy, index: &mut Index<'a>| {
-                let rules = policy.rules(direction).unwrap_or_default().iter();
-                rules
-                    .map(|rule| IndexedRule {
-                        rule,
-                        policy,
-                        peers: rule.peers.iter().map(|peer| index.pods(policy, &peer.kind)).collect(),
-                    })
-                    .collect()
-            };
-            policies.iter().map(|policy| rules(policy, &mut index)).collect()
+        let everything = |rule: &PolicyRule| rule.peers.is_empty() && rule.ports.is_empty();
+        let open = |direction| -> Vec<bool> {
+            let of = |policy: &NetworkPolicy| policy.rules(direction).unwrap_or_default().iter().any(everything);
+            policies.iter().map(of).collect()
         };
-        let rules = [of(Direction::Ingress), of(Direction::Egress)];
-        Self { world, evaluator: Evaluator::new(world, policies, blocks), rules }
+        Self {
+            world,
+            evaluator: Evaluator::new(world, policies, blocks),
+            policies,
+            open: [open(Direction::Ingress), open(Direction::Egress)],
+            sides: OnceCell::new(),
+        }
+    }
+
+    fn side_of(&self, direction: Direction) -> &Side<'a> {
+        let sides = self.sides.get_or_init(|| {
+            let mut index = Index::of(self.world);
+            [Direction::Ingress, Direction::Egress].map(|one| Side::of(self.policies, one, &mut index))
+        });
+        &sides[direction as usize]
+    }
+
+    /// Whether one end permits everything: no policy isolates it, or one that does allows everything.
+    fn is_open(&self, direction: Direction, subject: End) -> bool {
+        let isolating = self.isolating(direction, subject);
+        isolating.is_empty() || isolating.iter().any(|&policy| self.open[direction as usize][policy])
     }
 
     /// The ends that do not permit a connection; empty where it is allowed.
-    pub(crate) fn refusing(&self, client: End, server: End, protocol: Protocol, port: u16) -> Vec<Direction> {
+    pub(crate) fn refusing(&self, client: End, server: End, service: Service) -> Vec<Direction> {
         if self.evaluator.always(client, server) {
             return Vec::new();
         }
-        let refuses = |direction: &Direction| !self.side(*direction, client, server, protocol, port);
+        let refuses = |direction: &Direction| self.side(*direction, client, server, &[service]) == 0;
         [Direction::Egress, Direction::Ingress].into_iter().filter(refuses).collect()
+    }
+
+    /// Which of the first [`AT_ONCE`] services `client` may use of `server`: a bit for each.
+    pub(crate) fn allowed(&self, client: End, server: End, services: &[Service]) -> u64 {
+        if self.evaluator.always(client, server) {
+            return all(services);
+        }
+        match self.side(Direction::Egress, client, server, services) {
+            0 => 0,
+            egress => egress & self.side(Direction::Ingress, client, server, services),
+        }
+    }
+
+    /// The connections that `client` may open to `server`.
+    pub(crate) fn connections(&self, client: End, server: End) -> Connections {
+        if self.evaluator.always(client, server) {
+            return Connections::all();
+        }
+        let side = |direction| {
+            let (subject, peer) = subject_of(direction, client, server);
+            if self.is_open(direction, subject) {
+                return Connections::all();
+            }
+            let mut allowed = Connections::default();
+            self.meaning(direction, subject, peer, |rule| self.evaluator.add_rule(&mut allowed, rule, server));
+            allowed
+        };
+        side(Direction::Egress).intersection(&side(Direction::Ingress))
+    }
+
+    /// How many policies there are.
+    pub(crate) const fn policies(&self) -> usize {
+        self.policies.len()
     }
 
     /// The policies that isolate `end` for `direction`, as indices.
@@ -64,29 +168,67 @@ impl<'a> Indexed<'a> {
         self.evaluator.isolating(direction, end)
     }
 
-    fn side(&self, direction: Direction, client: End, server: End, protocol: Protocol, port: u16) -> bool {
-        let (subject, peer) = match direction {
-            Direction::Ingress => (server, client),
-            Direction::Egress => (client, server),
-        };
-        let isolating = self.evaluator.isolating(direction, subject);
-        isolating.is_empty()
-            || isolating
-                .iter()
-                .flat_map(|&policy| &self.rules[direction as usize][policy])
-                .any(|rule| self.has_port(rule.rule, server, protocol, port) && self.means(rule, peer))
+    /// Every rule, with its policy's index and the pods that its peers mean by selectors.
+    pub(crate) fn rules(
+        &self,
+        direction: Direction,
+    ) -> impl Iterator<Item = (usize, &'a PolicyRule, impl Iterator<Item = usize>)> {
+        let side = self.side_of(direction);
+        (0..self.policies.len()).flat_map(move |policy| {
+            let (start, end) = side.range(policy);
+            side.rules[start as usize..end as usize].iter().map(move |one| {
+                (policy, one.rule, one.peers.iter().flatten().flat_map(|pods| pods.iter().copied()))
+            })
+        })
     }
 
-    fn means(&self, rule: &IndexedRule<'_>, peer: End) -> bool {
+    /// Which of the services one end permits.
+    fn side(&self, direction: Direction, client: End, server: End, services: &[Service]) -> u64 {
+        let (subject, peer) = subject_of(direction, client, server);
+        if self.is_open(direction, subject) {
+            return all(services);
+        }
+        let mut permitted = 0;
+        self.meaning(direction, subject, peer, |rule| {
+            for (bit, &service) in services.iter().take(AT_ONCE).enumerate() {
+                permitted |= u64::from(self.has(rule, server, service)) << bit;
+            }
+        });
+        permitted
+    }
+
+    /// Gives every rule that means `peer`, of the policies that isolate `subject`.
+    fn meaning(&self, direction: Direction, subject: End, peer: End, mut give: impl FnMut(&PolicyRule)) {
+        let side = self.side_of(direction);
+        let mut of_peer = match peer {
+            End::Pod(pod) => side.of_peer.of(pod as u32),
+            End::Outside(_) => &[],
+        };
+        for &policy in self.isolating(direction, subject) {
+            let (start, end) = side.range(policy);
+            of_peer = &of_peer[of_peer.partition_point(|&rule| rule < start)..];
+            let of_policy = of_peer.iter().take_while(|&&rule| rule < end);
+            of_policy.for_each(|&rule| give(side.rules[rule as usize].rule));
+            for &rule in side.wide.of(policy as u32) {
+                let rule = &side.rules[rule as usize];
+                if self.means(policy, rule, peer) {
+                    give(rule.rule);
+                }
+            }
+        }
+    }
+
+    fn means(&self, policy: usize, rule: &IndexedRule<'_>, peer: End) -> bool {
         rule.rule.peers.is_empty()
             || rule.peers.iter().zip(&rule.rule.peers).any(|(pods, one)| match (pods, peer) {
                 (Some(pods), End::Pod(pod)) => pods.binary_search(&pod).is_ok(),
                 (Some(_), End::Outside(_)) => false,
-                (None, peer) => self.evaluator.means(rule.policy, &one.kind, peer),
+                (None, peer) => self.evaluator.means(&self.policies[policy], &one.kind, peer),
             })
     }
 
-    fn has_port(&self, rule: &PolicyRule, server: End, protocol: Protocol, port: u16) -> bool {
+    fn has(&self, rule: &PolicyRule, server: End, service: Service) -> bool {
+        let Service::Port { protocol, port } = service else { return false };
         let matches = |one: &PortMatch| {
             one.protocol == protocol
                 && match (&one.ports, server) {
@@ -101,6 +243,12 @@ impl<'a> Indexed<'a> {
         };
         rule.ports.is_empty() || rule.ports.iter().any(matches)
     }
+}
+
+/// A bit for each of the services that are asked about at once.
+fn all(services: &[Service]) -> u64 {
+    let count = services.len().min(AT_ONCE) as u32;
+    1_u64.checked_shl(count).unwrap_or(0).wrapping_sub(1)
 }
 
 /// What makes the same pods: the namespace where the peer names none, and both selectors.
@@ -188,6 +336,12 @@ mod tests {
 
     const PORTS: [u16; 3] = [80, 81, 443];
 
+    #[test]
+    fn as_many_services_as_there_are_bits_are_asked_about_at_once() {
+        let service = Service::Port { protocol: PROTOCOLS[0], port: 1 };
+        assert_eq!([0, 1, 63, 64, 65].map(|count| all(&vec![service; count]).count_ones()), [0, 1, 63, 64, 64]);
+    }
+
     fn labels() -> impl Strategy<Value = String> {
         let pair = (prop::sample::select(vec!["app", "tier"]), prop::sample::select(vec!["a", "b"]));
         prop::collection::btree_map(
@@ -268,11 +422,15 @@ mod tests {
                 let fast = Indexed::new(&manifests.world, &manifests.policies, blocks);
                 for &client in &ends {
                     for &server in &ends {
+                        prop_assert_eq!(fast.connections(client, server), slow.connections(client, server));
                         for protocol in PROTOCOLS {
                             for port in PORTS {
                                 let denied = slow.denied_by(client, server, protocol, port);
                                 let expected: Vec<_> = denied.iter().map(|one| one.direction).collect();
-                                prop_assert_eq!(fast.refusing(client, server, protocol, port), expected);
+                                let service = Service::Port { protocol, port };
+                                let allowed = fast.allowed(client, server, &[service]) == 1;
+                                prop_assert_eq!(allowed, expected.is_empty());
+                                prop_assert_eq!(fast.refusing(client, server, service), expected);
                             }
                         }
                     }

@@ -7,7 +7,7 @@
 
 mod problem;
 
-mod yaml;
+pub(crate) mod yaml;
 
 mod selector;
 
@@ -15,7 +15,7 @@ mod policy;
 
 mod world;
 
-mod read;
+pub(crate) mod read;
 
 mod connections;
 
@@ -25,7 +25,7 @@ mod indexed;
 
 pub use connections::{Connections, PROTOCOLS};
 pub use evaluate::{Blocks, End, Evaluator, Isolation};
-pub(crate) use indexed::Indexed;
+pub(crate) use indexed::{AT_ONCE, Indexed};
 pub use policy::{Direction, NetworkPolicy, Peer, PeerKind, PolicyRule, PortMatch, Ports};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 pub use read::Manifests;

@@ -57,6 +57,14 @@ impl Selector {
     /// ever selected.
     #[must_use]
     pub fn contradiction(&self) -> Option<&str> {
+        // One requirement alone can be met, unless it asks for one of no values.
+        let alone = |requirement: &Requirement| match &requirement.operator {
+            Operator::In(values) => !values.is_empty(),
+            Operator::NotIn(_) | Operator::Exists | Operator::DoesNotExist => true,
+        };
+        if self.requirements.len() < 2 && self.requirements.iter().all(alone) {
+            return None;
+        }
         let mut keys: BTreeMap<&str, Vec<&Requirement>> = BTreeMap::new();
         for requirement in &self.requirements {
             keys.entry(&requirement.key).or_default().push(requirement);

@@ -29,6 +29,8 @@ pub struct Pod {
     pub kind: String,
     /// Its labels.
     pub labels: Labels,
+    /// Its service account, where it is known.
+    pub service_account: Option<String>,
     /// Its addresses, where they are known.
     pub addresses: Vec<IpAddr>,
     /// Ports of its containers that have names.

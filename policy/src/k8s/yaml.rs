@@ -7,18 +7,18 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 const MAX_DEPTH: usize = 100;
 
 /// Line and column, both from 1.
-pub(super) type Spot = (u32, u32);
+pub(crate) type Spot = (u32, u32);
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) spot: Spot,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) spot: Spot,
+    pub(crate) value: Value,
 }
 
 /// What stands at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Nothing, `~` or `null`.
     Null,
     /// A word that YAML takes for text, or text in quotes.
@@ -33,14 +33,14 @@ pub(super) enum Value {
 
 /// A key of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) spot: Spot,
-    pub(super) name: String,
+pub(crate) struct Key {
+    pub(crate) spot: Spot,
+    pub(crate) name: String,
 }
 
 impl Node {
     /// What it is, for a message.
-    pub(super) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         match &self.value {
             Value::Null => "nothing".into(),
             Value::Text(text) => format!("the text `{text}`"),
@@ -51,7 +51,7 @@ impl Node {
     }
 
     /// The value of `key` in a mapping.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Map(fields) => fields.iter().find(|(name, _)| name.name == key).map(|(_, value)| value),
             _ => None,
@@ -59,12 +59,12 @@ impl Node {
     }
 
     /// The value under a path of keys.
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
     /// The text or word of a single value.
-    pub(super) fn scalar(&self) -> Option<&str> {
+    pub(crate) fn scalar(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) | Value::Word(text) => Some(text),
             _ => None,
@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// The values of a list; none of anything else.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// The fields of a mapping; none of anything else.
-    pub(super) fn fields(&self) -> &[(Key, Self)] {
+    pub(crate) fn fields(&self) -> &[(Key, Self)] {
         match &self.value {
             Value::Map(fields) => fields,
             _ => &[],
@@ -89,15 +89,15 @@ impl Node {
 }
 
 /// A piece of a stream, from one `---` to the next.
-pub(super) struct Piece<'a> {
-    pub(super) text: &'a str,
+pub(crate) struct Piece<'a> {
+    pub(crate) text: &'a str,
     /// Lines before it.
     above: u32,
 }
 
 /// Cuts a stream into pieces, so that what is wrong in one does not hide the others. No value holds a line
 /// that starts with `---` (YAML 1.2.2, section 9.1.2), so no value is cut.
-pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let (mut pieces, mut start, mut above, mut offset) = (Vec::new(), 0, 0, 0);
     for (number, line) in (0..).zip(text.split_inclusive('\n')) {
         if line
@@ -117,7 +117,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
 
 impl Piece<'_> {
     /// Its documents that are not empty, or where it stops being YAML and why.
-    pub(super) fn documents(&self) -> Result<Vec<Node>, (Spot, String)> {
+    pub(crate) fn documents(&self) -> Result<Vec<Node>, (Spot, String)> {
         let text = self.text.trim_start_matches('\u{feff}');
         let mut reader = Reader { parser: Parser::new_from_str(text), above: self.above };
         let mut documents = Vec::new();
@@ -209,18 +209,21 @@ impl<'a> Reader<'a> {
 }
 
 /// What a plain scalar is by the core schema, and by the older one that Kubernetes' reader still follows:
-/// `yes`, `no`, `on` and `off` are booleans there.
+/// `yes`, `no`, `on`, `off`, `y` and `n` are booleans there.
 fn resolve(text: &str) -> Value {
-    const BOOLEANS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
+    const BOOLEANS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
     }
     let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
         && (text.parse::<f64>().is_ok() || is_radix(text));
+    // In small letters, in capitals, or with a capital first.
     let boolean = BOOLEANS.iter().any(|word| {
-        text == *word
-            || text == word.to_uppercase()
-            || text == format!("{}{}", word[..1].to_uppercase(), &word[1..])
+        let rest = &text.as_bytes()[text.len().min(1)..];
+        text.eq_ignore_ascii_case(word)
+            && (text == *word
+                || text.starts_with(|first: char| first.is_ascii_uppercase())
+                    && (rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase)))
     });
     if number || boolean { Value::Word(text.to_owned()) } else { Value::Text(text.to_owned()) }
 }
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn words_are_numbers_only_when_yaml_says_so() {
         let word = |text: &str| matches!(resolve(text), Value::Word(_));
-        assert!(["1", "-1.5", "1e3", "0x1f", "True", "off"].into_iter().all(word));
+        assert!(["1", "-1.5", "1e3", "0x1f", "True", "off", "y", "N"].into_iter().all(word));
         assert!(!["v1", "1.2.3", "nan", "infinity", "TrUe", "10.0.0.0/8", "-"].into_iter().any(word));
     }
 

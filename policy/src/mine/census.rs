@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use watershed_model::{Edge, Labels, Party, Workload, WorkloadKind};
+use watershed_model::{Edge, Labels, Party, Workload};
 
 use crate::identity::{FieldDigest, Identity};
 use crate::{Error, Observed, Service};
@@ -71,7 +71,8 @@ pub(crate) struct Dependency {
 impl Census {
     /// Takes accepted edges, and workloads that are known whether they were seen or not.
     ///
-    /// A network of the inventory is not one workload: each of its addresses stands for itself.
+    /// A network of the inventory is not one workload, and no selector selects a node: each of their addresses stands
+    /// for itself.
     ///
     /// # Errors
     /// [`Error::Unanswered`] for an edge that no server answered: a scan must never become a rule.
@@ -80,7 +81,7 @@ impl Census {
         workloads: &[Arc<Workload>],
     ) -> Result<Self, Error> {
         let mut taker = Taker::default();
-        for workload in workloads.iter().filter(|workload| workload.kind != WorkloadKind::Network) {
+        for workload in workloads.iter().filter(|workload| !workload.kind.is_addresses()) {
             taker.workload(workload);
         }
         for edge in accepted {
@@ -95,21 +96,29 @@ impl Census {
         self.dependencies.len()
     }
 
-    /// SHA-256 over all dependencies: parties, service, counts and times.
+    /// SHA-256 over all parties, and over all dependencies: client, server, service, counts and times.
     pub(crate) fn digest(&self) -> String {
         let mut digest = FieldDigest::default();
+        digest.numbers([self.nodes.len() as u64]);
+        self.nodes.iter().for_each(|node| node.identity.digest(&mut digest));
         for one in &self.dependencies {
-            for node in [one.client, one.server] {
-                self.nodes[node as usize].identity.digest(&mut digest);
-            }
-            digest.field(&one.service.to_string());
-            let Observed { connections, answered, first_seen, last_seen, .. } = one.observed;
-            for number in [connections, answered] {
-                digest.field(&number.to_string());
-            }
-            for time in [first_seen, last_seen] {
-                digest.field(&time.as_nanos().to_string());
-            }
+            let Dependency { server, service, client, observed } = *one;
+            let (kind, number) = match service {
+                Service::Port { port, .. } => (0, port),
+                Service::Icmp { message_type, .. } => (1, u16::from(message_type)),
+                Service::Protocol(_) => (2, 0),
+            };
+            let service = u32::from(number) << 16 | u32::from(service.protocol().0) << 8 | kind;
+            let Observed { connections, answered, first_seen, last_seen, .. } = observed;
+            let times = [first_seen, last_seen].map(|time| time.as_nanos().cast_unsigned());
+            digest.numbers([
+                u64::from(client) << 32 | u64::from(server),
+                u64::from(service),
+                connections,
+                answered,
+                times[0],
+                times[1],
+            ]);
         }
         digest.finish()
     }
@@ -153,7 +162,7 @@ impl Taker {
 
     fn party(&mut self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<NodeId> {
         match party {
-            Party::Workload(workload) if workload.kind != WorkloadKind::Network => {
+            Party::Workload(workload) if !workload.kind.is_addresses() => {
                 let id = self.workload(workload);
                 self.census.nodes[id as usize].addresses.extend(addresses);
                 vec![id]
@@ -214,7 +223,8 @@ impl Taker {
             dependency.server = place[dependency.server as usize];
             dependency.client = place[dependency.client as usize];
         }
-        dependencies.sort_by_key(|dependency| (dependency.server, dependency.service, dependency.client));
+        dependencies
+            .sort_unstable_by_key(|dependency| (dependency.server, dependency.service, dependency.client));
         dependencies.dedup_by(|later, earlier| {
             let same = (later.server, later.service, later.client)
                 == (earlier.server, earlier.service, earlier.client);

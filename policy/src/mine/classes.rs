@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::census::{Census, Node, NodeId};
 use super::labels::stable_keys;
 use crate::identity::Identity;
+use crate::lists::Lists;
 
 /// A number of a class.
 pub(crate) type ClassId = u32;
@@ -31,7 +32,10 @@ pub(crate) enum Scope {
 }
 
 /// At most two labels in a scope.
-pub(crate) type Candidate = (Scope, u32, u32);
+type Candidate = (Scope, u32, u32);
+
+/// A number of a candidate, in their order.
+pub(crate) type CandidateId = u32;
 
 /// What members of a class have in common: scope and labels, or that one is alone.
 type Likeness = (Option<Scope>, Vec<u32>, Option<NodeId>);
@@ -58,7 +62,12 @@ pub(crate) struct Classes {
     carriers: Vec<usize>,
     /// Names of namespaces; the first is that of hosts.
     pub(crate) namespaces: Vec<Option<String>>,
-    postings: HashMap<Candidate, Vec<ClassId>>,
+    /// Every candidate that matches a class, in order.
+    candidates: Vec<Candidate>,
+    /// For each class the candidates that match it: those of its namespace first.
+    tried: Lists,
+    /// For each candidate the classes that it matches, in order.
+    matched: Lists,
 }
 
 /// How hosts, which have no namespace and so no policy that selects them by labels, are told apart.
@@ -137,20 +146,54 @@ impl Classes {
             *of_key.entry(&self.labels[label as usize].0).or_default() += 1;
         }
         self.carriers = self.labels.iter().map(|(key, _)| of_key.get(&**key).copied().unwrap_or(0)).collect();
-        for (id, class) in self.list.iter().enumerate() {
-            for candidate in candidates(class, true) {
-                self.postings.entry(candidate).or_default().push(id as ClassId);
-            }
-        }
+        let all = self.list.iter().flat_map(candidates);
+        self.candidates = all.collect();
+        self.candidates.sort_unstable();
+        self.candidates.dedup();
+        let number = |candidate: Candidate| self.candidates.binary_search(&candidate).map_or(0, |at| at as u32);
+        self.tried = self.list.iter().map(|class| candidates(class).map(number)).collect();
+        self.matched = self.tried.inverse(self.candidates.len());
     }
 
     pub(crate) fn class(&self, id: ClassId) -> &Class {
         &self.list[id as usize]
     }
 
+    /// How many candidates there are.
+    pub(crate) const fn candidates(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// The candidates that match a class, within its namespace and, where asked for, in every namespace.
+    pub(crate) fn tried(&self, id: ClassId, everywhere: bool) -> &[CandidateId] {
+        let all = self.tried.of(id);
+        if everywhere || !self.in_cluster(id) { all } else { &all[..all.len() / 2] }
+    }
+
     /// The classes that a candidate matches, in order.
-    pub(crate) fn matched(&self, candidate: &Candidate) -> &[ClassId] {
-        self.postings.get(candidate).map_or(&[], Vec::as_slice)
+    pub(crate) fn matched(&self, id: CandidateId) -> &[ClassId] {
+        self.matched.of(id)
+    }
+
+    /// Whether a candidate looks in every namespace.
+    pub(crate) fn is_wide(&self, id: CandidateId) -> bool {
+        self.candidates[id as usize].0 == Scope::Everywhere
+    }
+
+    /// The labels of a candidate.
+    pub(crate) fn labels_of(&self, id: CandidateId) -> impl Iterator<Item = u32> {
+        let (_, one, other) = self.candidates[id as usize];
+        [one, other].into_iter().filter(|&label| label != NONE)
+    }
+
+    /// What a candidate says.
+    pub(crate) fn selection(&self, id: CandidateId) -> Selection {
+        Selection::Labels { scope: self.candidates[id as usize].0, labels: self.labels_of(id).collect() }
+    }
+
+    /// The classes that labels in a scope match, in order; none where no class has both.
+    fn with(&self, scope: Scope, one: u32, other: u32) -> &[ClassId] {
+        self.candidates.binary_search(&(scope, one, other)).map_or(&[], |at| self.matched(at as CandidateId))
     }
 
     /// Whether it is selected by labels in a namespace of the cluster.
@@ -162,22 +205,22 @@ impl Classes {
     pub(crate) fn exact(&self, id: ClassId) -> Selection {
         let class = self.class(id);
         let Some(scope) = class.scope else { return Selection::Alone(id) };
-        let size = |candidate: &Candidate| (self.matched(candidate).len(), labels_of(candidate).len());
+        let size = |&id: &CandidateId| (self.matched(id).len(), self.labels_of(id).count());
         // A namespace without labels would mean whatever else starts there one day.
-        let labelled = candidates(class, false).filter(|&(_, one, _)| one != NONE);
-        let best = labelled.min_by_key(|candidate| (size(candidate), rank(self, candidate)));
-        let best = best.unwrap_or((scope, NONE, NONE));
-        let mut labels = labels_of(&best);
+        let labelled = self.tried(id, false).iter().copied().filter(|&id| self.labels_of(id).next().is_some());
+        let best = labelled.min_by_key(|candidate| (size(candidate), self.rank(*candidate)));
+        let mut labels: Vec<u32> = best.into_iter().flat_map(|best| self.labels_of(best)).collect();
         let with_all = |labels: &[u32], among: &[ClassId]| {
             among.iter().filter(|&&other| has_all(&self.class(other).labels, labels)).count()
         };
-        let among = self.matched(&best);
+        let whole = self.with(scope, NONE, NONE);
+        let among = best.map_or(whole, |best| self.matched(best));
         let fewest = with_all(&class.labels, among);
         if fewest < among.len() {
             labels.clone_from(&class.labels);
             for label in class.labels.iter().rev() {
                 let fewer: Vec<u32> = labels.iter().copied().filter(|other| other != label).collect();
-                if with_all(&fewer, self.matched(&(scope, NONE, NONE))) == fewest {
+                if with_all(&fewer, whole) == fewest {
                     labels = fewer;
                 }
             }
@@ -185,19 +228,26 @@ impl Classes {
         Selection::Labels { scope, labels }
     }
 
+    /// Of labels that do the same, those on the fewest classes of the estate, since the next workload may have any
+    /// other; then those whose keys are on the most.
+    fn rank(&self, id: CandidateId) -> (usize, Reverse<usize>) {
+        let with = |label: u32| self.with(Scope::Everywhere, label, NONE).len();
+        let carriers = |label: u32| self.carriers[label as usize];
+        (self.labels_of(id).map(with).sum(), Reverse(self.labels_of(id).map(carriers).sum()))
+    }
+
     /// The classes that a selection matches, in order.
     pub(crate) fn select(&self, selection: &Selection) -> Vec<ClassId> {
         match selection {
             Selection::Alone(id) => vec![*id],
             Selection::Labels { scope, labels } => {
-                let pair = match labels.as_slice() {
-                    [] => (*scope, NONE, NONE),
-                    [one] => (*scope, *one, NONE),
-                    [one, other, ..] => (*scope, *one, *other),
+                let posted = match labels.as_slice() {
+                    [] => self.with(*scope, NONE, NONE),
+                    [one] => self.with(*scope, *one, NONE),
+                    [one, other, ..] => self.with(*scope, *one, *other),
                 };
                 // Labels beyond those that are tried in pairs are found the long way.
-                let posted = self.matched(&pair);
-                let among = if posted.is_empty() { self.matched(&(*scope, NONE, NONE)) } else { posted };
+                let among = if posted.is_empty() { self.with(*scope, NONE, NONE) } else { posted };
                 let matches = |id: &&ClassId| has_all(&self.class(**id).labels, labels);
                 among.iter().filter(matches).copied().collect()
             }
@@ -214,10 +264,10 @@ pub(crate) enum Selection {
     Alone(ClassId),
 }
 
-/// The candidates that match a class, within its namespace and, where asked for, in every namespace.
-pub(crate) fn candidates(class: &Class, everywhere: bool) -> impl Iterator<Item = Candidate> {
+/// The candidates that match a class: within its namespace, and then the same in every namespace.
+fn candidates(class: &Class) -> impl Iterator<Item = Candidate> {
     let cluster = matches!(class.scope, Some(Scope::Namespace(number)) if number > 0);
-    let scopes = class.scope.into_iter().chain((everywhere && cluster).then_some(Scope::Everywhere));
+    let scopes = class.scope.into_iter().chain(cluster.then_some(Scope::Everywhere));
     let paired = &class.labels[..class.labels.len().min(PAIRED)];
     scopes.flat_map(move |scope| {
         let pairs = paired
@@ -227,20 +277,6 @@ pub(crate) fn candidates(class: &Class, everywhere: bool) -> impl Iterator<Item 
         let singles = class.labels.iter().map(move |&one| (scope, one, NONE));
         std::iter::once((scope, NONE, NONE)).chain(singles).chain(pairs)
     })
-}
-
-/// The labels of a candidate.
-pub(crate) fn labels_of(&(_, one, other): &Candidate) -> Vec<u32> {
-    [one, other].into_iter().filter(|&label| label != NONE).collect()
-}
-
-/// Of labels that do the same, those on the fewest classes of the estate, since the next workload may have any
-/// other; then those whose keys are on the most.
-fn rank(classes: &Classes, candidate: &Candidate) -> (usize, Reverse<usize>) {
-    let labels = labels_of(candidate);
-    let with = |&label: &u32| classes.matched(&(Scope::Everywhere, label, NONE)).len();
-    let carriers = |&label: &u32| classes.carriers[label as usize];
-    (labels.iter().map(with).sum(), Reverse(labels.iter().map(carriers).sum()))
 }
 
 /// Whether `all` (in order) holds each of `some` (in order).

@@ -3,11 +3,16 @@
 //! Each selection costs one rule, and `lambda` for each tuple that it admits unobserved. Candidates are every
 //! class by itself, every label and pair of labels that one of the classes has, and whole namespaces. The
 //! greedy choice of the cheapest per class covered is within a factor ln n of the best (Chvátal, 1979).
+//!
+//! What a candidate costs per class that is left only ever rises, so the offers wait in a heap at what they last
+//! cost and only the one on top is looked at again (Minoux, 1978). A cover takes time in proportion to the
+//! candidates of its classes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use super::classes::{Candidate, ClassId, Classes, Scope, Selection, candidates, labels_of};
+use super::classes::{CandidateId, ClassId, Classes, Selection};
 
 /// A number of a selection in a [`Table`].
 pub(crate) type SelectionId = u32;
@@ -20,7 +25,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn intern(&mut self, classes: &Classes, selection: Selection) -> SelectionId {
+    fn intern(&mut self, classes: &Classes, selection: Selection) -> SelectionId {
         if let Some(&id) = self.known.get(&selection) {
             return id;
         }
@@ -31,8 +36,8 @@ impl Table {
     }
 }
 
-/// A set of classes, what each class beyond it costs, and whether it may be looked for in every namespace.
-type Question = (Arc<[ClassId]>, u64, bool);
+/// What each class beyond a set costs, in tuples, and whether it may be looked for in every namespace.
+type Terms = (usize, bool);
 
 /// Finds covers, and remembers them: many servers have the same clients.
 pub(crate) struct Coverer<'a> {
@@ -41,101 +46,148 @@ pub(crate) struct Coverer<'a> {
     lambda: f64,
     pub(crate) table: Table,
     exact: HashMap<ClassId, SelectionId>,
-    known: HashMap<Question, Arc<[SelectionId]>>,
+    of_candidate: HashMap<CandidateId, SelectionId>,
+    known: HashMap<Terms, HashMap<Box<[ClassId]>, Arc<[SelectionId]>>>,
+    /// How many classes that are left each candidate covers; zero between two questions.
+    gains: Vec<u32>,
+    /// Whether each class is left to cover; false between two questions.
+    left: Vec<bool>,
 }
 
 impl<'a> Coverer<'a> {
     pub(crate) fn new(classes: &'a Classes, lambda: f64) -> Self {
-        Self { classes, lambda, table: Table::default(), exact: HashMap::new(), known: HashMap::new() }
+        Self {
+            classes,
+            lambda,
+            table: Table::default(),
+            exact: HashMap::new(),
+            of_candidate: HashMap::new(),
+            known: HashMap::new(),
+            gains: vec![0; classes.candidates()],
+            left: vec![false; classes.list.len()],
+        }
     }
 
     /// The selection of one class.
     pub(crate) fn exact(&mut self, class: ClassId) -> SelectionId {
-        if let Some(&id) = self.exact.get(&class) {
-            return id;
-        }
-        let selection = self.classes.exact(class);
-        let id = self.table.intern(self.classes, selection);
-        self.exact.insert(class, id);
-        id
+        let Self { classes, table, exact, .. } = self;
+        *exact.entry(class).or_insert_with(|| table.intern(classes, classes.exact(class)))
     }
 
     /// Selections that match all of `set` (in order). Each class that they match beyond it costs `tuples`
     /// unobserved tuples.
-    pub(crate) fn cover(
-        &mut self,
-        set: &Arc<[ClassId]>,
-        tuples: usize,
-        everywhere: bool,
-    ) -> Arc<[SelectionId]> {
-        let key = (Arc::clone(set), tuples as u64, everywhere);
-        if let Some(known) = self.known.get(&key) {
+    pub(crate) fn cover(&mut self, set: &[ClassId], tuples: usize, everywhere: bool) -> Arc<[SelectionId]> {
+        let terms = (tuples, everywhere);
+        if let Some(known) = self.known.get(&terms).and_then(|known| known.get(set)) {
             return Arc::clone(known);
         }
-        let mut chosen = self.greedy(set, tuples, everywhere);
+        let mut chosen = self.greedy(set, terms);
         chosen.sort_unstable();
         chosen.dedup();
         let chosen: Arc<[SelectionId]> = chosen.into();
-        self.known.insert(key, Arc::clone(&chosen));
+        self.known.entry(terms).or_default().insert(set.into(), Arc::clone(&chosen));
         chosen
     }
 
-    fn greedy(&mut self, set: &[ClassId], tuples: usize, everywhere: bool) -> Vec<SelectionId> {
+    fn greedy(&mut self, set: &[ClassId], (tuples, everywhere): Terms) -> Vec<SelectionId> {
+        if let &[class] = set {
+            return vec![self.exact(class)];
+        }
         let mut chosen = Vec::new();
-        let mut left: Vec<ClassId> = set.to_vec();
-        if set.len() > 1 {
-            let mut offers = self.offers(set, tuples, everywhere);
-            while left.len() > 1 {
-                let Some(best) = cheapest(&offers, &left) else { break };
-                let offer = offers.swap_remove(best);
-                left.retain(|class| offer.covers.binary_search(class).is_err());
-                let (scope, ..) = offer.candidate;
-                let selection = Selection::Labels { scope, labels: labels_of(&offer.candidate) };
-                chosen.push(self.table.intern(self.classes, selection));
+        let mut offers = self.offers(set, (tuples, everywhere));
+        let mut left = set.len();
+        while left > 1
+            && let Some(Reverse(offer)) = offers.pop()
+        {
+            let gain = self.gains[offer.candidate as usize];
+            let now = self.offer(offer.candidate, offer.beyond, gain, tuples);
+            if now > offer {
+                offers.extend(now.is_worth_it().then_some(Reverse(now)));
+                continue;
+            }
+            for &class in self.classes.matched(offer.candidate) {
+                left -= usize::from(self.take(class, everywhere));
+            }
+            chosen.push(self.select(offer.candidate));
+        }
+        for &class in set {
+            if self.take(class, everywhere) {
+                chosen.push(self.exact(class));
             }
         }
-        chosen.extend(left.into_iter().map(|class| self.exact(class)));
         chosen
     }
 
-    /// The candidates that are cheaper than naming what they cover.
-    fn offers(&self, set: &[ClassId], tuples: usize, everywhere: bool) -> Vec<Offer> {
-        let mut covered: BTreeMap<Candidate, Vec<ClassId>> = BTreeMap::new();
+    /// The candidates that are cheaper than naming what they cover. All of `set` is left to cover then.
+    fn offers(&mut self, set: &[ClassId], (tuples, everywhere): Terms) -> BinaryHeap<Reverse<Offer>> {
+        let mut met = Vec::new();
         for &class in set {
-            for candidate in candidates(self.classes.class(class), everywhere) {
-                covered.entry(candidate).or_default().push(class);
+            self.left[class as usize] = true;
+            for &candidate in self.classes.tried(class, everywhere) {
+                let gain = &mut self.gains[candidate as usize];
+                *gain += 1;
+                // One that covers a single class is no cheaper than naming it.
+                if *gain == 2 {
+                    met.push(candidate);
+                }
             }
         }
-        // Where labels do the same as a whole namespace does, the fewest are meant.
-        let price = |candidate: &Candidate, covers: &[ClassId]| {
-            let beyond = self.classes.matched(candidate).len().saturating_sub(covers.len());
-            if beyond == 0 { 1.0 } else { 1.0 + self.lambda * (beyond * tuples) as f64 }
-        };
-        covered
-            .into_iter()
-            .map(|(candidate, covers)| Offer { price: price(&candidate, &covers), candidate, covers })
-            .filter(|offer| offer.covers.len() > 1 && offer.price < offer.covers.len() as f64)
-            .collect()
+        let offers = met.into_iter().map(|candidate| {
+            let covered = self.gains[candidate as usize];
+            let beyond = self.classes.matched(candidate).len() as u32 - covered;
+            self.offer(candidate, beyond, covered, tuples)
+        });
+        offers.filter(Offer::is_worth_it).map(Reverse).collect()
+    }
+
+    /// What a candidate costs for each of the `gain` classes left that it covers, where it matches `beyond`
+    /// classes more than there were to cover.
+    fn offer(&self, candidate: CandidateId, beyond: u32, gain: u32, tuples: usize) -> Offer {
+        let unobserved = beyond as usize * tuples;
+        let price = if unobserved == 0 { 1.0 } else { 1.0 + self.lambda * unobserved as f64 };
+        Offer {
+            rate: (price / f64::from(gain.max(1))).to_bits(),
+            wide: self.classes.is_wide(candidate),
+            labels: self.classes.labels_of(candidate).count(),
+            candidate,
+            beyond,
+        }
+    }
+
+    /// Takes a class out of what is left, if it is there.
+    fn take(&mut self, class: ClassId, everywhere: bool) -> bool {
+        let was = std::mem::take(&mut self.left[class as usize]);
+        if was {
+            for &candidate in self.classes.tried(class, everywhere) {
+                self.gains[candidate as usize] -= 1;
+            }
+        }
+        was
+    }
+
+    fn select(&mut self, candidate: CandidateId) -> SelectionId {
+        let Self { classes, table, of_candidate, .. } = self;
+        *of_candidate.entry(candidate).or_insert_with(|| table.intern(classes, classes.selection(candidate)))
     }
 }
 
-/// A candidate, what it costs, and which of the set it covers (in order).
+/// A candidate at its price per class; the best comes first.
+///
+/// Where labels do the same as a whole namespace does, the fewest are meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Offer {
-    candidate: Candidate,
-    price: f64,
-    covers: Vec<ClassId>,
+    /// The bits of a positive number: in its order.
+    rate: u64,
+    wide: bool,
+    labels: usize,
+    candidate: CandidateId,
+    /// Classes that it matches beyond those to cover.
+    beyond: u32,
 }
 
-/// The offer with the lowest price per class that is left; none where naming the classes is cheaper.
-fn cheapest(offers: &[Offer], left: &[ClassId]) -> Option<usize> {
-    let gain = |offer: &Offer| left.iter().filter(|class| offer.covers.binary_search(class).is_ok()).count();
-    let wide = |candidate: &Candidate| candidate.0 == Scope::Everywhere;
-    let rated = offers.iter().enumerate().map(|(at, offer)| {
-        let rate = offer.price / gain(offer).max(1) as f64;
-        (rate, wide(&offer.candidate), labels_of(&offer.candidate).len(), offer.candidate, at)
-    });
-    let best = rated
-        .filter(|(rate, ..)| *rate < 1.0)
-        .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2, a.3).cmp(&(b.1, b.2, b.3))))?;
-    Some(best.4)
+impl Offer {
+    /// Whether it is cheaper than naming the classes.
+    fn is_worth_it(&self) -> bool {
+        f64::from_bits(self.rate) < 1.0
+    }
 }

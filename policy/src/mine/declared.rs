@@ -3,14 +3,21 @@
 //! Whoever was observed counts by the members that a rule lists, and not by its selector: a selector that
 //! means more than the rule knows of shows.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use watershed_model::Labels;
 
 use super::classes::ClassId;
 use super::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom};
 use crate::k8s::Direction;
+use crate::lists::Lists;
+
+/// A rule that is about more pairs of classes than this is looked at anew each time; of the others every pair is
+/// remembered, which stays in proportion to the rules.
+const WIDE: usize = 64;
 
 /// An end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +26,8 @@ pub(crate) enum Someone<'a> {
     Node(NodeId),
     /// A workload that nobody knows.
     Stranger {
+        /// A number that no other stranger has.
+        number: usize,
         /// Its namespace.
         namespace: &'a str,
         /// Its labels.
@@ -28,26 +37,85 @@ pub(crate) enum Someone<'a> {
     Address(IpAddr),
 }
 
+/// A number of a rule in the plan.
+type RuleId = u32;
+
 /// Rules by whom they are for.
 pub(crate) struct Declared<'a> {
     census: &'a Census,
     plan: &'a Plan,
-    of_class: HashMap<(Direction, ClassId), Vec<&'a Rule>>,
-    of_namespace: HashMap<(Direction, &'a str), Vec<&'a Rule>>,
+    /// For ingress and egress.
+    sides: [Side<'a>; 2],
+    /// Where a rule for addresses means every address of the same names: what each was called.
+    names: Option<HashMap<IpAddr, &'a BTreeSet<Box<str>>>>,
+}
+
+/// The rules of one direction.
+#[derive(Default)]
+struct Side<'a> {
+    /// For each class its rules for few pairs: the class of each peer, then the rule; in order of both.
+    narrow: Vec<Vec<(ClassId, RuleId)>>,
+    /// For each class its rules that are wide, or about addresses.
+    wide: Lists,
+    by_subject: ByNamespace<'a>,
+    by_peer: ByNamespace<'a>,
+}
+
+/// Rules by the namespace of one of their ends, and what strangers they mean there.
+#[derive(Default)]
+struct ByNamespace<'a> {
+    /// Those in one namespace: rules with the same end together.
+    one: HashMap<&'a str, Vec<(&'a Labels, Vec<RuleId>)>>,
+    every: Vec<(&'a Labels, Vec<RuleId>)>,
+    strangers: RefCell<HashMap<usize, Rc<[RuleId]>>>,
+}
+
+impl<'a> ByNamespace<'a> {
+    fn of(ends: impl Iterator<Item = (RuleId, &'a Whom)>) -> Self {
+        let mut same: HashMap<&Whom, Vec<RuleId>> = HashMap::new();
+        for (at, whom) in ends {
+            same.entry(whom).or_default().push(at);
+        }
+        let mut all = Self::default();
+        for (whom, rules) in same {
+            match whom {
+                Whom::Workloads { namespace: Namespace::One(name), labels } => {
+                    all.one.entry(name).or_default().push((labels, rules));
+                }
+                Whom::Workloads { namespace: Namespace::Every, labels } => all.every.push((labels, rules)),
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// The rules that mean a stranger.
+    fn stranger(&self, number: usize, namespace: &str, labels: &Labels) -> Rc<[RuleId]> {
+        let mut strangers = self.strangers.borrow_mut();
+        let rules = strangers.entry(number).or_insert_with(|| {
+            let there = self.one.get(namespace).into_iter().flatten().chain(&self.every);
+            let mut rules: Vec<RuleId> =
+                there.filter(|(wanted, _)| has_all(labels, wanted)).flat_map(|(_, rules)| rules).copied().collect();
+            rules.sort_unstable();
+            rules.into()
+        });
+        Rc::clone(rules)
+    }
 }
 
 impl<'a> Declared<'a> {
     pub(crate) fn of(census: &'a Census, plan: &'a Plan) -> Self {
-        let mut declared = Self { census, plan, of_class: HashMap::new(), of_namespace: HashMap::new() };
-        for rule in &plan.rules {
-            for &class in &*rule.subjects {
-                declared.of_class.entry((rule.direction, class)).or_default().push(rule);
-            }
-            if let Whom::Workloads { namespace: Namespace::One(name), .. } = &rule.subject {
-                declared.of_namespace.entry((rule.direction, name)).or_default().push(rule);
-            }
-        }
-        declared
+        let side = |direction| Side::of(plan, direction);
+        Self { census, plan, sides: [side(Direction::Ingress), side(Direction::Egress)], names: None }
+    }
+
+    /// The same, but a rule for addresses that have names means every address with one of them.
+    pub(crate) fn by_name(census: &'a Census, plan: &'a Plan) -> Self {
+        let named = census
+            .nodes
+            .iter()
+            .flat_map(|node| node.addresses.iter().map(move |&address| (address, &node.names)));
+        Self { names: Some(named.collect()), ..Self::of(census, plan) }
     }
 
     /// What the rules for `subject` permit it with `peer`; `None` where there are no rules for such as it: a
@@ -58,21 +126,39 @@ impl<'a> Declared<'a> {
         subject: Someone<'_>,
         peer: Someone<'_>,
     ) -> Option<Vec<&'a [Allowed]>> {
-        let of = |rules: Option<&Vec<&'a Rule>>, selects: &dyn Fn(&Rule) -> bool| {
-            let rules = rules.into_iter().flatten().copied();
-            let meant = rules.filter(|rule| selects(rule) && self.means_peer(rule, peer));
-            meant.map(|rule| rule.ports.as_slice()).collect()
-        };
-        match subject {
-            Someone::Address(_) => None,
-            Someone::Node(node) => {
-                let class = self.plan.classes.of_node[node as usize];
-                let rules = self.of_class.get(&(direction, class));
-                self.plan.classes.in_cluster(class).then(|| of(rules, &|_| true))
+        let side = &self.sides[direction as usize];
+        let plan = self.plan;
+        let rule = |at: RuleId| &plan.rules[at as usize];
+        let ports = |rule: &'a Rule| rule.ports.as_slice();
+        match (subject, peer) {
+            (Someone::Address(_), _) => None,
+            (Someone::Node(node), peer) => {
+                let class = plan.classes.of_node[node as usize];
+                if !plan.classes.in_cluster(class) {
+                    return None;
+                }
+                let mut permitted = Vec::new();
+                if let Someone::Node(node) = peer {
+                    let narrow = &side.narrow[class as usize];
+                    let peer = plan.classes.of_node[node as usize];
+                    let first = narrow.partition_point(|&(other, _)| other < peer);
+                    let of_peer = narrow[first..].iter().take_while(|&&(other, _)| other == peer);
+                    permitted.extend(of_peer.map(|&(_, at)| ports(rule(at))));
+                }
+                if let Someone::Stranger { number, namespace, labels } = peer {
+                    let meant = side.by_peer.stranger(number, namespace, labels);
+                    let own = meant.iter().map(|&at| rule(at));
+                    permitted.extend(own.filter(|rule| rule.subjects.binary_search(&class).is_ok()).map(ports));
+                } else {
+                    let wide = side.wide.of(class).iter().map(|&at| rule(at));
+                    permitted.extend(wide.filter(|rule| self.means_peer(rule, peer)).map(ports));
+                }
+                Some(permitted)
             }
-            Someone::Stranger { namespace, labels } => {
-                let rules = self.of_namespace.get(&(direction, namespace));
-                Some(of(rules, &|rule| selects(&rule.subject, namespace, labels)))
+            (Someone::Stranger { number, namespace, labels }, peer) => {
+                let own = side.by_subject.stranger(number, namespace, labels);
+                let own = own.iter().map(|&at| rule(at));
+                Some(own.filter(|rule| self.means_peer(rule, peer)).map(ports).collect())
             }
         }
     }
@@ -82,9 +168,13 @@ impl<'a> Declared<'a> {
             Someone::Node(node) => {
                 rule.peers.binary_search(&self.plan.classes.of_node[node as usize]).is_ok()
             }
-            Someone::Stranger { namespace, labels } => selects(&rule.peer, namespace, labels),
+            Someone::Stranger { namespace, labels, .. } => selects(&rule.peer, namespace, labels),
             Someone::Address(address) => match &rule.peer {
-                Whom::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
+                Whom::Networks(networks) => {
+                    let names = self.names.as_ref().and_then(|names| names.get(&address));
+                    networks.iter().any(|network| network.contains(&address))
+                        || names.is_some_and(|names| !names.is_disjoint(&rule.names))
+                }
                 Whom::Host { addresses, .. } => addresses.contains(&address),
                 Whom::Workloads { namespace: Namespace::Hosts, .. } => {
                     self.plan.addresses(self.census, &rule.peers).contains(&address)
@@ -92,6 +182,33 @@ impl<'a> Declared<'a> {
                 Whom::Workloads { .. } => false,
             },
         }
+    }
+}
+
+impl<'a> Side<'a> {
+    fn of(plan: &'a Plan, direction: Direction) -> Self {
+        let classes = plan.classes.list.len();
+        let rules = || (0..).zip(&plan.rules).filter(|(_, rule)| rule.direction == direction);
+        let mut side = Self {
+            narrow: vec![Vec::new(); classes],
+            by_subject: ByNamespace::of(rules().map(|(at, rule)| (at, &rule.subject))),
+            by_peer: ByNamespace::of(rules().map(|(at, rule)| (at, &rule.peer))),
+            ..Self::default()
+        };
+        let mut wide: Vec<Vec<u32>> = vec![Vec::new(); classes];
+        for (at, rule) in rules() {
+            let of_pods = matches!(&rule.peer, Whom::Workloads { namespace, .. } if *namespace != Namespace::Hosts);
+            for &subject in &*rule.subjects {
+                if of_pods && rule.subjects.len() * rule.peers.len() <= WIDE {
+                    side.narrow[subject as usize].extend(rule.peers.iter().map(|&peer| (peer, at)));
+                } else {
+                    wide[subject as usize].push(at);
+                }
+            }
+        }
+        side.narrow.iter_mut().for_each(|rules| rules.sort_unstable());
+        side.wide = wide.into_iter().collect();
+        side
     }
 }
 
@@ -103,5 +220,9 @@ fn selects(whom: &Whom, namespace: &str, labels: &Labels) -> bool {
         Namespace::One(name) => name == namespace,
         Namespace::Every => true,
     };
-    there && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    there && has_all(labels, wanted)
+}
+
+fn has_all(labels: &Labels, wanted: &Labels) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }

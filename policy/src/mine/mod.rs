@@ -39,7 +39,7 @@ mod sides;
 use std::fmt;
 
 pub use census::Census;
-pub(crate) use census::{Dependency, NodeId};
+pub(crate) use census::NodeId;
 use classes::{ClassId, Classes, Hosts};
 pub(crate) use declared::{Declared, Someone};
 pub(crate) use labels::stable_keys;
@@ -140,7 +140,7 @@ fn between_classes(census: &Census, classes: &Classes) -> Vec<ClassDependency> {
             pairs: 1,
         })
         .collect();
-    all.sort_by_key(|one| (one.server, one.service, one.client));
+    all.sort_unstable_by_key(|one| (one.server, one.service, one.client));
     all.dedup_by(|later, earlier| {
         let same =
             (later.server, later.service, later.client) == (earlier.server, earlier.service, earlier.client);

@@ -34,7 +34,7 @@ impl Plan {
         drafts: Vec<Draft>,
         level: Level,
     ) -> Self {
-        let evidence = Evidence::of(dependencies);
+        let evidence = Evidence::of(dependencies, classes.list.len());
         let mut rules: Vec<Rule> =
             drafts.into_iter().map(|draft| rule(census, &classes, &evidence, draft, level)).collect();
         rules.sort_by(|a, b| {

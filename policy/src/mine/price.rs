@@ -12,11 +12,50 @@ use crate::{Observed, Service};
 /// Ports of TCP, UDP and SCTP: what "anything" is at least.
 const EVERY_PORT: u64 = 3 * 65_535;
 
+/// Service and peer of a dependency, and its place in the list.
+type Entry = (Service, ClassId, u32);
+
 /// Dependencies in order of subject, service and peer, for each direction.
 pub(crate) struct Evidence<'a> {
     dependencies: &'a [ClassDependency],
-    ingress: Vec<u32>,
-    egress: Vec<u32>,
+    ingress: Order,
+    egress: Order,
+}
+
+/// Dependencies by subject.
+struct Order {
+    /// Where the entries of each subject end.
+    ends: Vec<usize>,
+    /// In order.
+    entries: Vec<Entry>,
+}
+
+impl Order {
+    fn of(dependencies: &[ClassDependency], direction: Direction, classes: usize) -> Self {
+        let keyed = (0..).zip(dependencies).map(|(at, one)| {
+            let (subject, peer) = match direction {
+                Direction::Ingress => (one.server, one.client),
+                Direction::Egress => (one.client, one.server),
+            };
+            (subject, one.service, peer, at)
+        });
+        let mut keyed: Vec<(ClassId, Service, ClassId, u32)> = keyed.collect();
+        keyed.sort_unstable();
+        let mut ends = vec![0; classes];
+        keyed.iter().for_each(|&(subject, ..)| ends[subject as usize] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
+        }
+        Self { ends, entries: keyed.into_iter().map(|(_, service, peer, at)| (service, peer, at)).collect() }
+    }
+
+    /// The entries of a subject.
+    fn of_subject(&self, subject: ClassId) -> &[Entry] {
+        let start = subject.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
+        &self.entries[start..self.ends[subject as usize]]
+    }
 }
 
 /// What was observed of what a draft allows.
@@ -32,54 +71,46 @@ pub(crate) struct Seen {
 }
 
 impl<'a> Evidence<'a> {
-    pub(crate) fn of(dependencies: &'a [ClassDependency]) -> Self {
-        let ingress: Vec<u32> = (0..dependencies.len() as u32).collect();
-        let mut egress = ingress.clone();
-        egress.sort_by_key(|&at| key(Direction::Egress, &dependencies[at as usize]));
-        Self { dependencies, ingress, egress }
-    }
-
-    fn order(&self, direction: Direction) -> &[u32] {
-        match direction {
-            Direction::Ingress => &self.ingress,
-            Direction::Egress => &self.egress,
-        }
-    }
-
-    /// The dependencies of `subject`, or those of one service of it.
-    fn range(&self, direction: Direction, subject: ClassId, service: Option<Service>) -> &[u32] {
-        let order = self.order(direction);
-        let of = |at: &u32| {
-            let (subject, service, _) = key(direction, &self.dependencies[*at as usize]);
-            (subject, service)
-        };
-        let wanted = |at: &u32| match service {
-            Some(service) => of(at).cmp(&(subject, service)),
-            None => of(at).0.cmp(&subject),
-        };
-        let start = order.partition_point(|at| wanted(at).is_lt());
-        let rest = &order[start..];
-        &rest[..rest.partition_point(|at| wanted(at).is_eq())]
+    pub(crate) fn of(dependencies: &'a [ClassDependency], classes: usize) -> Self {
+        let order = |direction| Order::of(dependencies, direction, classes);
+        Self { dependencies, ingress: order(Direction::Ingress), egress: order(Direction::Egress) }
     }
 
     pub(crate) fn seen(&self, draft: &Draft) -> Seen {
-        let mut seen = Seen::default();
-        let services: Vec<Option<Service>> = if draft.services.is_empty() {
-            vec![None]
-        } else {
-            draft.services.iter().copied().map(Some).collect()
+        let order = match draft.direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
         };
+        let mut seen = Seen::default();
         for &subject in &*draft.subjects {
-            for &service in &services {
-                for &at in self.range(draft.direction, subject, service) {
-                    let one = &self.dependencies[at as usize];
-                    if draft.peers.binary_search(&key(draft.direction, one).2).is_ok() {
-                        seen.add(one);
-                    }
-                }
+            let of_subject = order.of_subject(subject);
+            if draft.services.is_empty() {
+                self.among(of_subject, &draft.peers, &mut seen);
+            }
+            for service in &draft.services {
+                let start = of_subject.partition_point(|(other, ..)| other < service);
+                let rest = &of_subject[start..];
+                let end = rest.partition_point(|(other, ..)| other == service);
+                self.among(&rest[..end], &draft.peers, &mut seen);
             }
         }
         seen
+    }
+
+    /// Adds the entries with these peers. Where there are few peers they are looked up, and not every entry.
+    fn among(&self, entries: &[Entry], peers: &[ClassId], seen: &mut Seen) {
+        let one_service = entries.first().map(|entry| entry.0) == entries.last().map(|entry| entry.0);
+        if one_service && peers.len() < entries.len() / 8 {
+            for peer in peers {
+                if let Ok(at) = entries.binary_search_by_key(peer, |entry| entry.1) {
+                    seen.add(&self.dependencies[entries[at].2 as usize]);
+                }
+            }
+        } else {
+            for (.., at) in entries.iter().filter(|entry| peers.binary_search(&entry.1).is_ok()) {
+                seen.add(&self.dependencies[*at as usize]);
+            }
+        }
     }
 }
 
@@ -92,14 +123,6 @@ impl Seen {
         self.tuples += one.pairs;
         *self.services.entry(one.service).or_default() += one.observed.connections;
         self.servers.insert(one.server);
-    }
-}
-
-/// Subject, service and peer.
-fn key(direction: Direction, one: &ClassDependency) -> (ClassId, Service, ClassId) {
-    match direction {
-        Direction::Ingress => (one.server, one.service, one.client),
-        Direction::Egress => (one.client, one.service, one.server),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Services that everybody shares: rules of their own, so that no namespace forgets them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use watershed_model::Protocol;
 
@@ -17,24 +17,26 @@ const FEWEST: usize = 5;
 /// Clients in this share of all classes make a service shared: time, monitoring, the API server.
 const SHARE: f64 = 0.5;
 
-/// Services that every workload of the cluster may use, by server.
+/// Services that every workload of the cluster may use, by server; `dependencies` are in order of server and
+/// service.
 pub(crate) fn shared(
     classes: &Classes,
     dependencies: &[ClassDependency],
     level: Level,
 ) -> BTreeSet<(ClassId, Service)> {
     let all = (0..classes.list.len() as ClassId).filter(|&class| classes.in_cluster(class)).count();
-    let mut clients: BTreeMap<(ClassId, Service), usize> = BTreeMap::new();
-    for dependency in dependencies.iter().filter(|dependency| classes.in_cluster(dependency.client)) {
-        *clients.entry((dependency.server, dependency.service)).or_default() += 1;
-    }
-    let is_shared = |&((server, service), clients): &((ClassId, Service), usize)| {
+    let is_shared = |group: &&[ClassDependency]| {
+        let ClassDependency { server, service, .. } = group[0];
+        let clients = group.iter().filter(|one| classes.in_cluster(one.client)).count();
         let dns = matches!(service, Service::Port { port: DNS, .. }) && classes.in_cluster(server);
         let many = clients >= FEWEST && clients as f64 >= SHARE * all as f64;
-        dns || (many && level != Level::Nano)
+        clients > 0 && (dns || (many && level != Level::Nano))
     };
-    let shared = clients.into_iter().filter(is_shared).map(|(service, _)| service);
-    shared.flat_map(|(server, service)| both_transports(service).map(move |one| (server, one))).collect()
+    dependencies
+        .chunk_by(|a, b| (a.server, a.service) == (b.server, b.service))
+        .filter(is_shared)
+        .flat_map(|group| both_transports(group[0].service).map(|one| (group[0].server, one)))
+        .collect()
 }
 
 /// DNS over UDP and TCP: an answer that does not fit is asked for again over TCP (RFC 7766).

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::blocks::blocks;
 use super::census::Census;
 use super::classes::{ClassId, Classes, Scope, Selection};
-use super::cover::Coverer;
+use super::cover::{Coverer, SelectionId};
 use super::{ClassDependency, Level};
 use crate::Service;
 use crate::identity::Identity;
@@ -47,7 +47,15 @@ pub(crate) fn draft(
     let mut coverer = Coverer::new(classes, level.lambda());
     let mut drafts = share(classes, shared, &mut coverer);
     for direction in [Direction::Ingress, Direction::Egress] {
-        let mut side = Side { census, classes, coverer: &mut coverer, direction, level };
+        let mut side = Side {
+            census,
+            classes,
+            coverer: &mut coverer,
+            direction,
+            level,
+            networks: Vec::new(),
+            numbers: BTreeMap::new(),
+        };
         let own = dependencies
             .iter()
             .filter(|one| !(classes.in_cluster(one.client) && shared.contains(&(one.server, one.service))));
@@ -112,8 +120,12 @@ pub(crate) fn share(
     drafts
 }
 
-/// The peers that a target means, and the subjects that use it.
-type Ends = (Arc<[ClassId]>, Vec<ClassId>);
+/// A target by its number, in the coverer's table or among networks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum TargetId {
+    Selection(SelectionId),
+    Networks(u32),
+}
 
 struct Side<'a, 'b> {
     census: &'a Census,
@@ -121,60 +133,74 @@ struct Side<'a, 'b> {
     coverer: &'b mut Coverer<'a>,
     direction: Direction,
     level: Level,
+    /// Networks that were used, each once, with the addresses that were seen in them.
+    networks: Vec<(Vec<IpNet>, BTreeSet<ClassId>)>,
+    numbers: BTreeMap<Vec<IpNet>, u32>,
 }
 
 impl Side<'_, '_> {
     /// `sorted` holds subject, service and peer.
     fn draft(&mut self, sorted: &[(ClassId, Service, ClassId)]) -> Vec<Draft> {
-        let mut wanted: BTreeMap<(Service, Target), Ends> = BTreeMap::new();
+        let mut wanted: Vec<(Service, TargetId, ClassId)> = Vec::new();
         for group in sorted.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (subject, service, _) = group[0];
             let peers: Vec<ClassId> = group.iter().map(|&(.., peer)| peer).collect();
-            for (target, matched) in self.targets(&peers) {
-                let entry = wanted.entry((service, target)).or_insert_with(|| (matched, Vec::new()));
-                entry.1.push(subject);
-            }
+            wanted.extend(self.targets(&peers).into_iter().map(|target| (service, target, subject)));
         }
-        let mut drafts: BTreeMap<(Selection, Target), Draft> = BTreeMap::new();
-        for ((service, peer), (peers, subjects)) in wanted {
+        wanted.sort_unstable();
+        let mut chosen: Vec<(SelectionId, TargetId, Service)> = Vec::new();
+        for group in wanted.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let (service, target, _) = group[0];
+            let subjects: Vec<ClassId> = group.iter().map(|&(.., subject)| subject).collect();
+            let peers = match target {
+                TargetId::Selection(id) => self.coverer.table.list[id as usize].1.len(),
+                TargetId::Networks(at) => self.networks[at as usize].1.len(),
+            };
             let scope = |class: &ClassId| self.classes.class(*class).scope;
-            let by_scope: Vec<Arc<[ClassId]>> =
-                subjects.chunk_by(|a, b| scope(a) == scope(b)).map(Into::into).collect();
-            for set in by_scope {
-                for &id in self.coverer.cover(&set, peers.len(), false).iter() {
-                    let (subject, subjects) = self.coverer.table.list[id as usize].clone();
-                    let draft = drafts.entry((subject.clone(), peer.clone())).or_insert_with(|| Draft {
-                        direction: self.direction,
-                        subject,
-                        subjects,
-                        peer: peer.clone(),
-                        peers: Arc::clone(&peers),
-                        services: BTreeSet::new(),
-                        shared: false,
-                    });
-                    draft.services.insert(service);
-                }
+            for set in subjects.chunk_by(|a, b| scope(a) == scope(b)) {
+                let cover = self.coverer.cover(set, peers, false);
+                chosen.extend(cover.iter().map(|&subject| (subject, target, service)));
             }
         }
-        drafts.into_values().collect()
+        chosen.sort_unstable();
+        chosen.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(|group| self.finish(group)).collect()
     }
 
-    /// Few targets that mean all of `peers`, each with the classes that it means.
-    fn targets(&mut self, peers: &[ClassId]) -> Vec<(Target, Arc<[ClassId]>)> {
+    /// The draft of one subject and target, with each of their services.
+    fn finish(&self, group: &[(SelectionId, TargetId, Service)]) -> Draft {
+        let selected = |id: SelectionId| self.coverer.table.list[id as usize].clone();
+        let (subject, subjects) = selected(group[0].0);
+        let (peer, peers) = match group[0].1 {
+            TargetId::Selection(id) => {
+                let (selection, matched) = selected(id);
+                (Target::Selection(selection), matched)
+            }
+            TargetId::Networks(at) => {
+                let (networks, seen) = &self.networks[at as usize];
+                (Target::Networks(networks.clone()), seen.iter().copied().collect())
+            }
+        };
+        let services = group.iter().map(|&(.., service)| service).collect();
+        Draft { direction: self.direction, subject, subjects, peer, peers, services, shared: false }
+    }
+
+    /// Few targets that mean all of `peers`.
+    fn targets(&mut self, peers: &[ClassId]) -> Vec<TargetId> {
         let (outside, inside): (Vec<ClassId>, Vec<ClassId>) =
             peers.iter().partition(|&&class| is_address(self.census, self.classes, class));
-        let mut targets = Vec::new();
-        if !inside.is_empty() {
-            let cover = self.coverer.cover(&inside.into(), 1, true);
-            for &id in cover.iter() {
-                let (selection, matched) = self.coverer.table.list[id as usize].clone();
-                targets.push((Target::Selection(selection), matched));
-            }
-        }
+        let cover = self.coverer.cover(&inside, 1, true);
+        let mut targets: Vec<TargetId> = cover.iter().map(|&id| TargetId::Selection(id)).collect();
         if !outside.is_empty() {
             let addresses: BTreeSet<IpAddr> =
                 outside.iter().filter_map(|&class| address(self.census, self.classes, class)).collect();
-            targets.push((Target::Networks(blocks(&addresses, self.level.density())), outside.into()));
+            let networks = blocks(&addresses, self.level.density());
+            let all = &mut self.networks;
+            let number = *self.numbers.entry(networks).or_insert_with_key(|networks| {
+                all.push((networks.clone(), BTreeSet::new()));
+                (all.len() - 1) as u32
+            });
+            all[number as usize].1.extend(outside);
+            targets.push(TargetId::Networks(number));
         }
         targets
     }

@@ -14,6 +14,10 @@ mod refutation;
 
 pub mod kubernetes;
 
+pub mod calico;
+
+pub mod istio;
+
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 

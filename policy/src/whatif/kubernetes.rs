@@ -25,7 +25,7 @@ pub(super) fn replay(
     for edge in edges {
         let clients = ends.of(&edge.key.client, &edge.client_addresses);
         let servers = ends.of(&edge.key.server, &edge.server_addresses);
-        outcome.count(edge, verdict(manifests, &policies, edge, &clients, &servers));
+        outcome.count(edge, verdict(manifests, &policies, edge, clients.as_slice(), servers.as_slice()));
     }
 }
 
@@ -37,8 +37,7 @@ fn verdict(
     clients: &[End],
     servers: &[End],
 ) -> Verdict {
-    let (protocol, port) = (edge.key.protocol, edge.key.port);
-    let Some(service) = Service::of(&edge.key).filter(|_| PROTOCOLS.contains(&protocol)) else {
+    let Some(service) = Service::of(&edge.key).filter(|_| PROTOCOLS.contains(&edge.key.protocol)) else {
         return Verdict::NotCovered;
     };
     let mut covered = false;
@@ -48,7 +47,7 @@ fn verdict(
                 continue;
             }
             covered = true;
-            let refusing = policies.refusing(client, server, protocol, port);
+            let refusing = policies.refusing(client, server, service);
             if refusing.is_empty() {
                 continue;
             }
@@ -77,19 +76,33 @@ fn verdict(
 /// Ends of parties. Edges share their workloads, so most are known by where they lie in memory.
 struct Ends<'a> {
     cast: &'a Cast,
-    known: HashMap<*const Workload, Vec<End>>,
+    known: HashMap<*const Workload, Option<End>>,
+}
+
+/// The ends that a party is.
+enum Of {
+    /// A pod, whatever its addresses; none where the cast does not know it.
+    Pod(Option<End>),
+    Addresses(Vec<End>),
+}
+
+impl Of {
+    fn as_slice(&self) -> &[End] {
+        match self {
+            Self::Pod(end) => end.as_slice(),
+            Self::Addresses(ends) => ends,
+        }
+    }
 }
 
 impl Ends<'_> {
-    fn of(&mut self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<End> {
+    fn of(&mut self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Of {
         match party {
-            // Only what has a namespace is one pod whatever its addresses.
-            Party::Workload(workload) if workload.namespace.is_some() => self
-                .known
-                .entry(Arc::as_ptr(workload))
-                .or_insert_with(|| self.cast.ends(party, addresses))
-                .clone(),
-            party => self.cast.ends(party, addresses),
+            Party::Workload(workload) if workload.namespace.is_some() => {
+                let find = || self.cast.ends(party, addresses).first().copied();
+                Of::Pod(*self.known.entry(Arc::as_ptr(workload)).or_insert_with(find))
+            }
+            party => Of::Addresses(self.cast.ends(party, addresses)),
         }
     }
 }

@@ -3,6 +3,8 @@
 
 mod kubernetes;
 
+mod layers;
+
 mod nftables;
 
 mod json;
@@ -26,7 +28,7 @@ pub const OWNER_LABELS: [&str; 4] = ["owner", "team", "app.kubernetes.io/part-of
 /// Policies of one dialect.
 #[derive(Clone, Copy, Debug)]
 pub enum Policies<'a> {
-    /// NetworkPolicies of `networking.k8s.io/v1`, and who is there for them to select.
+    /// NetworkPolicies and all other policies about pods that can be read, and who is there for them to select.
     Kubernetes(&'a Manifests),
     /// An nftables ruleset, at the hook where it looks at packets.
     Nftables(&'a Ruleset, Hook),
@@ -110,6 +112,9 @@ enum Verdict {
 pub fn what_if(policies: Policies<'_>, edges: &[&Edge], workloads: &[Arc<Workload>]) -> Outcome {
     let mut outcome = Outcome::default();
     match policies {
+        Policies::Kubernetes(manifests) if manifests.has_others() => {
+            layers::replay(manifests, edges, workloads, &mut outcome);
+        }
         Policies::Kubernetes(manifests) => kubernetes::replay(manifests, edges, workloads, &mut outcome),
         Policies::Nftables(ruleset, hook) => nftables::replay(ruleset, hook, edges, &mut outcome),
     }

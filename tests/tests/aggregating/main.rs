@@ -22,7 +22,7 @@ use watershed_model::{Batch, Snapshot};
 /// What a store tells after these batches, each given once and in order.
 fn expected(batches: impl IntoIterator<Item = Batch>) -> Snapshot {
     let store = MemoryStore::new(&StoreConfig::default());
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
     batches.into_iter().for_each(|batch| aggregator.ingest(batch).unwrap());
     aggregator.finish().unwrap().snapshot(None).unwrap()
 }

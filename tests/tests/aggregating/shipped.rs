@@ -51,5 +51,6 @@ fn record(number: u64, skew: i64) -> FlowRecord {
         interface: InterfaceId(0),
         part: 0,
         end: EndReason::Closed,
+        summary: None,
     }
 }

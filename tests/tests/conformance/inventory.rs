@@ -74,7 +74,7 @@ fn files_conform_in_every_order() {
     for (format, text) in [(FileFormat::Yaml, yaml()), (FileFormat::Csv, csv())] {
         let inventory = FileInventory::parse("hosts", format, text.as_bytes()).unwrap();
         knows_whose_an_address_is(&inventory);
-        knows_whose_an_address_is(&OpenInventory::File(inventory));
+        knows_whose_an_address_is(&OpenInventory::from(inventory));
     }
     let (header, rows) = csv().split_once('\n').map(|(h, r)| (h.to_owned(), r.to_owned())).unwrap();
     let reversed: Vec<&str> = rows.lines().rev().collect();
@@ -85,6 +85,8 @@ fn files_conform_in_every_order() {
 #[test]
 fn an_empty_inventory_knows_nobody() {
     for (address, _) in WHOSE {
-        assert!(OpenInventory::Empty.identify_at(address.parse().unwrap(), Timestamp::default()).is_none());
+        assert!(
+            OpenInventory::default().identify_at(address.parse().unwrap(), Timestamp::default()).is_none()
+        );
     }
 }

@@ -55,6 +55,7 @@ fn batch(agent: &str, number: u64, records: usize) -> Batch {
         interface: InterfaceId(0),
         part: 0,
         end: EndReason::Closed,
+        summary: None,
     };
     Batch {
         agent: AgentId::from(agent),

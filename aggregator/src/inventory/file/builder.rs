@@ -1,16 +1,16 @@
 //! What the entries of an inventory file amount to together, and what is wrong between them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use watershed_model::{Labels, NoTimestamp, Timestamp, Workload, WorkloadKind};
 
-use super::super::entry::{RawEntry, RawFile, Text};
+use super::super::entry::{RawEntry, RawFile, Text, prefix};
 use super::super::table::PrefixTable;
-use super::super::timeline::{Span, Timeline};
+use super::super::timeline::{Point, Span, Timeline};
 use super::{FileInventory, Overlap};
+use crate::Change;
 
 /// Checks entries against each other.
 pub(super) struct Builder {
@@ -201,25 +201,13 @@ impl Builder {
             let kind = if member.is_network { WorkloadKind::Network } else { WorkloadKind::Host };
             Arc::new(Workload { kind, name: member.name, namespace: member.namespace, labels: member.labels })
         };
-        let workloads = members.into_iter().map(workload).collect();
-        let prefixes = prefixes.into_iter().map(|prefix| (prefix.net, prefix.owners)).collect();
-        FileInventory { workloads, prefixes, table, overlaps }
+        let workloads: Vec<Arc<Workload>> = members.into_iter().map(workload).collect();
+        let change = |prefix: IpNet, point: &Point| {
+            let workload = point.owner.map(|owner| Arc::clone(&workloads[owner as usize]));
+            Change { at: point.from, prefix, workload }
+        };
+        let changes =
+            prefixes.iter().flat_map(|p| p.owners.points().iter().map(move |point| change(p.net, point)));
+        FileInventory { history: changes.collect(), overlaps }
     }
-}
-
-/// An address or a CIDR.
-fn prefix(text: &str) -> Result<IpNet, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.into());
-    }
-    let net: IpNet = text.parse().map_err(|_| {
-        format!("`{text}` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24")
-    })?;
-    if net.addr() == net.network() {
-        return Ok(net);
-    }
-    let (network, host) = (net.trunc(), net.addr());
-    Err(format!(
-        "`{text}` has bits set behind its prefix; write {network} for the network, or {host} for the host"
-    ))
 }

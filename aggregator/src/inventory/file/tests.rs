@@ -1,7 +1,7 @@
 //! What a user's inventory file gives, and what they are told when it is wrong.
 
 use proptest::prelude::*;
-use watershed_model::{Timestamp, WorkloadKind};
+use watershed_model::{Timestamp, Workload, WorkloadKind};
 
 use super::*;
 
@@ -46,7 +46,7 @@ address,name,namespace,role,app,env,loc,tier
 ")
     .unwrap();
     let from_yaml = yaml(SHOP).unwrap();
-    assert_eq!(from_csv.workloads(), from_yaml.workloads());
+    assert_eq!(from_csv.history().workloads(), from_yaml.history().workloads());
     for inventory in [&from_csv, &from_yaml] {
         let web = who(inventory, "10.20.0.12").unwrap();
         assert_eq!((web.to_string().as_str(), web.kind), ("shop/web", WorkloadKind::Host));
@@ -190,7 +190,7 @@ fn files_are_read_by_their_extension() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hosts.YML");
     std::fs::write(&path, SHOP).unwrap();
-    assert_eq!(FileInventory::load(&path).unwrap().workloads().len(), 2);
+    assert_eq!(FileInventory::load(&path).unwrap().history().workloads().len(), 2);
     let missing = FileInventory::load(&folder.path().join("none.csv")).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read inventory ") && missing.contains("none.csv"), "{missing}");
     let unknown = FileInventory::load(Path::new("hosts.txt")).unwrap_err().to_string();
@@ -230,8 +230,8 @@ fn an_address_belongs_to_whom_it_belonged_to_then() {
     assert_eq!(during("2026-02-02", "2026-02-03"), ("new2".to_owned(), false));
 
     let tenures: Vec<String> = inventory
+        .history()
         .tenures("10.0.0.5".parse().unwrap())
-        .iter()
         .map(|tenure| format!("{} {}", tenure.prefix, tenure.workload))
         .collect();
     assert_eq!(tenures, ["10.0.0.5/32 old", "10.0.0.5/32 new", "10.0.0.5/32 new", "10.0.0.0/24 dmz"]);

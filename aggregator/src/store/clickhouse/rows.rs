@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize, Serializer};
-use watershed_model::{FlowRecord, History, NameObservation, Timestamp};
+use watershed_model::{Evidence, FlowRecord, History, NameObservation, Summary, Timestamp};
 
 use crate::BatchToken;
 use crate::Row as Joined;
@@ -38,7 +38,7 @@ pub(super) struct FlowRow {
     history: History,
     handshake_rtt: u64,
     evidence: u32,
-    answered: u8,
+    answered: u64,
     names: Vec<Box<str>>,
     #[serde(serialize_with = "text")]
     dns_query: Option<Box<str>>,
@@ -51,7 +51,14 @@ pub(super) struct FlowRow {
     agent: Arc<str>,
     started: i64,
     sequence: u64,
+    /// Of a summary only.
+    connections: u64,
+    states: (Vec<&'static str>, Vec<u64>),
+    evidence_counts: (Vec<u8>, Vec<u64>),
 }
+
+/// What stands in `end` where the row stands for several connections.
+const SUMMARY: &str = "summary";
 
 impl FlowRow {
     /// The row of a record in the batch that `token` names; workloads by their numbers, 0 for none.
@@ -85,7 +92,7 @@ impl FlowRow {
                 .handshake_rtt
                 .map_or(0, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX)),
             evidence: record.evidence.bits(),
-            answered: row.answered.into(),
+            answered: row.answered,
             names: row.names().collect::<BTreeSet<_>>().into_iter().map(Box::from).collect(),
             dns_query: record.names.as_ref().and_then(|hints| hints.dns_query.clone()),
             encapsulation: encapsulation
@@ -93,12 +100,27 @@ impl FlowRow {
                 .map(String::into_boxed_str),
             interface: record.interface.0,
             part: record.part,
-            end: record.end.as_str(),
+            end: if record.summary.is_some() { SUMMARY } else { record.end.as_str() },
             agent: Arc::clone(&token.agent.0),
             started: token.started.as_nanos(),
             sequence: token.sequence,
+            connections: record.summary.as_ref().map_or(0, |summary| summary.connections),
+            states: record.summary.as_deref().map(states).unwrap_or_default(),
+            evidence_counts: record.summary.as_deref().map(evidence).unwrap_or_default(),
         }
     }
+}
+
+/// States and how many connections ended in each.
+fn states(summary: &Summary) -> (Vec<&'static str>, Vec<u64>) {
+    summary.states.iter().map(|(state, count)| (state.as_str(), count)).unzip()
+}
+
+/// Numbers of bits of evidence and how many connections had each.
+fn evidence(summary: &Summary) -> (Vec<u8>, Vec<u64>) {
+    let counts = Evidence::all().iter().map(|flag| (flag, summary.evidence.of(flag)));
+    let seen = counts.filter(|&(_, count)| count > 0);
+    seen.map(|(flag, count)| (flag.bits().trailing_zeros() as u8, u64::from(count))).unzip()
 }
 
 /// From the first packet to the last, nanoseconds; so that first and duration never add up to more than a time can
@@ -156,6 +178,15 @@ pub(super) struct RunRow {
 pub(super) struct DeletedRow {
     pub(super) what: String,
     pub(super) count: u64,
+}
+
+/// A row of `inventory`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct InventoryRow {
+    pub(super) network: String,
+    pub(super) source: String,
+    pub(super) at: i64,
+    pub(super) workload: u64,
 }
 
 /// The column of an address.

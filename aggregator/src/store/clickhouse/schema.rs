@@ -9,13 +9,21 @@ use crate::StoreError;
 
 /// What makes version 1, 2, ... of the tables out of the one before: on every server, and then in a cluster. Each
 /// may run again.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     (
         include_str!("../../../migrations/clickhouse/0001_tables.sql"),
         include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
     ),
+    (
+        include_str!("../../../migrations/clickhouse/0002_inventory.sql"),
+        include_str!("../../../migrations/clickhouse/0002_cluster.sql"),
+    ),
+    (
+        include_str!("../../../migrations/clickhouse/0003_summaries.sql"),
+        include_str!("../../../migrations/clickhouse/0003_cluster.sql"),
+    ),
     // Views over what is asked: over the distributed tables in a cluster, with nothing to add there.
-    (include_str!("../../../migrations/clickhouse/0003_views.sql"), ""),
+    (include_str!("../../../migrations/clickhouse/0004_views.sql"), ""),
 ];
 
 /// Which migrations were run.

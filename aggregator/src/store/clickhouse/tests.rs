@@ -8,7 +8,7 @@ use watershed_model::{Batch, Encapsulation, Protocol};
 use super::*;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
-use crate::{MemoryStore, OpenInventory, StoreLocation};
+use crate::{HistoryStore, MemoryStore, OpenInventory, StoreLocation, Told, Wanted};
 
 #[path = "../../../../tests/support/clickhouse/mod.rs"]
 #[allow(unreachable_pub, dead_code, reason = "shared with other crates")]
@@ -40,6 +40,16 @@ impl OnServer {
 
     fn open(&self) -> ClickHouseStore {
         ClickHouseStore::open_existing(&self.location, &StoreConfig::default()).unwrap()
+    }
+}
+
+impl HistoryStore for OnServer {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        self.store.remember(told)
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        self.open().history(wanted)
     }
 }
 
@@ -210,7 +220,7 @@ fn a_server_that_is_away_may_come_back_and_a_missing_password_does_not() {
 #[test]
 fn a_snapshot_that_does_not_fit_is_an_error() {
     let records = vec![record("10.0.0.1", "10.0.0.9", 1, 1), record("10.0.0.1", "10.0.0.9", 2, 1)];
-    let server = kept(OnServer::new(), OpenInventory::Empty, [batch("a", 0, records)]);
+    let server = kept(OnServer::new(), OpenInventory::default(), [batch("a", 0, records)]);
     let config = StoreConfig { max_edges: 1, ..StoreConfig::default() };
     let store = ClickHouseStore::open_existing(&server.location, &config).unwrap();
     assert_eq!(store.snapshot(None).unwrap_err(), StoreError::SnapshotTooLarge { limit: 1 });
@@ -227,8 +237,8 @@ fn every_kind_of_record_comes_back() {
     wrapped.encapsulation = Some(Box::new(Encapsulation { vlans: vec![7], ..Encapsulation::default() }));
     wrapped.handshake_rtt = Some(Duration::from_micros(7));
     let told = batch("a", 0, vec![v6, icmp, wrapped]);
-    let memory = kept(MemoryStore::new(&StoreConfig::default()), OpenInventory::Empty, [told.clone()]);
-    let server = kept(OnServer::new(), OpenInventory::Empty, [told]);
+    let memory = kept(MemoryStore::new(&StoreConfig::default()), OpenInventory::default(), [told.clone()]);
+    let server = kept(OnServer::new(), OpenInventory::default(), [told]);
     assert_eq!(server.snapshot(None).unwrap(), memory.snapshot(None).unwrap());
 }
 

@@ -79,10 +79,9 @@ async fn insert_all(
     blocks: &[&Block<'_>],
     runs: &BTreeMap<(AgentId, Timestamp), Run>,
 ) -> Result<(), Error> {
-    let unknown = workloads.unknown(blocks)?;
-    let known: Vec<u64> = unknown.iter().map(|row| row.id).collect();
-    insert(connection, "workloads", None, unknown).await?;
-    workloads.written.extend(known);
+    let rows = blocks.iter().flat_map(|block| block.rows());
+    insert_workloads(connection, workloads, rows.flat_map(|row| row.client.into_iter().chain(row.server)))
+        .await?;
 
     let mut flows = blocks
         .iter()
@@ -109,6 +108,19 @@ async fn insert_all(
     let changed = changed.map(|token| (token.agent.clone(), token.started));
     let changed: BTreeMap<_, _> = changed.filter_map(|key| runs.get_key_value(&key)).collect();
     insert_runs(connection, changed).await
+}
+
+/// Writes those of `all` that the server may not have; from now on all of them have numbers.
+pub(super) async fn insert_workloads<'a>(
+    connection: &Connection,
+    workloads: &mut Workloads,
+    all: impl Iterator<Item = &'a Arc<Workload>>,
+) -> Result<(), Error> {
+    let unknown = workloads.unknown(all)?;
+    let known: Vec<u64> = unknown.iter().map(|row| row.id).collect();
+    insert(connection, "workloads", None, unknown).await?;
+    workloads.written.extend(known);
+    Ok(())
 }
 
 /// Writes what is known of runs.
@@ -193,15 +205,17 @@ pub(super) struct Workloads {
 }
 
 impl Workloads {
-    /// The workloads of these blocks that the server may not have; from now on all of them have numbers.
-    fn unknown(&mut self, blocks: &[&Block<'_>]) -> Result<Vec<WorkloadRow>, Error> {
+    /// Those of these workloads that the server may not have; from now on all of them have numbers.
+    fn unknown<'a>(
+        &mut self,
+        all: impl Iterator<Item = &'a Arc<Workload>>,
+    ) -> Result<Vec<WorkloadRow>, Error> {
         if self.numbers.len() >= MAX_WORKLOADS {
             self.numbers.clear();
             self.written.clear();
         }
         let mut unknown = BTreeMap::new();
-        let rows = blocks.iter().flat_map(|block| block.rows());
-        for workload in rows.flat_map(|row| row.client.into_iter().chain(row.server)) {
+        for workload in all {
             let place = Arc::as_ptr(workload).addr();
             if let Some((_, number)) = self.numbers.get(&place)
                 && self.written.contains(number)
@@ -219,8 +233,8 @@ impl Workloads {
         Ok(unknown.into_values().collect())
     }
 
-    /// The number of a workload of the blocks last asked about; 0 for none.
-    fn number(&self, workload: Option<&Arc<Workload>>) -> u64 {
+    /// The number of a workload of those last asked about; 0 for none.
+    pub(super) fn number(&self, workload: Option<&Arc<Workload>>) -> u64 {
         let place = workload.map(|workload| Arc::as_ptr(workload).addr());
         place.and_then(|place| self.numbers.get(&place)).map_or(0, |&(_, number)| number)
     }

@@ -1,7 +1,7 @@
 //! What one agent saw between two addresses on one service in one hour.
 
 use watershed_model::{
-    ConnState, EdgeTraffic, EndReason, Evidence, EvidenceCounts, FlowRecord, StateCounts, TimeRange,
+    ConnState, EdgeTraffic, EndReason, Evidence, EvidenceCounts, FlowRecord, StateCounts, Summary, TimeRange,
     Timestamp, Traffic,
 };
 
@@ -50,9 +50,12 @@ impl Default for Entry {
 impl Entry {
     /// Adds a record. A connection counts with its first part, its evidence being what that part shows, and
     /// its state with its last part; traffic counts with every part.
-    pub(super) fn add(&mut self, record: &FlowRecord, answered: bool) {
+    pub(super) fn add(&mut self, record: &FlowRecord, answered: u64) {
         self.seen(record.first_seen);
-        self.answered += u64::from(answered);
+        if let Some(summary) = &record.summary {
+            return self.add_summary(record, summary, answered);
+        }
+        self.answered += answered;
         add_traffic(&mut self.to_server, &record.to_server);
         add_traffic(&mut self.to_client, &record.to_client);
         let (first, last) = (record.part == 0, record.end != EndReason::Active);
@@ -77,6 +80,21 @@ impl Entry {
                 mixed.states.add(record.state);
             }
         }
+    }
+
+    /// Adds several connections at once.
+    fn add_summary(&mut self, record: &FlowRecord, summary: &Summary, answered: u64) {
+        let traffic = |of: &Traffic| EdgeTraffic { packets: of.packets, ip_bytes: of.ip_bytes };
+        let mut totals = Totals::of(self);
+        totals.add(&Totals {
+            connections: summary.connections,
+            answered,
+            to_server: traffic(&record.to_server),
+            to_client: traffic(&record.to_client),
+            states: summary.states,
+            evidence: summary.evidence,
+        });
+        *self = Self::of(TimeRange { start: self.first_seen, end: self.last_seen }, &totals);
     }
 
     /// An entry with these totals; compact again where all connections went alike.

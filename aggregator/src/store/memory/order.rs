@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use watershed_model::{AgentId, Edge, EdgeKey, Hour, Party, Protocol, TimeRange};
+use watershed_model::{AgentId, Edge, EdgeKey, Evidence, Hour, Party, Protocol, TimeRange};
 
 use super::entry::{Entry, Totals};
 use super::{Key, MemoryStore};
@@ -63,9 +63,9 @@ impl<'a> EdgesInOrder<'a> {
             observers: BTreeSet::new(),
         };
         let mut totals = Totals::default();
-        for pair in places.chunk_by(|a, b| a.pair == b.pair) {
-            totals.add(&self.best_observed(pair));
-            self.describe(&mut edge, pair);
+        for client in places.chunk_by(|a, b| a.pair.0 == b.pair.0) {
+            totals.add(&self.of_client(client));
+            client.chunk_by(|a, b| a.pair == b.pair).for_each(|pair| self.describe(&mut edge, pair));
         }
         Some(Edge {
             connections: totals.connections,
@@ -76,6 +76,18 @@ impl<'a> EdgesInOrder<'a> {
             evidence: totals.evidence,
             ..edge
         })
+    }
+
+    /// The totals of one address of a client. A connection through a service may be seen twice, at the service's address
+    /// before that is rewritten and at the server's own after: of the two the one is taken that shows more.
+    fn of_client(&self, places: &[Place]) -> Totals {
+        let (mut through, mut direct) = (Totals::default(), Totals::default());
+        for pair in places.chunk_by(|a, b| a.pair == b.pair) {
+            let totals = self.best_observed(pair);
+            let side = if totals.evidence.of(Evidence::VIA_SERVICE) > 0 { &mut through } else { &mut direct };
+            side.add(&totals);
+        }
+        if through.quality() > direct.quality() { through } else { direct }
     }
 
     /// The totals of the agent that saw most of what went on between two addresses.

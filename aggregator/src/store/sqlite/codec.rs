@@ -143,6 +143,9 @@ struct KeptCounters {
     records_dropped: u64,
     names_dropped: u64,
     spooled_bytes: u64,
+    repeated: u64,
+    summarized: u64,
+    summaries_cut: u64,
 }
 
 /// Counters as JSON; reasons that never came up are left out.
@@ -165,6 +168,9 @@ pub(in crate::store) fn counters(counters: &Counters) -> serde_json::Result<Stri
         records_dropped,
         names_dropped,
         spooled_bytes,
+        repeated,
+        summarized,
+        summaries_cut,
     } = *counters;
     let skipped = SkipReason::ALL.iter().map(|reason| reason.as_str().to_owned()).zip(skipped);
     let refused = Refused::ALL.iter().map(|limit| limit.as_str().to_owned()).zip(refused);
@@ -186,6 +192,9 @@ pub(in crate::store) fn counters(counters: &Counters) -> serde_json::Result<Stri
         records_dropped,
         names_dropped,
         spooled_bytes,
+        repeated,
+        summarized,
+        summaries_cut,
     })
 }
 
@@ -211,6 +220,9 @@ pub(in crate::store) fn read_counters(json: &str) -> Option<Counters> {
         records_dropped: kept.records_dropped,
         names_dropped: kept.names_dropped,
         spooled_bytes: kept.spooled_bytes,
+        repeated: kept.repeated,
+        summarized: kept.summarized,
+        summaries_cut: kept.summaries_cut,
     })
 }
 

@@ -217,7 +217,7 @@ impl<'c> Known<'c> {
         let mut find = self.database.prepare_cached("SELECT address, workload FROM party WHERE id = ?1")?;
         let (address, workload) =
             find.query_row([id], |row| Ok((address(row, 0)?, row.get::<_, Option<i64>>(1)?)))?;
-        let workload = workload.map(|id| self.workload(id)).transpose()?;
+        let workload = workload.map(|id| workload_of(self.database, &mut self.workloads, id)).transpose()?;
         let number = self.store.restore_member(address, workload.as_ref());
         self.parties.extend(number.map(|number| (id, number)));
         Ok(number)
@@ -233,19 +233,6 @@ impl<'c> Known<'c> {
         Ok(number)
     }
 
-    fn workload(&mut self, id: i64) -> rusqlite::Result<Arc<Workload>> {
-        if let Some(workload) = self.workloads.get(&id) {
-            return Ok(Arc::clone(workload));
-        }
-        let mut find = self.database.prepare_cached("SELECT json FROM workload WHERE id = ?1")?;
-        let json: String = find.query_row([id], |row| row.get(0))?;
-        let workload: Workload =
-            serde_json::from_str(&json).map_err(|_| damaged("a workload makes no sense"))?;
-        let workload = Arc::new(workload);
-        self.workloads.insert(id, Arc::clone(&workload));
-        Ok(workload)
-    }
-
     fn name(&mut self, id: i64) -> rusqlite::Result<Arc<str>> {
         if let Some(name) = self.names.get(&id) {
             return Ok(Arc::clone(name));
@@ -255,6 +242,23 @@ impl<'c> Known<'c> {
         self.names.insert(id, Arc::clone(&name));
         Ok(name)
     }
+}
+
+/// The workload with this number, looked up once.
+pub(super) fn workload_of(
+    database: &Connection,
+    known: &mut HashMap<i64, Arc<Workload>>,
+    id: i64,
+) -> rusqlite::Result<Arc<Workload>> {
+    if let Some(workload) = known.get(&id) {
+        return Ok(Arc::clone(workload));
+    }
+    let mut find = database.prepare_cached("SELECT json FROM workload WHERE id = ?1")?;
+    let json: String = find.query_row([id], |row| row.get(0))?;
+    let workload: Workload = serde_json::from_str(&json).map_err(|_| damaged("a workload makes no sense"))?;
+    let workload = Arc::new(workload);
+    known.insert(id, Arc::clone(&workload));
+    Ok(workload)
 }
 
 fn names(database: &Connection, span: TimeRange) -> rusqlite::Result<Vec<KnownName>> {

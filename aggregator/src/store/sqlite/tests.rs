@@ -9,7 +9,9 @@ use watershed_model::{Batch, Hour, Loss, LossEntry, SkipReason};
 use super::*;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
-use crate::{Aggregator, AggregatorConfig, AggregatorError, MemoryStore, OpenInventory};
+use crate::{
+    Aggregator, AggregatorConfig, AggregatorError, HistoryStore, MemoryStore, OpenInventory, Told, Wanted,
+};
 
 every_store_must!(OnDisk::new);
 
@@ -42,6 +44,16 @@ impl OnDisk {
 
     fn store(&mut self) -> &mut SqliteStore {
         self.store.as_mut().unwrap()
+    }
+}
+
+impl HistoryStore for OnDisk {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        self.store().remember(told)
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.history(wanted)
     }
 }
 
@@ -160,7 +172,7 @@ fn a_later_version_is_refused() {
     let disk = OnDisk::new();
     disk.store.as_ref().unwrap().connection.pragma_update(None, "user_version", 7).unwrap();
     let message = refused(&disk.path());
-    assert!(message.contains("its format is version 7, this program knows up to 2"), "{message}");
+    assert!(message.contains("its format is version 7, this program knows up to 3"), "{message}");
 }
 
 #[test]
@@ -178,7 +190,8 @@ fn a_full_store_keeps_what_it_had_and_takes_the_block_once_there_is_room() {
         })
         .collect();
     let open = |config| SqliteStore::open(&path, config).unwrap();
-    let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, open(&config));
+    let mut aggregator =
+        Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), open(&config));
     let full = blocks.iter().position(|batch| match aggregator.ingest(batch.clone()) {
         Ok(()) => false,
         Err(AggregatorError::Store(StoreError::Full { limit, .. })) => limit == 200_000,
@@ -187,7 +200,7 @@ fn a_full_store_keeps_what_it_had_and_takes_the_block_once_there_is_room() {
     let full = full.expect("the store is too small for all of it");
     let edges = aggregator.finish().unwrap().snapshot(None).unwrap().edges;
     assert_eq!(edges.len(), full * 40);
-    let store = kept(open(&StoreConfig::default()), OpenInventory::Empty, blocks);
+    let store = kept(open(&StoreConfig::default()), OpenInventory::default(), blocks);
     let edges = store.snapshot(None).unwrap().edges;
     assert!(edges.len() == 2_400 && edges.iter().all(|edge| edge.connections == 1));
 }
@@ -196,7 +209,7 @@ fn a_full_store_keeps_what_it_had_and_takes_the_block_once_there_is_room() {
 fn a_snapshot_that_does_not_fit_is_an_error() {
     let disk = kept(
         OnDisk::new(),
-        OpenInventory::Empty,
+        OpenInventory::default(),
         [batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 1, 1), record("10.0.0.1", "10.0.0.9", 2, 1)])],
     );
     let config = StoreConfig { max_edges: 1, ..StoreConfig::default() };
@@ -215,7 +228,7 @@ fn damage_is_told_and_not_believed() {
     ] {
         let mut disk = kept(
             OnDisk::new(),
-            OpenInventory::Empty,
+            OpenInventory::default(),
             [batch("a", 0, vec![record("10.0.0.1", "10.0.0.9", 1, 1)])],
         );
         disk.store().connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
@@ -245,7 +258,7 @@ fn two_programs_may_add_at_the_same_time() {
             let store = SqliteStore::open(&path, &StoreConfig::default()).unwrap();
             let batches =
                 (0..30).map(|n| batch(agent, n, vec![record("10.0.0.1", "10.0.0.9", 443, n * 600)]));
-            kept(store, OpenInventory::Empty, batches);
+            kept(store, OpenInventory::default(), batches);
         }
     };
     std::thread::scope(|scope| {
@@ -273,7 +286,7 @@ fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
     let store = SqliteStore::open(&path, &StoreConfig::default()).unwrap();
     let store = kept(
         store,
-        OpenInventory::Empty,
+        OpenInventory::default(),
         [6, 8].map(|n| Batch { counters: Default::default(), ..batch("a", n, vec![]) }),
     );
     let missing = store.snapshot(None).unwrap().loss;
@@ -281,4 +294,26 @@ fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
         missing.iter().map(|entry| (entry.loss, entry.count)).collect::<Vec<_>>(),
         [(Loss::BatchesMissing, 3)]
     );
+}
+
+#[test]
+fn retention_leaves_whose_an_address_was_when_what_is_kept_began() {
+    use crate::inventory::Source::{File, Kubernetes};
+    use crate::store::conformance::said;
+    let hour = 3_600;
+    let mut disk = OnDisk::new();
+    let all = [
+        said(File, i64::MIN, "10.0.0.0/8", "site"),
+        said(Kubernetes, 1, "10.0.0.1", "a"),
+        said(Kubernetes, hour, "10.0.0.1", "b"),
+        said(Kubernetes, 3 * hour, "10.0.0.1", "c"),
+        said(Kubernetes, 1, "10.0.0.2", "gone"),
+        said(Kubernetes, hour, "10.0.0.2", ""),
+    ];
+    disk.remember(&all).unwrap();
+    let records = [10, 3 * 3_600].map(|at| record("10.0.0.1", "10.0.0.9", 443, at)).to_vec();
+    let mut disk = kept(disk, OpenInventory::default(), [batch("a", 0, records)]);
+    disk.store().delete_before(Timestamp::from_parts(2 * hour, 0)).unwrap();
+    let [site, _, b, c, ..] = all;
+    assert_eq!(disk.history(&Wanted::ALL).unwrap(), [site, b, c]);
 }

@@ -202,7 +202,7 @@ fn name_id(database: &Connection, name: &str) -> Result<i64, Failure> {
     )
 }
 
-fn workload_id(database: &Connection, workload: &Workload) -> Result<i64, Failure> {
+pub(super) fn workload_id(database: &Connection, workload: &Workload) -> Result<i64, Failure> {
     text_id(
         database,
         "SELECT id FROM workload WHERE json = ?1",

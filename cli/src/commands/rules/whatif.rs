@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use watershed_aggregator::OpenInventory;
 use watershed_graph::Graph;
 use watershed_model::Edge;
 use watershed_policy::k8s::Manifests;
@@ -12,8 +11,9 @@ use watershed_policy::nft::{Hook, Ruleset};
 use watershed_policy::whatif::{Outcome, Policies, compare, what_if};
 
 use crate::args::ahead::{AheadFormat, WhatIfArguments};
-use crate::commands::{check, inventory};
+use crate::commands::check;
 use crate::failure::Failure;
+use crate::inventory;
 use crate::output;
 use crate::settings::Settings;
 use crate::terminal::Style;
@@ -30,16 +30,13 @@ pub(crate) fn run(
         [] => None,
         paths => Some(Read::of(paths, &arguments.namespace)?),
     };
-    let inventory = inventory(settings)?;
-    let workloads = match &inventory {
-        OpenInventory::Empty => &[],
-        OpenInventory::File(file) => file.workloads(),
-    };
+    let inventory = inventory::open(settings)?;
+    let workloads: Vec<_> = inventory.workloads().cloned().collect();
     let snapshot = super::asked(&arguments.asked, settings)?;
     let graph = Graph::of(&snapshot, &settings.graph);
     let edges: Vec<&Edge> = graph.accepted().collect();
-    let outcome = what_if(new.policies(), &edges, workloads);
-    let before: Option<Outcome> = old.as_ref().map(|old| what_if(old.policies(), &edges, workloads));
+    let outcome = what_if(new.policies(), &edges, &workloads);
+    let before: Option<Outcome> = old.as_ref().map(|old| what_if(old.policies(), &edges, &workloads));
     let change = before.as_ref().map(|before| compare(before, &outcome));
     match arguments.asked.format {
         AheadFormat::Text => output::ahead::whatif::text(out, &outcome, change.as_ref(), style)?,

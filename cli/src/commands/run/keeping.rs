@@ -1,4 +1,4 @@
-//! The thread that keeps: batches from the queue into the store, the inventory and old hours in between.
+//! The thread that keeps: batches from the queue into the store, and old hours out of it in between.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use watershed_collector::Report;
 use watershed_model::{AgentId, Batch, Loss, LossEntry, Timestamp};
 
 use super::capture::Watch;
-use super::inventory::Reloading;
 use super::patience::PatientStore;
 use crate::clock::Stopwatch;
 use crate::commands::kept;
+use crate::commands::watching::Watching;
 use crate::settings::Settings;
 
 /// How often hours that are too old are deleted: whole hours are what is kept.
@@ -21,7 +21,7 @@ const DELETE_EVERY: Duration = Duration::from_secs(3600);
 /// Joins and keeps batch after batch.
 pub(super) struct Keeping {
     aggregator: Aggregator<OpenInventory, PatientStore>,
-    inventory: Reloading,
+    watching: Watching,
     watch: Watch,
     settings: Settings,
     /// How often interfaces had gone away when it was last entered into the ledger.
@@ -34,12 +34,13 @@ pub(super) struct Keeping {
 impl Keeping {
     pub(super) fn new(
         settings: &Settings,
-        mut inventory: Reloading,
+        inventory: OpenInventory,
+        watching: Watching,
         store: PatientStore,
         watch: Watch,
     ) -> Self {
-        let aggregator = Aggregator::new(settings.aggregator.clone(), inventory.take_first(), store);
-        Self { aggregator, inventory, watch, settings: settings.clone(), away: 0, deleted: None, last: None }
+        let aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
+        Self { aggregator, watching, watch, settings: settings.clone(), away: 0, deleted: None, last: None }
     }
 
     /// Enters into the ledger what was lost before the first batch.
@@ -53,9 +54,6 @@ impl Keeping {
     /// all that is due between batches is done in time.
     pub(super) fn all(&mut self, mut batches: Channel) -> Result<(), AggregatorError> {
         while let Some(delivery) = batches.next()? {
-            if let Some(inventory) = self.inventory.again() {
-                self.aggregator.identify_by(inventory);
-            }
             delivery.batches.into_iter().try_for_each(|batch| self.keep(batch))?;
             self.delete_old();
         }
@@ -70,7 +68,11 @@ impl Keeping {
             self.away = away;
         }
         self.aggregator.ingest(batch)?;
-        self.aggregator.store_mut().inner.metrics.kept_until(now);
+        let inventory = self.aggregator.progress().inventory;
+        let metrics = &self.aggregator.store_mut().inner.metrics;
+        metrics.kept_until(now);
+        metrics.inventory(inventory);
+        self.watching.tell();
         self.last = Some((agent, now));
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::{error, info};
-use watershed_aggregator::{Block, DeliveryToken, FlowStore, Run, StoreError};
+use watershed_aggregator::{Block, DeliveryToken, FlowStore, HistoryStore, Run, StoreError, Told, Wanted};
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use crate::clock::Stopwatch;
@@ -74,6 +74,16 @@ impl<S: FlowStore> PatientStore<S> {
     }
 }
 
+impl<S: FlowStore> HistoryStore for PatientStore<S> {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        self.insist(|store| store.remember(told))
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        self.inner.history(wanted)
+    }
+}
+
 impl<S: FlowStore> FlowStore for PatientStore<S> {
     fn append(&mut self, delivery: &DeliveryToken, blocks: &[Block<'_>]) -> Result<(), StoreError> {
         self.insist(|store| store.append(delivery, blocks))
@@ -105,6 +115,16 @@ mod tests {
     /// Refuses a number of times, then takes.
     struct Refusing(Cell<u32>, StoreError);
 
+    impl HistoryStore for Refusing {
+        fn remember(&mut self, _: &[Told]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn history(&self, _: &Wanted) -> Result<Vec<Told>, StoreError> {
+            Err(StoreError::NothingKept)
+        }
+    }
+
     impl FlowStore for Refusing {
         fn append(&mut self, _: &DeliveryToken, _: &[Block<'_>]) -> Result<(), StoreError> {
             match self.0.get() {
@@ -129,7 +149,7 @@ mod tests {
         let health = Health::default();
         let inner = Refusing(Cell::new(refusals), error);
         let store = PatientStore::new(inner, health.clone(), Arc::new(AtomicBool::new(stop)));
-        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::Empty, store);
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
         let batch = Batch {
             agent: AgentId::from("a"),
             started: Timestamp::default(),

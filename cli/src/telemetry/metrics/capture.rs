@@ -12,6 +12,7 @@ pub(crate) struct CaptureMetrics {
     packets: IntCounter,
     bytes: IntCounter,
     in_flows: IntCounter,
+    repeated: IntCounter,
     skipped: [IntCounter; SkipReason::ALL.len()],
     refused: [IntCounter; Refused::ALL.len()],
     dropped: IntCounter,
@@ -22,6 +23,8 @@ pub(crate) struct CaptureMetrics {
     names_limited: IntCounter,
     records: IntCounter,
     names: IntCounter,
+    summarized: IntCounter,
+    summaries_cut: IntCounter,
     batches: IntCounter,
     batches_dropped: IntCounter,
     records_dropped: IntCounter,
@@ -46,6 +49,10 @@ impl CaptureMetrics {
             packets: counter("packets_total", "Packets read"),
             bytes: counter("captured_bytes_total", "Octets of packets read, as captured"),
             in_flows: counter("packets_in_flows_total", "Packets that became part of a flow"),
+            repeated: counter(
+                "packets_repeated_total",
+                "Packets in flows that another interface had shown before, counted in no flow again",
+            ),
             skipped: SkipReason::ALL.map(|reason| skipped.with_label_values(&[reason.as_str()])),
             refused: Refused::ALL.map(|limit| refused.with_label_values(&[limit.as_str()])),
             dropped: counter(
@@ -62,6 +69,14 @@ impl CaptureMetrics {
             ),
             records: counter("flow_records_total", "Flow records written into batches"),
             names: counter("name_observations_total", "Name observations written into batches"),
+            summarized: counter(
+                "summarized_flow_records_total",
+                "Flow records that became part of summaries (setting collect.summary)",
+            ),
+            summaries_cut: counter(
+                "summaries_cut_total",
+                "Summaries written before their time, because there were too many",
+            ),
             batches: counter("batches_shipped_total", "Batches handed on by the collector"),
             batches_dropped: counter(
                 "spool_batches_dropped_total",
@@ -88,6 +103,7 @@ impl CaptureMetrics {
             packets,
             captured_bytes,
             in_flows,
+            repeated,
             skipped,
             refused,
             kernel_dropped,
@@ -102,10 +118,13 @@ impl CaptureMetrics {
             records_dropped,
             names_dropped,
             spooled_bytes,
+            summarized,
+            summaries_cut,
         } = counters;
         follow(&self.packets, *packets);
         follow(&self.bytes, *captured_bytes);
         follow(&self.in_flows, *in_flows);
+        follow(&self.repeated, *repeated);
         self.skipped.iter().zip(skipped).for_each(|(metric, &count)| follow(metric, count));
         self.refused.iter().zip(refused).for_each(|(metric, &count)| follow(metric, count));
         follow(&self.dropped, *kernel_dropped);
@@ -119,6 +138,8 @@ impl CaptureMetrics {
         follow(&self.batches_dropped, *batches_dropped);
         follow(&self.records_dropped, *records_dropped);
         follow(&self.names_dropped, *names_dropped);
+        follow(&self.summarized, *summarized);
+        follow(&self.summaries_cut, *summaries_cut);
         self.spooled.set(amount(*spooled_bytes));
     }
 

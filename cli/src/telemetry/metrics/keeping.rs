@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
-use watershed_aggregator::{Block, Deleted};
+use watershed_aggregator::inventory::{HistoryCounts, Source};
+use watershed_aggregator::{Block, Deleted, Told};
 use watershed_model::{Loss, Timestamp};
 
-use super::{Metrics, amount, tell_time};
+use super::{Metrics, amount, follow, tell_time};
 
 /// Seconds that a block may take: from what a fast disk needs to what delays the map noticeably.
 const BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
@@ -30,6 +31,11 @@ pub(crate) struct KeepingMetrics {
     queue_limit: IntGauge,
     reloads: [IntCounter; 2],
     inventory_time: Gauge,
+    changes: [IntCounter; Source::ALL.len()],
+    changes_remembered: IntGauge,
+    changes_late: IntCounter,
+    changes_refused: IntCounter,
+    forgotten_early: IntCounter,
 }
 
 impl KeepingMetrics {
@@ -38,6 +44,11 @@ impl KeepingMetrics {
         let loss = metrics.counters("loss_total", "Entries of the loss ledger, by kind", "kind");
         let reloads =
             metrics.counters("inventory_reloads_total", "How reading the inventory again went", "result");
+        let changes = metrics.counters(
+            "inventory_changes_total",
+            "Changes of whose addresses are, by who said so, that the store has taken",
+            "source",
+        );
         let this = Self {
             batches: metrics.counter("batches_stored_total", "Batches that the store has taken"),
             repeated: metrics
@@ -67,6 +78,23 @@ impl KeepingMetrics {
             reloads: ["read", "refused"].map(|result| reloads.with_label_values(&[result])),
             inventory_time: metrics
                 .time("inventory_timestamp_seconds", "When the inventory in force was read"),
+            changes: Source::ALL.map(|source| changes.with_label_values(&[source.as_str()])),
+            changes_remembered: metrics.gauge(
+                "inventory_changes_remembered",
+                "Changes of the inventory in memory, by which flows are joined",
+            ),
+            changes_late: metrics.counter(
+                "inventory_changes_late_total",
+                "Changes of the inventory that came after a later one of the same address",
+            ),
+            changes_refused: metrics.counter(
+                "inventory_changes_refused_total",
+                "Changes of the inventory that there was no room for in memory",
+            ),
+            forgotten_early: metrics.counter(
+                "inventory_forgotten_early_total",
+                "How often the older half of the inventory's changes was forgotten for want of room",
+            ),
         };
         this.limit.set(amount(max_bytes));
         this.queue_limit.set(amount(queue));
@@ -112,6 +140,21 @@ impl KeepingMetrics {
     /// Batches that wait.
     pub(crate) fn waiting(&self, batches: usize) {
         self.queue.set(amount(batches));
+    }
+
+    /// The store has taken what the inventory was told.
+    pub(crate) fn remembered(&self, told: &[Told]) {
+        for told in told {
+            self.changes[told.source as usize].inc();
+        }
+    }
+
+    /// What became of what the inventory was told.
+    pub(crate) fn inventory(&self, counts: HistoryCounts) {
+        self.changes_remembered.set(amount(counts.remembered));
+        follow(&self.changes_late, counts.out_of_order);
+        follow(&self.changes_refused, counts.refused);
+        follow(&self.forgotten_early, counts.forgotten_early);
     }
 
     /// The inventory was read at `time`, for the first time.

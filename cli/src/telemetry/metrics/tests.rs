@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use watershed_aggregator::inventory::docker::DockerStatus;
+use watershed_aggregator::inventory::kubernetes::KubernetesStatus;
 use watershed_aggregator::source::kafka::KafkaStatus;
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::Counters;
@@ -27,6 +29,10 @@ fn all() -> Metrics {
     keeping.inventory_again(Err(()));
     let status = KafkaStatus { messages: 5, dead_letters: 1, lag: 2, ..KafkaStatus::default() };
     ReadingMetrics::register(&metrics).observe(&status);
+    let status = KubernetesStatus { synced: true, events: 5, refused: 1, ..KubernetesStatus::default() };
+    let watching = WatchingMetrics::register(&metrics);
+    watching.kubernetes(&status);
+    watching.docker(&DockerStatus { containers: 3, changes: 3, ..DockerStatus::default() });
     metrics
 }
 

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
-use watershed_model::EndReason;
+use watershed_model::{ConnState, EndReason};
 
 use super::reference::{Reference, hasty, packets, summary};
 use super::*;
@@ -88,4 +88,53 @@ proptest! {
         let rehashed = FlowConfig { hash_key, ..config };
         prop_assert_eq!(&all_records(followed(&rehashed, &sent, 64)), &whole);
     }
+
+    #[test]
+    fn copies_on_other_interfaces_change_no_record(
+        sent in packets(FORWARD, 150),
+        report in prop::option::of(2..6_u64),
+    ) {
+        let config = hasty(report, usize::MAX);
+        let packets: Vec<_> = sent.iter().map(|packet| (1, packet)).collect();
+        let copied: Vec<_> = sent.iter().flat_map(|packet| [(1, packet), (2, packet)]).collect();
+        let (mut once, mut twice) = (tapped(&config, &packets), tapped(&config, &copied));
+        prop_assert_eq!(twice.started(), once.started());
+        prop_assert_eq!((once.repeated(), twice.repeated()), (0, sent.len() as u64));
+        while once.finish(3) {}
+        while twice.finish(3) {}
+        prop_assert_eq!(twice.take_records(), once.take_records());
+    }
+}
+
+/// Interfaces are read in turn, so that one may show a whole connection before the next begins to.
+#[test]
+fn a_connection_that_is_read_again_from_another_interface_is_the_same_one() {
+    let [client, server] = [(1, 40_000), (2, 80)].map(|(last, port)| (IpAddr::from([10, 0, 0, last]), port));
+    let tcp = |flags, sequence, acknowledgement| Tcp { flags, sequence, acknowledgement };
+    let (syn, ack, fin) = (TcpFlags::SYN, TcpFlags::ACK, TcpFlags::FIN);
+    let sent = [
+        Sent::tcp(0.0, client, server, tcp(syn, 100, 0), b""),
+        Sent::tcp(0.1, server, client, tcp(syn | ack, 500, 101), b""),
+        Sent::tcp(0.2, client, server, tcp(ack, 101, 501), b"hello"),
+        Sent::tcp(0.3, server, client, tcp(fin | ack, 501, 106), b""),
+        Sent::tcp(0.4, client, server, tcp(fin | ack, 106, 502), b""),
+    ];
+    let once: Vec<_> = sent.iter().map(|packet| (1, packet)).collect();
+    let again: Vec<_> = once.iter().copied().chain(sent.iter().map(|packet| (2, packet))).collect();
+    let records = [once, again].map(|packets| all_records(tapped(&FlowConfig::default(), &packets)));
+    assert_eq!((records[0].len(), &records[0]), (1, &records[1]));
+    assert_eq!((records[0][0].state, records[0][0].to_server.payload_bytes), (ConnState::Sf, 5));
+}
+
+/// A table that has followed these packets, each on its interface.
+fn tapped(config: &FlowConfig, sent: &[(u32, &Sent)]) -> FlowTable {
+    let mut table = FlowTable::new(config.clone());
+    let mut decoder = Decoder::new(&DecodeConfig::default());
+    for (interface, Sent { time, bytes }) in sent {
+        let mut segments = Segments::default();
+        let (time, link, interface) = (*time, LinkType::RAW, InterfaceId(*interface));
+        decoder.decode(&Packet { time, link, interface, wire_length: 0, data: bytes }, &mut segments);
+        table.observe(&segments);
+    }
+    table
 }

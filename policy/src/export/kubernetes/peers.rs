@@ -9,7 +9,7 @@ use watershed_model::Labels;
 use crate::mine::{Census, Namespace, Plan, Rule, Whom};
 
 /// One item of `from` or `to`.
-pub(super) enum Peer {
+pub(in crate::export) enum Peer {
     /// Pods with labels, in one namespace or in every one.
     Pods { namespace: Option<String>, labels: Labels },
     /// Addresses.
@@ -17,7 +17,7 @@ pub(super) enum Peer {
 }
 
 /// The peers of a rule; none where nothing of it can be said.
-pub(super) fn of(census: &Census, plan: &Plan, rule: &Rule) -> Vec<Peer> {
+pub(in crate::export) fn of(census: &Census, plan: &Plan, rule: &Rule) -> Vec<Peer> {
     let pods = |namespace: Option<&String>, labels: &Labels| {
         vec![Peer::Pods { namespace: namespace.cloned(), labels: labels.clone() }]
     };

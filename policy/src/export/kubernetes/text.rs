@@ -1,30 +1,20 @@
-//! The text of each file. Names and labels stand in quotes, so that none is taken for a number or a word of
-//! YAML; comments hold nothing that could end them.
-
-use std::fmt::Write as _;
+//! The text of each file.
 
 use ipnet::IpNet;
-use watershed_model::{Labels, Timestamp};
+use watershed_model::Labels;
 
 use super::peers::Peer;
+use crate::export::text::{about, comment, line, match_labels, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
 use crate::mine::{Allowed, Level, Rule, Whom};
-use crate::text::printable;
 
 /// The policy of every namespace that allows everything, or nothing.
 const DEFAULT: &str = "watershed-default";
 
-/// Letters of a comment: enough for a few names, short enough to read.
-const LINE: usize = 400;
-
-/// Names in a comment: more than a person reads at a glance.
-const LISTED: usize = 5;
-
 /// The rules of one subject.
 pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[(&Rule, Vec<Peer>)], level: Level) -> String {
     let mut text = String::new();
-    let price = rules.iter().fold(0, |sum: u64, (rule, _)| sum.saturating_add(rule.price));
-    comment(&mut text, 0, &format!("{subject}, at level {level}: {}", admits(price)));
+    title(&mut text, subject, rules.iter().map(|(rule, _)| rule.price), level);
     head(&mut text, namespace, &crate::mine::subject_name(subject));
     match subject {
         Whom::Workloads { labels, .. } if !labels.is_empty() => {
@@ -76,18 +66,6 @@ pub(super) fn allow_everything(namespace: &str) -> String {
     text
 }
 
-/// The list of files that `kubectl apply -k` loads, in this order.
-pub(super) fn kustomization<'a>(what: &str, files: impl Iterator<Item = &'a str>) -> String {
-    let mut text = format!("# {what}\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n");
-    text.push_str("sortOptions:\n  order: fifo\n");
-    let files: Vec<&str> = files.collect();
-    text.push_str(if files.is_empty() { "resources: []\n" } else { "resources:\n" });
-    for file in files {
-        line(&mut text, 0, &format!("- {}", quoted(file)));
-    }
-    text
-}
-
 fn head(text: &mut String, namespace: &str, name: &str) {
     text.push_str("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n");
     line(text, 2, &format!("name: {}", quoted(name)));
@@ -96,10 +74,7 @@ fn head(text: &mut String, namespace: &str, name: &str) {
 }
 
 fn rule(text: &mut String, rule: &Rule, peers: &[Peer]) {
-    let ports: Vec<String> = rule.ports.iter().map(ToString::to_string).collect();
-    let shared = if rule.shared { ", a shared service" } else { "" };
-    comment(text, 2, &format!("{}: {}{shared}", rule.peer, ports.join(" ")));
-    comment(text, 2, &evidence(rule));
+    about(text, 2, rule);
     text.push_str(match rule.direction {
         Direction::Ingress => "  - from:\n",
         Direction::Egress => "  - to:\n",
@@ -116,34 +91,6 @@ fn rule(text: &mut String, rule: &Rule, peers: &[Peer]) {
         if last > first {
             line(text, 6, &format!("endPort: {last}"));
         }
-    }
-}
-
-/// Why there is the rule, and what it costs.
-fn evidence(rule: &Rule) -> String {
-    let mut text = match &rule.observed {
-        Some(observed) => format!(
-            "{} edges, {} connections, {} to {}",
-            observed.edges,
-            observed.connections,
-            day(observed.first_seen),
-            day(observed.last_seen)
-        ),
-        None => "not seen used from here".to_owned(),
-    };
-    let _ = write!(text, "; {}", admits(rule.price));
-    if !rule.names.is_empty() {
-        let names: Vec<&str> = rule.names.iter().take(LISTED).map(AsRef::as_ref).collect();
-        let _ = write!(text, "; called {}", names.join(", "));
-    }
-    text
-}
-
-fn admits(price: u64) -> String {
-    match price {
-        0 => "admits nothing that was not observed".to_owned(),
-        1 => "admits 1 connection that was not observed".to_owned(),
-        more => format!("admits {more} connections that were not observed"),
     }
 }
 
@@ -170,31 +117,4 @@ fn peer(text: &mut String, peer: &Peer) {
 fn block(text: &mut String, network: &IpNet) {
     text.push_str("    - ipBlock:\n");
     line(text, 8, &format!("cidr: {}", quoted(&network.to_string())));
-}
-
-fn match_labels(text: &mut String, indent: usize, labels: &Labels) {
-    line(text, indent, "matchLabels:");
-    for (key, value) in labels {
-        line(text, indent + 2, &format!("{}: {}", quoted(key), quoted(value)));
-    }
-}
-
-fn line(text: &mut String, indent: usize, content: &str) {
-    text.extend(std::iter::repeat_n(' ', indent));
-    text.push_str(content);
-    text.push('\n');
-}
-
-fn comment(text: &mut String, indent: usize, content: &str) {
-    line(text, indent, &format!("# {}", printable(content, LINE)));
-}
-
-/// In double quotes, as JSON and YAML both have them.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// `2026-01-02`.
-fn day(time: Timestamp) -> String {
-    time.to_string().chars().take_while(|&letter| letter != 'T').collect()
 }

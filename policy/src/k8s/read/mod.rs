@@ -1,10 +1,10 @@
 //! From files to policies and the world they are for.
 
-mod sheet;
+pub(crate) mod sheet;
 
-mod selector;
+pub(crate) mod selector;
 
-mod policy;
+pub(crate) mod policy;
 
 mod workload;
 
@@ -17,6 +17,11 @@ use sheet::Sheet;
 
 use super::yaml::{self, Node, Value};
 use super::{NetworkPolicy, Place, Problem, Problems, World};
+use crate::Service;
+use crate::calico;
+use crate::cilium::{self, CiliumPolicy};
+use crate::cluster::{self, ClusterPolicy};
+use crate::istio;
 
 /// The API version whose policies are read.
 const API_VERSION: &str = "networking.k8s.io/v1";
@@ -25,24 +30,26 @@ const API_VERSION: &str = "networking.k8s.io/v1";
 const OTHER_NETWORKING: [&str; 6] =
     ["Ingress", "IngressClass", "IPAddress", "ServiceCIDR", "IngressList", "IngressClassList"];
 
+/// What the kinds of policies end in, to tell a policy that is no YAML from what is none of ours.
+const POLICIES: [&str; 2] = ["NetworkPolicy", "AuthorizationPolicy"];
+
 /// Kinds that decide about traffic too: where one is met, a note says that it is not evaluated.
-const OTHER_POLICIES: [&str; 9] = [
-    "AdminNetworkPolicy",
-    "AuthorizationPolicy",
-    "BaselineAdminNetworkPolicy",
-    "CiliumClusterwideNetworkPolicy",
-    "CiliumNetworkPolicy",
-    "ClusterNetworkPolicy",
-    "GlobalNetworkPolicy",
-    "MultiNetworkPolicy",
-    "StagedNetworkPolicy",
-];
+const OTHER_POLICIES: [&str; 4] =
+    ["AuthorizationPolicy", "GlobalNetworkPolicy", "MultiNetworkPolicy", "StagedNetworkPolicy"];
 
 /// What files say: policies, and who is there for them to select.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifests {
     /// The policies, in the order in which they were read.
     pub policies: Vec<NetworkPolicy>,
+    /// Policies of administrators, in the order in which they were read.
+    pub cluster: Vec<ClusterPolicy>,
+    /// Policies of Cilium, in the order in which they were read.
+    pub cilium: Vec<CiliumPolicy>,
+    /// Policies of Calico, and its sets of networks.
+    pub calico: calico::Policies,
+    /// AuthorizationPolicies of Istio, in the order in which they were read.
+    pub istio: istio::Policies,
     /// Pods, workloads as the pods that they make, and namespaces.
     pub world: World,
     /// What was passed over although it may matter.
@@ -69,7 +76,7 @@ impl Manifests {
                     Ok(documents) => {
                         documents.iter().for_each(|document| manifests.object(&mut sheet, document, None));
                     }
-                    Err((spot, message)) if piece.text.contains("NetworkPolicy") => {
+                    Err((spot, message)) if POLICIES.iter().any(|kind| piece.text.contains(kind)) => {
                         sheet.problem(spot, message);
                     }
                     // Other readers of YAML may be more lenient with what is no policy.
@@ -81,6 +88,40 @@ impl Manifests {
         }
         manifests.repeated(&mut problems);
         if problems.is_empty() { Ok(manifests) } else { Err(Problems::new(problems)) }
+    }
+
+    /// Takes policies that other files hold.
+    ///
+    /// # Errors
+    /// Policies that are there twice now.
+    pub(crate) fn add(&mut self, policies: Vec<NetworkPolicy>) -> Result<(), Problems> {
+        self.policies.extend(policies);
+        let mut problems = Vec::new();
+        self.repeated(&mut problems);
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(problems)) }
+    }
+
+    /// How many policies there are, of all dialects.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        let calico = self.calico.policies.len();
+        self.policies.len() + self.cluster.len() + self.cilium.len() + calico + self.istio.policies.len()
+    }
+
+    /// Whether there are policies of a dialect other than NetworkPolicy.
+    #[must_use]
+    pub const fn has_others(&self) -> bool {
+        self.count() > self.policies.len()
+    }
+
+    /// Whether the policies speak of a service. What NetworkPolicies do to ICMP is left to the network plugin;
+    /// Cilium's policies decide about it, and Calico's about every protocol.
+    pub(crate) const fn speak_of(&self, service: Service) -> bool {
+        match service {
+            Service::Port { .. } => true,
+            Service::Icmp { .. } => !self.cilium.is_empty() || !self.calico.policies.is_empty(),
+            Service::Protocol(_) => !self.calico.policies.is_empty(),
+        }
     }
 
     /// Reads one object; items of a typed list have no kind of their own and take it from the list.
@@ -104,6 +145,10 @@ impl Manifests {
         }
         match dialect(version, kind) {
             Dialect::Ours => self.policies.extend(policy::read(sheet, node)),
+            Dialect::Cluster(kind) => self.cluster.extend(cluster::read(sheet, node, kind)),
+            Dialect::Cilium => self.cilium.extend(cilium::read(sheet, node, kind)),
+            Dialect::Calico => self.calico.take(sheet, version, kind, node),
+            Dialect::Istio => self.istio.take(sheet, version, kind, node),
             Dialect::Other => {
                 let name = node.at(&["metadata", "name"]).and_then(Node::scalar).unwrap_or_default();
                 let message = format!(
@@ -121,15 +166,20 @@ impl Manifests {
 
     /// Of two policies with one name the API server would keep the last alone.
     fn repeated(&self, problems: &mut Vec<Problem>) {
-        let mut first: BTreeMap<(&str, &str), &Place> = BTreeMap::new();
-        for policy in &self.policies {
-            if let Some(earlier) = first.insert((&policy.namespace, &policy.name), &policy.place) {
-                let message = format!(
-                    "NetworkPolicy {policy} is there twice, also at {earlier}; rename one, or take it out"
-                );
-                problems.push(Problem { place: policy.place.clone(), message });
+        let networking =
+            self.policies.iter().map(|policy| (format!("NetworkPolicy {policy}"), &policy.place));
+        let cluster = self.cluster.iter().map(|policy| (policy.to_string(), &policy.place));
+        let mut first: BTreeMap<String, &Place> = BTreeMap::new();
+        let cilium = self.cilium.iter().map(|policy| (policy.to_string(), &policy.place));
+        for (name, place) in networking.chain(cluster).chain(cilium) {
+            if let Some(earlier) = first.get(&name) {
+                let message = format!("{name} is there twice, also at {earlier}; rename one, or take it out");
+                problems.push(Problem { place: place.clone(), message });
             }
+            first.insert(name, place);
         }
+        problems.extend(self.calico.repeated());
+        problems.extend(self.istio.repeated());
     }
 }
 
@@ -137,6 +187,14 @@ impl Manifests {
 enum Dialect {
     /// A policy that is read.
     Ours,
+    /// A policy of administrators, which is read, of this kind.
+    Cluster(&'static str),
+    /// A policy of Cilium, which is read.
+    Cilium,
+    /// An object of Calico's API.
+    Calico,
+    /// An object of Istio's API for security.
+    Istio,
     /// A policy of a dialect that is not.
     Other,
     /// Meant as a policy, but not one.
@@ -147,9 +205,27 @@ enum Dialect {
 
 fn dialect(version: &str, kind: &str) -> Dialect {
     let group = version.split('/').next().unwrap_or_default();
+    if let Some(&(kind, known)) = cluster::KINDS.iter().find(|(known, _)| *known == kind) {
+        return match version == known {
+            true => Dialect::Cluster(kind),
+            false => {
+                Dialect::Wrong(format!("a {kind} of `{version}` is not known; write `apiVersion: {known}`"))
+            }
+        };
+    }
+    if cilium::KINDS.contains(&kind) {
+        return match version == cilium::VERSION {
+            true => Dialect::Cilium,
+            false => Dialect::Wrong(format!(
+                "a {kind} of `{version}` is not known; write `apiVersion: {}`",
+                cilium::VERSION
+            )),
+        };
+    }
     match (kind, version) {
+        _ if group.ends_with(calico::GROUP) => Dialect::Calico,
+        _ if group == istio::GROUP => Dialect::Istio,
         ("NetworkPolicy", API_VERSION) => Dialect::Ours,
-        ("NetworkPolicy", _) if group.ends_with("projectcalico.org") => Dialect::Other,
         ("NetworkPolicy", _) => Dialect::Wrong(format!(
             "a NetworkPolicy of `{version}` is not known; write `apiVersion: {API_VERSION}`"
         )),

@@ -12,7 +12,7 @@ use super::selector;
 use super::sheet::{Fields, Sheet};
 
 /// Reads a policy; `None` where it has no name, which is noted as a problem like everything wrong in it.
-pub(super) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
+pub(crate) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
     let top = sheet.fields(node, "a NetworkPolicy", &["apiVersion", "kind", "metadata", "spec", "status"]);
     let name = node.at(&["metadata", "name"]);
     let name = match name {
@@ -145,7 +145,7 @@ fn block(sheet: &mut Sheet, node: &Node) -> Option<PeerKind> {
     Some(PeerKind::Block { cidr, except })
 }
 
-fn network(sheet: &mut Sheet, node: &Node, what: &str) -> Option<IpNet> {
+pub(crate) fn network(sheet: &mut Sheet, node: &Node, what: &str) -> Option<IpNet> {
     let text = sheet.text(node, what)?;
     let Ok(network) = text.parse::<IpNet>() else {
         let example = if text.contains(':') { "2001:db8::/32" } else { "10.0.0.0/8" };
@@ -212,7 +212,7 @@ fn ports(sheet: &mut Sheet, fields: Fields<'_>) -> Option<Ports> {
     }
 }
 
-fn range(sheet: &mut Sheet, start: &Node, end: Option<&Node>) -> Option<RangeInclusive<u16>> {
+pub(crate) fn range(sheet: &mut Sheet, start: &Node, end: Option<&Node>) -> Option<RangeInclusive<u16>> {
     let first = number(sheet, start, "port")?;
     let Some(end) = end else { return Some(first..=first) };
     let last = number(sheet, end, "endPort")?;
@@ -224,7 +224,7 @@ fn range(sheet: &mut Sheet, start: &Node, end: Option<&Node>) -> Option<RangeInc
     Some(first..=last)
 }
 
-fn number(sheet: &mut Sheet, node: &Node, what: &str) -> Option<u16> {
+pub(crate) fn number(sheet: &mut Sheet, node: &Node, what: &str) -> Option<u16> {
     let number = match &node.value {
         Value::Word(word) => word.parse().ok().filter(|&port| port != 0),
         _ => None,
@@ -236,7 +236,7 @@ fn number(sheet: &mut Sheet, node: &Node, what: &str) -> Option<u16> {
 }
 
 /// Whether `name` is an IANA service name (RFC 6335, section 5.1) in lower case.
-fn is_port_name(name: &str) -> bool {
+pub(crate) fn is_port_name(name: &str) -> bool {
     name.len() <= 15
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && name.bytes().any(|b| b.is_ascii_lowercase())

@@ -15,7 +15,7 @@ const MAX_LABEL: usize = 63;
 const MAX_PREFIX: usize = 253;
 
 /// Reads a selector; what nothing can ever satisfy is a problem.
-pub(super) fn read(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
+pub(crate) fn read(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
     let fields = sheet.fields(node, what, &["matchLabels", "matchExpressions"]);
     let mut requirements = Vec::new();
     let labels = fields.get("matchLabels").map_or(&[][..], |node| sheet.entries(node, "matchLabels"));
@@ -109,7 +109,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The labels of an object that is not a policy, leniently: whatever is a single value.
-pub(super) fn labels(node: Option<&Node>) -> Labels {
+pub(crate) fn labels(node: Option<&Node>) -> Labels {
     let fields = node.map_or(&[][..], Node::fields);
     let text = |value: &Node| value.scalar().unwrap_or_default().to_owned();
     fields.iter().map(|(key, value)| (key.name.clone(), text(value))).collect()

@@ -7,29 +7,29 @@ use super::super::yaml::{Key, Node, Spot, Value};
 use super::super::{Place, Problem};
 
 /// Collects what is wrong with a file, and what is worth knowing.
-pub(super) struct Sheet {
+pub(crate) struct Sheet {
     file: Arc<str>,
     /// The namespace of objects that name none.
-    pub(super) namespace: Box<str>,
-    pub(super) problems: Vec<Problem>,
-    pub(super) notes: Vec<Problem>,
+    pub(crate) namespace: Box<str>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) notes: Vec<Problem>,
 }
 
 impl Sheet {
-    pub(super) fn new(file: &str, namespace: &str) -> Self {
+    pub(crate) fn new(file: &str, namespace: &str) -> Self {
         Self { file: file.into(), namespace: namespace.into(), problems: Vec::new(), notes: Vec::new() }
     }
 
-    pub(super) fn place(&self, (line, column): Spot) -> Place {
+    pub(crate) fn place(&self, (line, column): Spot) -> Place {
         Place { file: Arc::clone(&self.file), line, column }
     }
 
-    pub(super) fn problem(&mut self, spot: Spot, message: impl Into<String>) {
+    pub(crate) fn problem(&mut self, spot: Spot, message: impl Into<String>) {
         let place = self.place(spot);
         self.problems.push(Problem { place, message: message.into() });
     }
 
-    pub(super) fn note(&mut self, spot: Spot, message: impl Into<String>) {
+    pub(crate) fn note(&mut self, spot: Spot, message: impl Into<String>) {
         let place = self.place(spot);
         self.notes.push(Problem { place, message: message.into() });
     }
@@ -40,7 +40,7 @@ impl Sheet {
 
     /// The fields of a mapping whose keys are all `known`; an unknown or repeated key is a problem, and what
     /// is no mapping has no fields.
-    pub(super) fn fields<'a>(&mut self, node: &'a Node, what: &str, known: &[&str]) -> Fields<'a> {
+    pub(crate) fn fields<'a>(&mut self, node: &'a Node, what: &str, known: &[&str]) -> Fields<'a> {
         let fields = match &node.value {
             Value::Map(fields) => fields.as_slice(),
             Value::Null => &[],
@@ -68,7 +68,7 @@ impl Sheet {
     }
 
     /// The entries of a mapping from text to anything.
-    pub(super) fn entries<'a>(&mut self, node: &'a Node, what: &str) -> &'a [(Key, Node)] {
+    pub(crate) fn entries<'a>(&mut self, node: &'a Node, what: &str) -> &'a [(Key, Node)] {
         match &node.value {
             Value::Map(fields) => {
                 for (index, (key, _)) in fields.iter().enumerate() {
@@ -85,7 +85,7 @@ impl Sheet {
     }
 
     /// The items of a list.
-    pub(super) fn list<'a>(&mut self, node: &'a Node, what: &str) -> &'a [Node] {
+    pub(crate) fn list<'a>(&mut self, node: &'a Node, what: &str) -> &'a [Node] {
         if !matches!(node.value, Value::List(_) | Value::Null) {
             self.expected(node, what, "a list; start each item with `- `");
         }
@@ -93,7 +93,7 @@ impl Sheet {
     }
 
     /// Text; a number or boolean must be in quotes to be text.
-    pub(super) fn text<'a>(&mut self, node: &'a Node, what: &str) -> Option<&'a str> {
+    pub(crate) fn text<'a>(&mut self, node: &'a Node, what: &str) -> Option<&'a str> {
         match &node.value {
             Value::Text(text) => Some(text),
             Value::Word(word) => {
@@ -113,11 +113,11 @@ impl Sheet {
 
 /// Fields of a mapping.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(&'a [(Key, Node)]);
+pub(crate) struct Fields<'a>(&'a [(Key, Node)]);
 
 impl<'a> Fields<'a> {
     /// The value of a field that is there and not null.
-    pub(super) fn get(self, name: &str) -> Option<&'a Node> {
+    pub(crate) fn get(self, name: &str) -> Option<&'a Node> {
         let found = self.0.iter().find(|(key, _)| key.name == name).map(|(_, value)| value);
         found.filter(|value| value.value != Value::Null)
     }

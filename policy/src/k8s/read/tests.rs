@@ -95,9 +95,10 @@ fn objects_of_the_wrong_kind_are_told() {
         let problem = of(text).unwrap_err();
         assert!(problem.contains(expected), "{problem}");
     }
-    let notes = of("apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: c}\n---\n[1]\n")
-        .unwrap()
-        .notes;
+    let notes =
+        of("apiVersion: k8s.cni.cncf.io/v1beta1\nkind: MultiNetworkPolicy\nmetadata: {name: c}\n---\n[1]\n")
+            .unwrap()
+            .notes;
     assert_eq!(notes.len(), 2, "{notes:?}");
     let twice = format!("{HEAD}  podSelector: {{}}\n---\n{HEAD}  podSelector: {{}}\n");
     assert!(of(&twice).unwrap_err().contains("p.yaml:7:1: NetworkPolicy shop/web is there twice"));

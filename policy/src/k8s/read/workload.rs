@@ -47,6 +47,9 @@ fn add(world: &mut World, namespace: &str, kind: &str, object: &Node, template: 
     let of_owner = |key: &str| of_owner(key).filter(|_| of_owner("kind") != Some("Node"));
     let Some(name) = of_owner("name").or_else(|| text(&["metadata", "name"])) else { return };
     let spec = template.get("spec");
+    // What names no account runs under the one that every namespace has.
+    let account = |spec: &Node| spec.get("serviceAccountName").and_then(Node::scalar).map(str::to_owned);
+    let service_account = spec.map(|spec| account(spec).unwrap_or_else(|| "default".to_owned()));
     let host_network = spec.and_then(|spec| spec.get("hostNetwork")).and_then(Node::scalar);
     // An instance has the name of its virtual machine, which owns it.
     let kind = match of_owner("kind").unwrap_or(kind) {
@@ -58,6 +61,7 @@ fn add(world: &mut World, namespace: &str, kind: &str, object: &Node, template: 
         name: name.to_owned(),
         kind: kind.to_owned(),
         labels: labels(template.at(&["metadata", "labels"])),
+        service_account,
         addresses: addresses(object),
         ports: spec.map(ports).unwrap_or_default(),
         host_network: host_network == Some("true"),

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::Dialect;
 use crate::Error;
-use crate::export::kubernetes::Kubernetes;
+use crate::export::directory::Directory;
 use crate::identity::text_digest;
 use crate::mine::{Census, Level, Plan};
 
@@ -14,6 +15,10 @@ const SCHEMA_VERSION: u32 = 1;
 pub struct Certificate {
     /// Version of the tool that proved it.
     pub tool_version: String,
+    /// The API that the policies are of.
+    pub dialect: &'static str,
+    /// What was taken for granted.
+    pub assumptions: &'static [&'static str],
     /// SHA-256 over the dependencies: parties, service, counts and times.
     pub input_sha256: String,
     /// Path and SHA-256 of every file, as `sha256sum` prints it.
@@ -28,7 +33,7 @@ pub struct Certificate {
     pub dependencies_replayed: u64,
     /// Connections evaluated for them, with labels as they were and after the next rollout.
     pub connections_replayed: u64,
-    /// Dependencies that NetworkPolicy cannot say: between two ends that are no pods, or of another protocol.
+    /// Dependencies that the dialect cannot say: between two ends that are no pods, or of another protocol.
     pub not_expressed: u64,
     /// Connections tried that no rule declares; all were denied.
     pub probes_denied: u64,
@@ -37,9 +42,16 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn new(census: &Census, plan: &Plan, export: &Kubernetes, tool_version: &str) -> Self {
+    pub(super) fn new<D: Dialect>(
+        census: &Census,
+        plan: &Plan,
+        export: &Directory,
+        tool_version: &str,
+    ) -> Self {
         Self {
             tool_version: tool_version.to_owned(),
+            dialect: D::NAME,
+            assumptions: D::ASSUMPTIONS,
             input_sha256: census.digest(),
             files: export.files.iter().map(|(path, text)| (path.clone(), text_digest(text))).collect(),
             level: plan.level,
@@ -63,7 +75,7 @@ impl Certificate {
             tool_version: &self.tool_version,
             input_sha256: &self.input_sha256,
             files: self.files.iter().map(|(path, sha256)| JsonFile { path, sha256 }).collect(),
-            dialect: "networking.k8s.io/v1",
+            dialect: self.dialect,
             level: self.level.as_str(),
             rules: self.rules,
             price: self.price,
@@ -72,12 +84,7 @@ impl Certificate {
             not_expressed: self.not_expressed,
             probes_denied: self.probes_denied,
             probes_declared: self.probes_declared,
-            assumptions: [
-                "the network plugin enforces NetworkPolicy, ingress and egress, and answers pass",
-                "ipBlock means addresses outside the cluster",
-                "a node reaches its own pods whatever policies say, so its health probes do",
-                "namespaces have the label kubernetes.io/metadata.name, which the API server gives them",
-            ],
+            assumptions: self.assumptions,
         })?;
         text.push('\n');
         Ok(text)
@@ -99,7 +106,7 @@ struct JsonCertificate<'a> {
     not_expressed: u64,
     probes_denied: u64,
     probes_declared: u64,
-    assumptions: [&'static str; 4],
+    assumptions: &'static [&'static str],
 }
 
 #[derive(Serialize)]

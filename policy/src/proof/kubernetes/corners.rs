@@ -1,103 +1,67 @@
 //! What the text itself lists, tried from its own point of view: the ends of each network and port range, and
 //! pods that each peer means.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::probes::Probe;
 use super::stage::Stage;
-use crate::k8s::{
-    Direction, End, Evaluator, NAMESPACE_NAME, NetworkPolicy, Operator, PROTOCOLS, PeerKind, PolicyRule,
-    Ports,
-};
+use crate::Service;
+use crate::k8s::{Direction, End, Indexed, PROTOCOLS, PeerKind, PolicyRule, Ports};
 
 /// Pods of a peer that are tried: the first ones.
-const PEERS: usize = 2;
+pub(super) const PEERS: usize = 2;
+
+/// A port of every transport, for rules that are about everything.
+pub(super) fn one_of_each() -> Vec<Service> {
+    PROTOCOLS.map(|protocol| Service::Port { protocol, port: 1 }).into()
+}
 
 /// Probes for every rule of every policy, with one pod that the policy is for.
-pub(super) fn of(stage: &Stage<'_>, policies: &[NetworkPolicy], evaluator: &Evaluator<'_>) -> Vec<Probe> {
-    let mut pods: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (at, pod) in stage.world().pods().iter().enumerate() {
-        pods.entry(&pod.namespace).or_default().push(at);
-    }
-    let corners = Corners { stage, evaluator, pods };
+pub(super) fn of(stage: &Stage<'_>, policies: &Indexed<'_>) -> Vec<Probe> {
     let mut probes = Vec::new();
-    for policy in policies {
-        let Some(subject) = corners.subject(policy) else { continue };
-        for direction in [Direction::Ingress, Direction::Egress] {
-            for rule in policy.rules(direction).unwrap_or_default() {
-                corners.add(policy, rule, (direction, subject), &mut probes);
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let subjects = subjects(stage, policies, direction);
+        for (policy, rule, pods) in policies.rules(direction) {
+            let Some(subject) = subjects[policy] else { continue };
+            let services: Rc<[Service]> = services(rule).into();
+            let pods = pods.filter(|&pod| stage.is_known(pod, true)).take(PEERS).map(End::Pod);
+            let networks = rule.peers.iter().filter_map(|peer| match &peer.kind {
+                PeerKind::Block { cidr, .. } => Some([cidr.network(), cidr.broadcast()].map(End::Outside)),
+                PeerKind::Pods { .. } => None,
+            });
+            for peer in pods.chain(networks.flatten()) {
+                let (client, server) = match direction {
+                    Direction::Ingress => (peer, subject),
+                    Direction::Egress => (subject, peer),
+                };
+                probes.push(Probe { client, server, services: Rc::clone(&services) });
             }
         }
     }
     probes
 }
 
-struct Corners<'a> {
-    stage: &'a Stage<'a>,
-    evaluator: &'a Evaluator<'a>,
-    /// By namespace.
-    pods: HashMap<&'a str, Vec<usize>>,
+/// For each policy the first known pod that it isolates.
+fn subjects(stage: &Stage<'_>, policies: &Indexed<'_>, direction: Direction) -> Vec<Option<End>> {
+    let mut subjects = vec![None; policies.policies()];
+    let known = (0..stage.world().pods().len()).filter(|&pod| stage.is_known(pod, false)).map(End::Pod);
+    for pod in known {
+        for &policy in policies.isolating(direction, pod) {
+            subjects[policy].get_or_insert(pod);
+        }
+    }
+    subjects
 }
 
-impl Corners<'_> {
-    fn subject(&self, policy: &NetworkPolicy) -> Option<End> {
-        let pods = self.pods.get(policy.namespace.as_str())?.iter().copied();
-        let known = pods.filter(|&pod| self.stage.is_known(pod, false));
-        known
-            .filter(|&pod| policy.subject.matches(&self.stage.world().pods()[pod].labels))
-            .map(End::Pod)
-            .next()
-    }
-
-    fn add(
-        &self,
-        policy: &NetworkPolicy,
-        rule: &PolicyRule,
-        (direction, subject): (Direction, End),
-        probes: &mut Vec<Probe>,
-    ) {
-        let ends = rule.ports.iter().flat_map(|port| match &port.ports {
-            Ports::Range(range) => vec![(port.protocol, *range.start()), (port.protocol, *range.end())],
-            Ports::All | Ports::Named(_) => vec![(port.protocol, 1)],
-        });
-        let mut ports: Vec<_> = ends.collect();
-        if ports.is_empty() {
-            ports.extend(PROTOCOLS.map(|protocol| (protocol, 1)));
+/// The ends of the ports of a rule.
+fn services(rule: &PolicyRule) -> Vec<Service> {
+    let ends = rule.ports.iter().flat_map(|one| {
+        let port = |port| Service::Port { protocol: one.protocol, port };
+        match &one.ports {
+            Ports::Range(range) => vec![port(*range.start()), port(*range.end())],
+            Ports::All | Ports::Named(_) => vec![port(1)],
         }
-        let ports: Rc<[_]> = ports.into();
-        for peer in rule.peers.iter().flat_map(|peer| self.meant(policy, &peer.kind)) {
-            let (client, server) = match direction {
-                Direction::Ingress => (peer, subject),
-                Direction::Egress => (subject, peer),
-            };
-            probes.push(Probe { client, server, ports: Rc::clone(&ports) });
-        }
-    }
-
-    fn meant(&self, policy: &NetworkPolicy, kind: &PeerKind) -> Vec<End> {
-        let namespaces = match kind {
-            PeerKind::Block { cidr, .. } => {
-                return vec![End::Outside(cidr.network()), End::Outside(cidr.broadcast())];
-            }
-            PeerKind::Pods { namespaces, .. } => namespaces,
-        };
-        // One namespace is looked through, not all pods of the cluster.
-        let named = namespaces.iter().flat_map(|selector| &selector.requirements).find_map(|one| match &one
-            .operator
-        {
-            Operator::In(values) if one.key == NAMESPACE_NAME && values.len() == 1 => values.first(),
-            _ => None,
-        });
-        let means = |&pod: &usize| {
-            self.stage.is_known(pod, true) && self.evaluator.means(policy, kind, End::Pod(pod))
-        };
-        match named {
-            Some(name) => {
-                let pods = self.pods.get(name.as_str()).map_or(&[][..], Vec::as_slice).iter().copied();
-                pods.filter(means).take(PEERS).map(End::Pod).collect()
-            }
-            None => (0..self.stage.world().pods().len()).filter(means).take(PEERS).map(End::Pod).collect(),
-        }
-    }
+    });
+    let services: Vec<Service> = ends.collect();
+    if services.is_empty() { one_of_each() } else { services }
 }

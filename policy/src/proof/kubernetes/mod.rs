@@ -13,6 +13,8 @@ mod certificate;
 
 mod corners;
 
+mod dialect;
+
 mod faults;
 
 mod probes;
@@ -22,48 +24,109 @@ mod stage;
 pub use certificate::Certificate;
 pub use faults::{Fault, Faults, Told};
 
-use probes::Probe;
+use dialect::NetworkPolicies;
+pub(crate) use dialect::{Dialect, Enforced};
+use probes::{Around, Probe};
 use stage::{Role, Stage};
 
-use crate::export::kubernetes::{DEFAULT_DENY, KUSTOMIZATION, Kubernetes, REVERT};
-use crate::k8s::{Blocks, Connections, Direction, End, Evaluator, Manifests};
-use crate::mine::{Allowed, Census, Declared, Dependency, Plan};
+use crate::cilium::CiliumPolicies;
+use crate::cluster::ClusterPolicies;
+use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
+use crate::k8s::{AT_ONCE, Connections, Direction, End};
+use crate::mine::{Allowed, Census, Declared, Plan};
 use crate::{Error, Service};
 
-/// Proves that `export` allows everything in `census` that pods take part in, and beyond it only what the
-/// rules of `plan` declare, with its price.
+/// Proves that `export`, NetworkPolicies, allows everything in `census` that pods take part in, and beyond it
+/// only what the rules of `plan` declare, with its price.
 ///
 /// # Errors
 /// [`Error::Policies`] when the text is no valid policy, [`Error::RefutedPolicies`] with what speaks against it.
 pub fn prove(
     census: &Census,
     plan: &Plan,
-    export: &Kubernetes,
+    export: &Directory,
+    tool_version: &str,
+) -> Result<Certificate, Error> {
+    prove_as(&NetworkPolicies, census, plan, export, tool_version)
+}
+
+/// The same of ClusterNetworkPolicies.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_cluster(
+    census: &Census,
+    plan: &Plan,
+    export: &Directory,
+    tool_version: &str,
+) -> Result<Certificate, Error> {
+    prove_as(&ClusterPolicies, census, plan, export, tool_version)
+}
+
+/// The same of CiliumNetworkPolicies.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_cilium(
+    census: &Census,
+    plan: &Plan,
+    export: &Directory,
+    tool_version: &str,
+) -> Result<Certificate, Error> {
+    prove_as(&CiliumPolicies::of(census), census, plan, export, tool_version)
+}
+
+/// The same of policies of any dialect.
+pub(crate) fn prove_as<D: Dialect>(
+    dialect: &D,
+    census: &Census,
+    plan: &Plan,
+    export: &Directory,
     tool_version: &str,
 ) -> Result<Certificate, Error> {
     let mut stage = Stage::of(census, plan);
-    let probes = probes::around(&mut stage);
-    let mut certificate = Certificate::new(census, plan, export, tool_version);
+    let around = Around::of(&mut stage);
+    let mut certificate = Certificate::new::<D>(census, plan, export, tool_version);
     let mut faults = Faults::default();
 
-    let own = stage.policies();
+    let own = stage.policies(dialect);
     let own = ("probes", own.as_str());
-    let enforced = Manifests::read(files(export, REVERT).chain([own]), "default")?;
-    let evaluator = Evaluator::new(stage.world(), &enforced.policies, Blocks::OutsideOnly);
-    replay(census, &stage, &evaluator, &mut certificate, &mut faults);
-    let declared = Declared::of(census, plan);
-    for probe in probes.iter().chain(&corners::of(&stage, &enforced.policies, &evaluator)) {
-        judge(&stage, probe, &declared, &evaluator, &mut certificate, &mut faults);
+    let read = dialect.read(files(export, REVERT).chain([own]))?;
+    let enforced = dialect.enforce(stage.world(), &read);
+    replay(census, &stage, dialect, &enforced, &mut certificate, &mut faults);
+    for one in dialect.by_each_name() {
+        replay(
+            census,
+            &stage,
+            &one,
+            &one.enforce(stage.world(), &read),
+            &mut certificate.clone(),
+            &mut faults,
+        );
+    }
+    let judge = Judge {
+        stage: &stage,
+        dialect,
+        enforced: &enforced,
+        declared: Declared::of(census, plan),
+        by_name: dialect.names().then(|| Declared::by_name(census, plan)),
+    };
+    around.each(|probe| judge.probe(probe, &mut certificate, &mut faults));
+    for probe in enforced.corners(&stage) {
+        judge.probe(&probe, &mut certificate, &mut faults);
     }
 
-    let reverted = Manifests::read(files(export, DEFAULT_DENY), "default")?;
-    let evaluator = Evaluator::new(stage.world(), &reverted.policies, Blocks::OutsideOnly);
-    faults.revert_denies = !reverts(&stage, &evaluator);
+    drop(enforced);
+    let read = dialect.read_on(read, files(export, DEFAULT_DENY))?;
+    faults.revert_denies = !reverts(&stage, &dialect.enforce(stage.world(), &read));
     if faults.is_empty() { Ok(certificate) } else { Err(Error::RefutedPolicies(Box::new(faults))) }
 }
 
 /// The policies of an export but for those of one directory.
-fn files<'a>(export: &'a Kubernetes, without: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+fn files<'a>(
+    export: &'a Directory,
+    without: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
     let files = export.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     files.filter(move |(path, _)| {
         let directory = path.split('/').next();
@@ -71,77 +134,90 @@ fn files<'a>(export: &'a Kubernetes, without: &'a str) -> impl Iterator<Item = (
     })
 }
 
-/// Every dependency, those of one client and server together.
+/// Every dependency.
 fn replay(
     census: &Census,
     stage: &Stage<'_>,
-    evaluator: &Evaluator<'_>,
+    dialect: &impl Dialect,
+    enforced: &impl Enforced,
     certificate: &mut Certificate,
     faults: &mut Faults,
 ) {
-    let mut by_pair: Vec<&Dependency> = census.dependencies.iter().collect();
-    by_pair.sort_by_key(|one| (one.client, one.server));
-    for group in by_pair.chunk_by(|a, b| (a.client, a.server) == (b.client, b.server)) {
-        let pairs = stage.pairs(group[0].client, group[0].server);
-        let allowed: Vec<Connections> =
-            pairs.iter().map(|&(client, server)| evaluator.connections(client, server)).collect();
-        for one in group {
-            let Service::Port { protocol, port } = one.service else {
-                certificate.not_expressed += 1;
-                continue;
-            };
-            if pairs.is_empty() {
-                certificate.not_expressed += 1;
-                continue;
-            }
-            certificate.dependencies_replayed += 1;
-            certificate.connections_replayed += pairs.len() as u64;
-            let denied = allowed.iter().position(|allowed| !allowed.contains(protocol, port));
-            if let Some(at) = denied {
-                let (client, server) = pairs[at];
-                faults.denied.add(stage.fault(client, server, one.service));
-            }
+    for one in &census.dependencies {
+        let pairs = stage.pairs(one.client, one.server);
+        if pairs.is_empty() || !dialect.says(one.service) {
+            certificate.not_expressed += 1;
+            continue;
+        }
+        certificate.dependencies_replayed += 1;
+        certificate.connections_replayed += pairs.len() as u64;
+        let denied = pairs.iter().find(|&&(client, server)| !enforced.allows(client, server, one.service));
+        if let Some(&(client, server)) = denied {
+            faults.denied.add(stage.fault(client, server, one.service));
         }
     }
 }
 
-/// What passes must be declared, and what is declared must pass.
-fn judge(
-    stage: &Stage<'_>,
-    probe: &Probe,
-    declared: &Declared<'_>,
-    evaluator: &Evaluator<'_>,
-    certificate: &mut Certificate,
-    faults: &mut Faults,
-) {
-    let Probe { client, server, ref ports } = *probe;
-    let permitted = |direction, subject: End, peer: End| match stage.role(subject) {
-        Role::Free(_) => None,
-        Role::Bound(someone) => declared.permitted(direction, someone, stage.role(peer).someone()),
-    };
-    let sides = [permitted(Direction::Egress, client, server), permitted(Direction::Ingress, server, client)];
-    let connections = evaluator.connections(client, server);
-    for &(protocol, port) in ports.iter() {
-        let service = Service::Port { protocol, port };
-        let includes =
-            |side: &Vec<&[Allowed]>| side.iter().flat_map(|one| *one).any(|one| one.includes(service));
-        let expected = sides.iter().flatten().all(includes);
-        match (expected, connections.contains(protocol, port)) {
-            (true, true) => certificate.probes_declared += 1,
-            (false, false) => certificate.probes_denied += 1,
-            (true, false) => faults.withheld.add(stage.fault(client, server, service)),
-            (false, true) => faults.admitted.add(stage.fault(client, server, service)),
+/// Holds what is in force against what rules declare.
+struct Judge<'a, D, E> {
+    stage: &'a Stage<'a>,
+    dialect: &'a D,
+    enforced: &'a E,
+    declared: Declared<'a>,
+    /// Where addresses may be meant by their names: what rules declare with every address of the same name.
+    by_name: Option<Declared<'a>>,
+}
+
+impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
+    /// What passes must be declared, and what is declared must pass.
+    fn probe(&self, probe: &Probe, certificate: &mut Certificate, faults: &mut Faults) {
+        let Probe { client, server, ref services } = *probe;
+        let sides = self.sides(&self.declared, client, server);
+        let named = self.by_name.as_ref().map(|declared| self.sides(declared, client, server));
+        for services in services.chunks(AT_ONCE) {
+            let allowed = self.enforced.allowed(client, server, services);
+            for (bit, &service) in services.iter().enumerate().filter(|(_, one)| self.dialect.says(**one)) {
+                let expected = includes(&sides, service);
+                // Whether an address has a name is known for those that were observed alone.
+                let either = named.as_ref().is_some_and(|sides| includes(sides, service) != expected);
+                match (expected, allowed >> bit & 1 == 1) {
+                    _ if either => certificate.probes_declared += 1,
+                    (true, true) => certificate.probes_declared += 1,
+                    (false, false) => certificate.probes_denied += 1,
+                    (true, false) => faults.withheld.add(self.stage.fault(client, server, service)),
+                    (false, true) => faults.admitted.add(self.stage.fault(client, server, service)),
+                }
+            }
         }
     }
+
+    /// What both ends are declared to permit; `None` for one that is free.
+    fn sides<'d>(&self, declared: &Declared<'d>, client: End, server: End) -> [Side<'d>; 2] {
+        let permitted = |direction, subject: End, peer: End| match self.stage.role(subject) {
+            Role::Bound(someone) if self.dialect.denies(direction, peer) => {
+                declared.permitted(direction, someone, self.stage.role(peer).someone())
+            }
+            Role::Bound(_) | Role::Free(_) => None,
+        };
+        [permitted(Direction::Egress, client, server), permitted(Direction::Ingress, server, client)]
+    }
+}
+
+/// What the rules of one end permit.
+type Side<'a> = Option<Vec<&'a [Allowed]>>;
+
+fn includes(sides: &[Side<'_>; 2], service: Service) -> bool {
+    let permits = |side: &Vec<&[Allowed]>| side.iter().flat_map(|one| *one).any(|one| one.includes(service));
+    sides.iter().flatten().all(permits)
 }
 
 /// Whether nothing is denied between anybody and the pods of each namespace.
-fn reverts(stage: &Stage<'_>, evaluator: &Evaluator<'_>) -> bool {
+fn reverts(stage: &Stage<'_>, enforced: &impl Enforced) -> bool {
     let all = Connections::all();
     let outside = stage::NOBODY.map(End::Outside);
     stage.pods().all(|pod| {
         outside.iter().all(|&address| {
-            evaluator.connections(address, pod) == all && evaluator.connections(pod, address) == all
+            enforced.connections(address, pod) == all && enforced.connections(pod, address) == all
         })
     })
 }

@@ -1,16 +1,22 @@
 //! Connections that were not seen, chosen where a wrong policy would let them through.
 //!
-//! For each rule, with one member of its subject and two of its peer:
-//! 1. To the subject, from pods that look almost like the peer: the same labels in another namespace, the
-//!    peer's namespace without labels, each label of its selector with another value; and from addresses
-//!    that are nobody's, and the neighbours of each network.
-//! 2. From the peer to pods that look almost like the subject.
-//! 3. To the subject, from members of other classes.
-//! 4. The other way round, and with the ports beside each range and the other transports.
+//! For each subject, with one of its members:
+//! 1. From and to members of other classes, addresses that are nobody's, and a pod that no selector means.
+//!
+//! For each of its rules:
+//! 2. From and to two members of its peer, at the ports of the rule, beside each of its ranges, and by the other
+//!    transports.
+//! 3. From pods that look almost like its peer: the labels of a member in another namespace, the peer's
+//!    namespace without labels, each label of its selector with another value; and from the neighbours of each
+//!    network.
+//! 4. From a member of its peer to pods that look almost like the subject.
+//!
+//! (Of rules for egress: the other way round.) What looks almost like a peer is made up once for its selector,
+//! not for every rule.
 //!
 //! The end that does not matter is free to do anything, so that no mistake at one end hides behind the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -18,132 +24,181 @@ use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
 use super::stage::{NOBODY, OTHER, Stage};
+use crate::Service;
 use crate::k8s::{Direction, End, PROTOCOLS};
 use crate::mine::{Allowed, Namespace, NodeId, Rule, Whom};
 
-/// Members of a peer that are imitated.
+/// Members of a peer that are tried.
 const MEMBERS: usize = 2;
 
-/// Members of other classes that are tried with each rule.
+/// Members of other classes that are tried with each subject.
 const STRANGERS: usize = 8;
 
 /// Networks of a rule whose neighbours are tried.
 const NETWORKS: usize = 16;
+
+/// An echo request (RFC 792).
+const PING: Service = Service::Icmp { protocol: Protocol::ICMP, message_type: 8 };
 
 /// Namespace of pods that are in none of the cluster's.
 const ELSEWHERE: &str = "watershed-elsewhere";
 
 /// Connections of one client to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     pub(super) client: End,
     pub(super) server: End,
-    /// The server's ports.
-    pub(super) ports: Rc<[(Protocol, u16)]>,
+    /// What of the server.
+    pub(super) services: Rc<[Service]>,
 }
 
-/// Probes around every rule whose subject is in the cluster.
-pub(super) fn around(stage: &mut Stage<'_>) -> Vec<Probe> {
-    let plan = stage.plan;
-    let mut probes = Vec::new();
-    for (at, rule) in plan.rules.iter().enumerate() {
-        if let Whom::Workloads { namespace: Namespace::One(namespace), labels } = &rule.subject {
-            Around { rule, namespace, labels }.add(stage, at, &mut probes);
+/// What is tried around the rules of a plan.
+pub(super) struct Around<'a> {
+    subjects: Vec<Subject<'a>>,
+    peers: HashMap<&'a Whom, Peers>,
+    services: HashMap<&'a [Allowed], Rc<[Service]>>,
+}
+
+/// A subject, and ends that stand for it.
+struct Subject<'a> {
+    /// Those for it.
+    rules: &'a [Rule],
+    /// A member, bound by rules.
+    member: End,
+    /// What looks almost like it, bound by rules.
+    almost: Vec<End>,
+    /// Free pods and addresses that have nothing to do with it.
+    others: Vec<End>,
+}
+
+/// Ends that stand for the peer of a rule.
+struct Peers {
+    /// Members, free on their own side.
+    members: Vec<End>,
+    /// What looks almost like them.
+    almost: Vec<End>,
+}
+
+impl<'a> Around<'a> {
+    /// Brings on the stage who takes part, for every rule whose subject is in the cluster.
+    pub(super) fn of(stage: &mut Stage<'a>) -> Self {
+        let mut around = Self { subjects: Vec::new(), peers: HashMap::new(), services: HashMap::new() };
+        for rules in stage.plan.rules.chunk_by(|a, b| a.subject == b.subject) {
+            let Some(subject) = Subject::of(stage, rules, around.subjects.len()) else { continue };
+            around.subjects.push(subject);
+            for rule in rules {
+                around.peers.entry(&rule.peer).or_insert_with(|| Peers::of(stage, rule));
+                around.services.entry(&rule.ports).or_insert_with(|| services(&rule.ports).into());
+            }
+        }
+        around
+    }
+
+    /// Gives every probe.
+    pub(super) fn each(&self, mut give: impl FnMut(&Probe)) {
+        for subject in &self.subjects {
+            let services = self.all_services(subject.rules);
+            for &other in &subject.others {
+                give(&Probe { client: other, server: subject.member, services: Rc::clone(&services) });
+                give(&Probe { client: subject.member, server: other, services: Rc::clone(&services) });
+            }
+            for rules in subject.rules.chunk_by(|a, b| a.direction == b.direction) {
+                let direction = rules[0].direction;
+                let mut connect = |subject, peer, services: &Rc<[Service]>, both_ways: bool| {
+                    let services = Rc::clone(services);
+                    let probe = match direction {
+                        Direction::Ingress => Probe { client: peer, server: subject, services },
+                        Direction::Egress => Probe { client: subject, server: peer, services },
+                    };
+                    give(&probe);
+                    if both_ways {
+                        let Probe { client, server, services } = probe;
+                        give(&Probe { client: server, server: client, services });
+                    }
+                };
+                for rule in rules {
+                    let (Some(peers), Some(services)) =
+                        (self.peers.get(&rule.peer), self.services.get(rule.ports.as_slice()))
+                    else {
+                        continue;
+                    };
+                    peers.members.iter().for_each(|&peer| connect(subject.member, peer, services, true));
+                    peers.almost.iter().for_each(|&peer| connect(subject.member, peer, services, false));
+                    if let Some(&peer) = peers.members.first() {
+                        subject.almost.iter().for_each(|&almost| connect(almost, peer, services, false));
+                    }
+                }
+            }
         }
     }
-    probes
+
+    /// What is tried around any of `rules`.
+    fn all_services(&self, rules: &[Rule]) -> Rc<[Service]> {
+        let ports: BTreeSet<&[Allowed]> = rules.iter().map(|rule| rule.ports.as_slice()).collect();
+        let services = ports.into_iter().filter_map(|ports| self.services.get(ports));
+        let services: BTreeSet<Service> = services.flat_map(|services| services.iter().copied()).collect();
+        services.into_iter().collect()
+    }
 }
 
-struct Around<'a> {
-    rule: &'a Rule,
-    namespace: &'a str,
-    /// Of the subject's selector.
-    labels: &'a Labels,
-}
-
-impl Around<'_> {
-    fn add(&self, stage: &mut Stage<'_>, at: usize, probes: &mut Vec<Probe>) {
-        let Some(subject) = members(stage, &self.rule.subjects, 1).first().copied() else { return };
-        let labels = stage.next(subject);
-        let bound = stage.pod(Some(subject), self.namespace, labels.clone(), false);
-        let ports: Rc<[_]> = ports(&self.rule.ports).into();
-        let others = self.almost_peers(stage);
-        let others = others.into_iter().chain(self.strangers(stage, at));
-        let mut connect = |subject: End, peer: End| {
-            let (client, server) = match self.rule.direction {
-                Direction::Ingress => (peer, subject),
-                Direction::Egress => (subject, peer),
-            };
-            probes.push(Probe { client, server, ports: Rc::clone(&ports) });
-            probes.push(Probe { client: server, server: client, ports: Rc::clone(&ports) });
+impl<'a> Subject<'a> {
+    /// `at` is its number. None of a subject that is outside the cluster.
+    fn of(stage: &mut Stage<'a>, rules: &'a [Rule], at: usize) -> Option<Self> {
+        let Whom::Workloads { namespace: Namespace::One(namespace), labels: selector } = &rules[0].subject else {
+            return None;
         };
-        others.for_each(|other| connect(bound, other));
-        let peers = self.peers(stage);
-        for almost in almost(self.labels, &labels) {
-            let subject = stage.pod(None, self.namespace, almost, false);
-            peers.iter().for_each(|&peer| connect(subject, peer));
-        }
-        peers.iter().for_each(|&peer| connect(bound, peer));
-    }
-
-    /// Members of the peer, free on their own side.
-    fn peers(&self, stage: &mut Stage<'_>) -> Vec<End> {
-        let mut ends: Vec<End> =
-            self.networks(stage).iter().take(MEMBERS).map(|network| End::Outside(network.addr())).collect();
-        for node in members(stage, &self.rule.peers, MEMBERS) {
-            ends.extend(free(stage, node));
-        }
-        ends
-    }
-
-    /// The networks that the peer is, where it is no pod.
-    fn networks(&self, stage: &Stage<'_>) -> Vec<IpNet> {
-        let whole = |addresses: &BTreeSet<IpAddr>| addresses.iter().copied().map(IpNet::from).collect();
-        match &self.rule.peer {
-            Whom::Networks(networks) => networks.clone(),
-            Whom::Host { addresses, .. } => whole(addresses),
-            Whom::Workloads { namespace: Namespace::Hosts, .. } => {
-                whole(&stage.plan.addresses(stage.census, &self.rule.peers))
-            }
-            Whom::Workloads { .. } => Vec::new(),
-        }
-    }
-
-    fn almost_peers(&self, stage: &mut Stage<'_>) -> Vec<End> {
-        let mut ends: Vec<End> = NOBODY.map(End::Outside).into();
-        ends.push(stage.pod(None, ELSEWHERE, Labels::new(), true));
-        let beside = self.networks(stage).into_iter().take(NETWORKS).flat_map(neighbours);
-        ends.extend(beside.map(End::Outside));
-        let Whom::Workloads { labels, .. } = &self.rule.peer else { return ends };
-        for member in members(stage, &self.rule.peers, MEMBERS) {
-            let census = stage.census;
-            let Some(namespace) = census.nodes[member as usize].namespace() else { continue };
-            let full = stage.next(member);
-            ends.push(stage.pod(None, ELSEWHERE, full.clone(), true));
-            for almost in almost(labels, &full) {
-                ends.push(stage.pod(None, namespace, almost, true));
-            }
-        }
-        ends
-    }
-
-    /// Members of other classes, others for each rule.
-    fn strangers(&self, stage: &mut Stage<'_>, at: usize) -> Vec<End> {
-        let classes = stage.plan.classes.list.len();
-        let step = classes.div_ceil(STRANGERS).max(1);
-        let chosen = (0..classes).skip(at % step).step_by(step);
-        let nodes: Vec<NodeId> =
-            chosen.filter_map(|class| stage.plan.classes.list[class].members.first().copied()).collect();
-        nodes.into_iter().filter_map(|node| free(stage, node)).collect()
+        let subject = members(stage, &rules[0].subjects, 1).first().copied()?;
+        let labels = stage.next(subject);
+        let mut others = strangers(stage, at);
+        others.extend(NOBODY.map(End::Outside));
+        others.push(stage.pod(None, ELSEWHERE, Labels::new(), true));
+        let mut almost = almost(selector, &labels);
+        let almost = almost.drain(..).map(|labels| stage.pod(None, namespace, labels, false)).collect();
+        let member = stage.pod(Some(subject), namespace, labels, false);
+        Some(Self { rules, member, almost, others })
     }
 }
 
-/// A pod of a node, free on its own side; none of a node that is no pod.
-fn free(stage: &mut Stage<'_>, node: NodeId) -> Option<End> {
-    let census = stage.census;
-    let labels = stage.next(node);
-    let namespace = census.nodes[node as usize].namespace()?;
-    Some(stage.pod(Some(node), namespace, labels, true))
+impl Peers {
+    fn of(stage: &mut Stage<'_>, rule: &Rule) -> Self {
+        let networks = networks(stage, rule);
+        let nodes = members(stage, &rule.peers, MEMBERS);
+        let mut members: Vec<End> =
+            networks.iter().take(MEMBERS).map(|network| End::Outside(network.addr())).collect();
+        members.extend(nodes.iter().filter_map(|&node| stage.free(node)));
+        let mut almost: Vec<End> =
+            networks.iter().take(NETWORKS).copied().flat_map(neighbours).map(End::Outside).collect();
+        let census = stage.census;
+        let first = nodes.first().and_then(|&node| Some((node, census.nodes[node as usize].namespace()?)));
+        if let (Whom::Workloads { labels, .. }, Some((node, namespace))) = (&rule.peer, first) {
+            let full = stage.next(node);
+            almost.push(stage.pod(None, ELSEWHERE, full.clone(), true));
+            almost.extend(self::almost(labels, &full).into_iter().map(|one| stage.pod(None, namespace, one, true)));
+        }
+        Self { members, almost }
+    }
+}
+
+/// The networks that the peer of a rule is, where it is no pod.
+fn networks(stage: &Stage<'_>, rule: &Rule) -> Vec<IpNet> {
+    let whole = |addresses: &BTreeSet<IpAddr>| addresses.iter().copied().map(IpNet::from).collect();
+    match &rule.peer {
+        Whom::Networks(networks) => networks.clone(),
+        Whom::Host { addresses, .. } => whole(addresses),
+        Whom::Workloads { namespace: Namespace::Hosts, .. } => {
+            whole(&stage.plan.addresses(stage.census, &rule.peers))
+        }
+        Whom::Workloads { .. } => Vec::new(),
+    }
+}
+
+/// Members of other classes, others for each subject.
+fn strangers(stage: &Stage<'_>, at: usize) -> Vec<End> {
+    let classes = stage.plan.classes.list.len();
+    let step = classes.div_ceil(STRANGERS).max(1);
+    let chosen = (0..classes).skip(at % step).step_by(step);
+    let first = |class: usize| stage.plan.classes.list[class].members.first().copied();
+    chosen.filter_map(|class| stage.free(first(class)?)).collect()
 }
 
 /// Members of classes, one of each class at the two ends of the list.
@@ -166,21 +221,28 @@ fn almost(selector: &Labels, member: &Labels) -> Vec<Labels> {
     std::iter::once(Labels::new()).chain(selector.keys().map(changed)).collect()
 }
 
-/// The ports at and beside the ends of each range, and the same ports of the other transports.
-fn ports(allowed: &[Allowed]) -> Vec<(Protocol, u16)> {
-    let mut ports = Vec::new();
+/// The ports and ICMP types at and beside the ends of each range, the same ports of the other transports,
+/// and a ping.
+fn services(allowed: &[Allowed]) -> Vec<Service> {
+    let of_each = |port| PROTOCOLS.map(|protocol| Service::Port { protocol, port });
+    let mut services = vec![PING];
     for allowed in allowed {
-        let &Allowed::Ports(_, first, last) = allowed else {
-            ports.extend(PROTOCOLS.map(|protocol| (protocol, 1)));
-            continue;
-        };
-        let beside = [first.saturating_sub(1), first, last, last.saturating_add(1)];
-        let beside = beside.into_iter().filter(|&port| port > 0);
-        ports.extend(beside.flat_map(|port| PROTOCOLS.map(|protocol| (protocol, port))));
+        match *allowed {
+            Allowed::Ports(_, first, last) => {
+                let beside = [first.saturating_sub(1), first, last, last.saturating_add(1)];
+                services.extend(beside.into_iter().filter(|&port| port > 0).flat_map(of_each));
+            }
+            Allowed::Service(Service::Icmp { protocol, message_type }) => {
+                let beside = [message_type.saturating_sub(1), message_type, message_type.saturating_add(1)];
+                services.extend(beside.map(|message_type| Service::Icmp { protocol, message_type }));
+                services.extend(of_each(1));
+            }
+            Allowed::Anything | Allowed::Service(_) => services.extend(of_each(1)),
+        }
     }
-    ports.sort_unstable();
-    ports.dedup();
-    ports
+    services.sort_unstable();
+    services.dedup();
+    services
 }
 
 /// The addresses before and after a network: a prefix that is too short takes in one of them.

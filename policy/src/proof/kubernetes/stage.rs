@@ -1,11 +1,12 @@
 //! Who takes part in the proof: everybody who was observed, as they were and after the next rollout, and pods
 //! made up to look almost like them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use watershed_model::Labels;
 
+use super::dialect::Dialect;
 use super::faults::Fault;
 use crate::Service;
 use crate::k8s::{End, Pod, World};
@@ -51,7 +52,7 @@ impl<'a> Role<'a> {
 }
 
 /// Pods and whom they stand for.
-pub(super) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     pub(super) census: &'a Census,
     pub(super) plan: &'a Plan,
     world: World,
@@ -60,6 +61,8 @@ pub(super) struct Stage<'a> {
     free: Vec<bool>,
     /// Of each node that is a pod: as it was, and last as it will be.
     of_node: Vec<Vec<usize>>,
+    /// Of each node that is a pod: one that is free on its own side.
+    free_of_node: Vec<Option<End>>,
     made_up: HashMap<(Option<NodeId>, String, Labels, bool), usize>,
     unstable: BTreeSet<String>,
 }
@@ -76,6 +79,7 @@ impl<'a> Stage<'a> {
             nodes: Vec::new(),
             free: Vec::new(),
             of_node: vec![Vec::new(); census.nodes.len()],
+            free_of_node: vec![None; census.nodes.len()],
             made_up: HashMap::new(),
             unstable: unstable.chain(GENERATED.map(str::to_owned)).collect(),
         };
@@ -88,7 +92,7 @@ impl<'a> Stage<'a> {
             let next = stage.next(id as NodeId);
             let pod = stage.add(Some(id as NodeId), namespace, next.clone(), false);
             stage.of_node[id].push(pod);
-            let _ = stage.pod(Some(id as NodeId), namespace, next, true);
+            stage.free_of_node[id] = Some(stage.pod(Some(id as NodeId), namespace, next, true));
         }
         stage
     }
@@ -103,6 +107,11 @@ impl<'a> Stage<'a> {
             }
         }
         labels
+    }
+
+    /// A pod of a node, free on its own side; none of a node that is no pod.
+    pub(super) fn free(&self, node: NodeId) -> Option<End> {
+        self.free_of_node[node as usize]
     }
 
     /// A pod, made if it is not there.
@@ -145,16 +154,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Policies that free the free pods.
-    pub(super) fn policies(&self) -> String {
-        let of = |namespace: &String| {
-            format!(
-                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
-                 metadata: {{name: {FREE}, namespace: {}}}\n\
-                 spec: {{podSelector: {{matchLabels: {{{FREE}: {FREE}}}}}, ingress: [{{}}], egress: [{{}}]}}\n",
-                serde_json::Value::from(namespace.as_str())
-            )
-        };
-        self.world.namespaces().keys().map(of).collect()
+    pub(super) fn policies(&self, dialect: &impl Dialect) -> String {
+        self.world.namespaces().keys().map(|namespace| dialect.free(namespace, FREE)).collect()
     }
 
     pub(super) fn role(&self, end: End) -> Role<'_> {
@@ -164,7 +165,7 @@ impl<'a> Stage<'a> {
                 let pod = &self.world.pods()[at];
                 let someone = match self.nodes[at] {
                     Some(node) => Someone::Node(node),
-                    None => Someone::Stranger { namespace: &pod.namespace, labels: &pod.labels },
+                    None => Someone::Stranger { number: at, namespace: &pod.namespace, labels: &pod.labels },
                 };
                 if self.free[at] { Role::Free(someone) } else { Role::Bound(someone) }
             }
@@ -191,19 +192,16 @@ impl<'a> Stage<'a> {
             return Vec::new();
         }
         let (clients, servers) = (self.ends(client), self.ends(server));
-        if clients.is_empty() || servers.is_empty() {
+        let (Some(&last_client), Some(&last_server)) = (clients.last(), servers.last()) else {
             return Vec::new();
-        }
-        let last = |ends: &[End]| ends[ends.len() - 1];
-        let mut pairs = BTreeMap::new();
-        for at in 0..clients.len().max(servers.len()) {
-            let (c, s) = (at % clients.len(), (at + 1) % servers.len());
-            pairs.insert((c, s), (clients[c], servers[s]));
-        }
+        };
+        let each = 0..clients.len().max(servers.len());
+        let mut pairs: Vec<(End, End)> =
+            each.map(|at| (clients[at % clients.len()], servers[(at + 1) % servers.len()])).collect();
         if client != server {
-            pairs.insert((clients.len(), servers.len()), (last(&clients), last(&servers)));
+            pairs.push((last_client, last_server));
         }
-        pairs.into_values().collect()
+        pairs
     }
 
     pub(super) fn fault(&self, client: End, server: End, service: Service) -> Fault {

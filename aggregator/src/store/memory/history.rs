@@ -1,0 +1,43 @@
+//! Whose addresses were, in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use watershed_model::{Timestamp, Workload};
+
+use super::MemoryStore;
+use crate::inventory::{MAX_CHANGES, Source, Told};
+use crate::store::history::{HistoryStore, Wanted, in_order};
+use crate::{Change, StoreError};
+
+/// Changes by source and prefix.
+pub(super) type Changes = BTreeMap<(Source, IpNet), BTreeMap<Timestamp, Option<Arc<Workload>>>>;
+
+impl HistoryStore for MemoryStore {
+    fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        if self.changes.values().map(BTreeMap::len).sum::<usize>() + told.len() > MAX_CHANGES {
+            return Err(StoreError::HistoryTooLarge { limit: MAX_CHANGES });
+        }
+        for Told { source, change: Change { at, prefix, workload } } in told {
+            self.changes.entry((*source, *prefix)).or_default().insert(*at, workload.clone());
+        }
+        Ok(())
+    }
+
+    fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
+        let Wanted { period, address } = *wanted;
+        let covers = |prefix: &IpNet| address.is_none_or(|address| prefix.contains(&address));
+        let mut told = Vec::new();
+        for ((source, prefix), changes) in self.changes.iter().filter(|((_, prefix), _)| covers(prefix)) {
+            let first = changes.range(..=period.start).next_back().map_or(period.start, |(at, _)| *at);
+            told.extend(changes.range(first..).take_while(|(at, _)| **at <= period.end).map(
+                |(at, workload)| {
+                    let change = Change { at: *at, prefix: *prefix, workload: workload.clone() };
+                    Told { source: *source, change }
+                },
+            ));
+        }
+        in_order(told)
+    }
+}

@@ -1,0 +1,99 @@
+//! What the files of all dialects of Kubernetes have in common. Names and labels stand in quotes, so that
+//! none is taken for a number or a word of YAML; comments hold nothing that could end them.
+
+use std::fmt::Write as _;
+
+use watershed_model::{Labels, Timestamp};
+
+use crate::mine::{Level, Rule, Whom};
+use crate::text::printable;
+
+/// Letters of a comment: enough for a few names, short enough to read.
+const LINE: usize = 400;
+
+/// Names in a comment: more than a person reads at a glance.
+const LISTED: usize = 5;
+
+/// The list of files that `kubectl apply -k` loads, in this order.
+pub(super) fn kustomization<'a>(what: &str, files: impl Iterator<Item = &'a str>) -> String {
+    let mut text = format!("# {what}\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n");
+    text.push_str("sortOptions:\n  order: fifo\n");
+    let files: Vec<&str> = files.collect();
+    text.push_str(if files.is_empty() { "resources: []\n" } else { "resources:\n" });
+    for file in files {
+        line(&mut text, 0, &format!("- {}", quoted(file)));
+    }
+    text
+}
+
+/// Why there is the rule, and what it costs.
+fn evidence(rule: &Rule) -> String {
+    let mut text = match &rule.observed {
+        Some(observed) => format!(
+            "{} edges, {} connections, {} to {}",
+            observed.edges,
+            observed.connections,
+            day(observed.first_seen),
+            day(observed.last_seen)
+        ),
+        None => "not seen used from here".to_owned(),
+    };
+    let _ = write!(text, "; {}", admits(rule.price));
+    if !rule.names.is_empty() {
+        let names: Vec<&str> = rule.names.iter().take(LISTED).map(AsRef::as_ref).collect();
+        let _ = write!(text, "; called {}", names.join(", "));
+    }
+    text
+}
+
+fn admits(price: u64) -> String {
+    match price {
+        0 => "admits nothing that was not observed".to_owned(),
+        1 => "admits 1 connection that was not observed".to_owned(),
+        more => format!("admits {more} connections that were not observed"),
+    }
+}
+
+/// `matchLabels:` with the labels below it.
+pub(super) fn match_labels(text: &mut String, indent: usize, labels: &Labels) {
+    line(text, indent, "matchLabels:");
+    for (key, value) in labels {
+        line(text, indent + 2, &format!("{}: {}", quoted(key), quoted(value)));
+    }
+}
+
+/// A line of the file.
+pub(super) fn line(text: &mut String, indent: usize, content: &str) {
+    text.extend(std::iter::repeat_n(' ', indent));
+    text.push_str(content);
+    text.push('\n');
+}
+
+/// A line for people.
+pub(super) fn comment(text: &mut String, indent: usize, content: &str) {
+    line(text, indent, &format!("# {}", printable(content, LINE)));
+}
+
+/// In double quotes, as JSON and YAML both have them.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// `2026-01-02`.
+fn day(time: Timestamp) -> String {
+    time.to_string().chars().take_while(|&letter| letter != 'T').collect()
+}
+
+/// What a rule is about and why it is there, for people.
+pub(super) fn about(text: &mut String, indent: usize, rule: &Rule) {
+    let ports: Vec<String> = rule.ports.iter().map(ToString::to_string).collect();
+    let shared = if rule.shared { ", a shared service" } else { "" };
+    comment(text, indent, &format!("{}: {}{shared}", rule.peer, ports.join(" ")));
+    comment(text, indent, &evidence(rule));
+}
+
+/// What a file of one subject begins with.
+pub(super) fn title(text: &mut String, subject: &Whom, rules: impl Iterator<Item = u64>, level: Level) {
+    let price = rules.fold(0, u64::saturating_add);
+    comment(text, 0, &format!("{subject}, at level {level}: {}", admits(price)));
+}

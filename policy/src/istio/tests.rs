@@ -1,0 +1,178 @@
+//! What AuthorizationPolicies allow, and what those that are wrong are told.
+
+use proptest::prelude::*;
+use watershed_model::Protocol;
+
+use crate::Service;
+use crate::k8s::{Blocks, End, Manifests};
+use crate::layers::{Layers, Names};
+
+const WORLD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {serviceAccountName: front}
+status: {podIP: 10.0.0.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: api}}
+spec: {serviceAccountName: back}
+status: {podIP: 10.0.0.2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: pay, labels: {app: web}}
+spec: {}
+status: {podIP: 10.0.1.1}
+";
+
+const HEAD: &str = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n";
+
+fn end(name: &str) -> End {
+    match name {
+        "web" => End::Pod(0),
+        "api" => End::Pod(1),
+        "pay" => End::Pod(2),
+        address => End::Outside(address.parse().unwrap()),
+    }
+}
+
+/// Whether `ask`, such as `web -> api tcp/80`, is allowed by policies each of which is `NAMESPACE NAME SPEC`.
+fn allows(policies: &[&str], ask: &str) -> bool {
+    let text: String = policies
+        .iter()
+        .map(|policy| {
+            let mut words = policy.splitn(3, ' ');
+            let (namespace, name, spec) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+            format!("---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{spec}}}\n")
+        })
+        .collect();
+    let policies =
+        Manifests::read([("p.yaml", text.as_str())], "default").unwrap_or_else(|p| panic!("{text}\n{p}"));
+    let world = Manifests::read([("w.yaml", WORLD)], "default").unwrap().world;
+    let words: Vec<&str> = ask.split(' ').collect();
+    let (protocol, number) = words[3].split_once('/').unwrap();
+    let service = Service::new(Protocol::parse(protocol).unwrap(), number.parse().unwrap()).unwrap();
+    let layers = Layers::of(&policies, &world, &Names::default(), Blocks::OutsideOnly);
+    layers.allows(end(words[0]), end(words[2]), service)
+}
+
+#[test]
+fn deny_comes_first_and_an_allow_policy_refuses_the_rest() {
+    let api = "selector: {matchLabels: {app: api}}";
+    let allow = format!("shop a {api}, rules: [{{to: [{{operation: {{ports: [\"80\"]}}}}]}}]");
+    let deny = "shop d action: DENY, rules: [{from: [{source: {namespaces: [pay]}}]}]";
+    assert!(allows(&[&allow], "web -> api tcp/80") && !allows(&[&allow], "web -> api tcp/81"));
+    assert!(allows(&[&allow], "api -> web tcp/81"), "nothing is for the other workload");
+    assert!(
+        allows(&[&allow], "web -> api udp/81") && allows(&[&allow], "web -> api icmp/8"),
+        "only TCP is governed"
+    );
+    assert!(!allows(&[&allow, deny], "pay -> api tcp/80") && allows(&[&allow, deny], "web -> api tcp/80"));
+    assert!(!allows(&["shop n action: ALLOW"], "web -> api tcp/80"), "no rules match nothing");
+    assert!(
+        allows(&["shop n action: ALLOW", "shop e rules: [{}]"], "web -> api tcp/80"),
+        "an empty rule everything"
+    );
+    assert!(allows(&["shop n action: DENY"], "web -> api tcp/80"));
+    assert!(!allows(&["istio-system r action: ALLOW"], "web -> pay tcp/80"), "the root namespace is for all");
+    assert!(allows(&["shop u action: AUDIT, rules: [{}]"], "web -> api tcp/80"));
+}
+
+#[test]
+fn clients_are_told_by_identity_namespace_and_address() {
+    let from = |source: &str| {
+        let policy = format!("shop a rules: [{{from: [{{source: {{{source}}}}}]}}]");
+        ["web", "pay", "192.0.2.1"].map(|client| allows(&[&policy], &format!("{client} -> api tcp/80")))
+    };
+    for (source, expected) in [
+        ("principals: [cluster.local/ns/shop/sa/front]", [true, false, false]),
+        ("principals: [\"*/sa/default\"]", [false, true, false]),
+        ("principals: [\"cluster.local/ns/shop/*\"]", [true, false, false]),
+        ("principals: [\"*\"]", [true, true, false]),
+        ("notPrincipals: [\"*\"]", [false, false, true]),
+        ("serviceAccounts: [front, pay/default]", [true, true, false]),
+        ("namespaces: [pay]", [false, true, false]),
+        ("namespaces: [\"*\"], notNamespaces: [pay]", [true, false, false]),
+        ("notNamespaces: [pay]", [true, false, true]),
+        ("ipBlocks: [192.0.2.0/24, 10.0.1.1]", [false, true, true]),
+        ("notIpBlocks: [10.0.0.0/8]", [false, false, true]),
+        ("namespaces: [shop], ipBlocks: [10.0.0.0/24]", [true, false, false]),
+    ] {
+        assert_eq!(from(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn ports_are_listed_or_excluded() {
+    let to = |operation: &str, port: u16| {
+        let policy = format!("shop a rules: [{{to: [{{operation: {{{operation}}}}}]}}]");
+        allows(&[&policy], &format!("web -> api tcp/{port}"))
+    };
+    assert!(to("ports: [\"80\", \"81\"]", 81) && !to("ports: [\"80\"]", 81));
+    assert!(to("notPorts: [\"80\"]", 81) && !to("notPorts: [\"80\"]", 80));
+    assert!(!to("ports: [\"80\"], notPorts: [\"80\"]", 80) && !to("ports: [\"80\"], notPorts: [\"80\"]", 81));
+}
+
+#[test]
+fn what_is_about_requests_is_noted_and_taken_for_the_best() {
+    let methods = "rules: [{to: [{operation: {methods: [GET], ports: [\"80\"]}}]}]";
+    assert!(allows(&[&format!("shop a {methods}")], "web -> api tcp/80"));
+    assert!(allows(&[&format!("shop a action: DENY, {methods}")], "web -> api tcp/80"));
+    let notes =
+        Manifests::read([("p.yaml", format!("{HEAD}  {methods}\n").as_str())], "default").unwrap().notes;
+    assert!(
+        notes[0].to_string().starts_with("p.yaml:5:11: requests and conditions are not known"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn each_mistake_is_told_with_its_place_and_what_to_do() {
+    for (spec, expected) in [
+        ("  rule: []\n", "p.yaml:5:3: unknown field `rule` in spec; known are selector, targetRef"),
+        ("  action: allow\n", "p.yaml:5:11: unknown action `allow`; write ALLOW, DENY, AUDIT or CUSTOM"),
+        ("  selector: {app: web}\n", "unknown field `app` in selector; known are matchLabels"),
+        ("  rules: [{from: [{}]}]\n", "an item of `from` needs a `source` that says something"),
+        ("  rules: [{from: [{source: {principal: [a]}}]}]\n", "unknown field `principal` in source"),
+        (
+            "  rules: [{from: [{source: {namespaces: []}}]}]\n",
+            "`namespaces` is empty and would match nothing",
+        ),
+        (
+            "  rules: [{from: [{source: {ipBlocks: [10.0.0.1/8]}}]}]\n",
+            "10.0.0.1/8 has host bits set; write 10.0.0.0/8",
+        ),
+        ("  rules: [{to: [{operation: {ports: [80]}}]}]\n", "`ports` must be text, and YAML takes `80`"),
+        (
+            "  rules: [{to: [{operation: {ports: [\"80-90\"]}}]}]\n",
+            "`80-90` is no port: write a number from 1 to 65535",
+        ),
+        ("  rules: [{when: [{values: [a]}]}]\n", "this condition has no `key`"),
+    ] {
+        let text = format!("{HEAD}{spec}");
+        let problem = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string();
+        assert!(problem.contains(expected), "{expected}\nis not in\n{problem}");
+    }
+    let of =
+        |text: &str| Manifests::read([("p.yaml", text)], "default").map_err(|problems| problems.to_string());
+    let kind = of("apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\n").unwrap_err();
+    assert!(kind.contains("p.yaml:2:7: `security.istio.io/v1` has no kind `AuthorisationPolicy`"), "{kind}");
+    let twice = format!("{HEAD}  rules: []\n---\n{HEAD}  rules: []\n");
+    assert!(of(&twice).unwrap_err().contains("AuthorizationPolicy shop/web is there twice"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, rng_seed: proptest::test_runner::RngSeed::Fixed(11), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[ \\na-c:{}\\[\\],\"'#&*!|>0-9/-]{0,80}", at in 0_usize..400, with in ".?") {
+        let within = format!("{HEAD}  {text}");
+        let _ = Manifests::read([("p", within.as_str())], "default");
+        let whole = format!("{HEAD}  selector: {{matchLabels: {{a: b}}}}\n  action: DENY\n  rules:\n  - from:\n    - source: {{namespaces: [a], ipBlocks: [10.0.0.0/8]}}\n    to:\n    - operation: {{ports: [\"80\"]}}\n");
+        let at = (0..=at.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
+        let changed = format!("{}{with}{}", &whole[..at], &whole[at..]);
+        let _ = Manifests::read([("p", changed.as_str())], "default");
+    }
+}

@@ -1,0 +1,338 @@
+//! Cilium's own policy engine as a judge: what it says of exported policies, and of random ones in random
+//! clusters.
+//!
+//! The judge is a program of its own, since the engine is written in Go: build it with `go build` in
+//! `tests/support/cilium` and name it in `WATERSHED_CILIUM_JUDGE`.
+
+#[path = "cluster/mod.rs"]
+mod cluster;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::IpAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use cluster::edges;
+use serde_json::{Value, json};
+use watershed_model::Protocol;
+use watershed_policy::Service;
+use watershed_policy::export::cilium;
+use watershed_policy::k8s::{Blocks, End, Manifests, NamedPort, Pod, World};
+use watershed_policy::layers::{Layers, Names};
+use watershed_policy::mine::{Census, Level, mine};
+
+/// Random clusters.
+const CLUSTERS: u64 = 2000;
+
+/// Where random choices start; a cluster's number is added.
+const SEED: u64 = 0x5eed_c111;
+
+struct Judge {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Judge {
+    /// `None`, said aloud, where there is no judge.
+    fn open() -> Option<Self> {
+        #[expect(clippy::disallowed_methods, reason = "where the judge is is a matter of the machine")]
+        let Some(path) = std::env::var_os("WATERSHED_CILIUM_JUDGE") else {
+            eprintln!(
+                "SKIPPED Cilium's judge: set WATERSHED_CILIUM_JUDGE to the program of tests/support/cilium"
+            );
+            return None;
+        };
+        let mut child = Command::new(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the judge starts");
+        let questions = child.stdin.take().expect("a pipe");
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        Some(Self { child, questions, answers })
+    }
+
+    /// All answers, since the judge writes them when it has read everything.
+    fn ask(mut self, questions: &[Value]) -> Vec<Value> {
+        std::thread::scope(|scope| {
+            let mut pipe = self.questions;
+            scope.spawn(move || {
+                for question in questions {
+                    writeln!(pipe, "{question}").expect("the judge reads");
+                }
+            });
+            let read = |line: Result<String, _>| serde_json::from_str(&line.expect("text")).expect("json");
+            let answers = self.answers.lines().map(read).collect();
+            assert!(self.child.wait().expect("the judge ends").success());
+            answers
+        })
+    }
+}
+
+#[test]
+fn what_is_exported_is_what_cilium_takes() {
+    let Some(judge) = Judge::open() else { return };
+    let mut edges = edges();
+    edges[6].names.insert("api.partner.example".into());
+    let census = Census::of(&edges, &[]).expect("a census");
+    let mut files = Vec::new();
+    for level in Level::ALL {
+        let export = cilium::export(&census, &mine(&census, level)).expect("policies");
+        files.extend(export.files.into_iter().filter(|(path, _)| !path.ends_with("kustomization.yaml")));
+    }
+    let questions: Vec<Value> =
+        files.iter().map(|(_, text)| json!({"policies": [text], "ends": [], "services": []})).collect();
+    for ((path, text), answer) in files.iter().zip(judge.ask(&questions)) {
+        assert_eq!(answer.get("error"), None, "{path}: {answer}\n{text}");
+    }
+    println!("Cilium takes all {} exported files", files.len());
+}
+
+#[test]
+fn random_policies_mean_what_cilium_says() {
+    let Some(judge) = Judge::open() else { return };
+    let cases: Vec<Case> = (0..CLUSTERS).map(|number| Case::random(SEED + number)).collect();
+    let questions: Vec<Value> = cases.iter().map(Case::question).collect();
+    let (mut compared, mut denied, mut different) = (0_u64, 0_u64, Vec::new());
+    for (case, answer) in cases.iter().zip(judge.ask(&questions)) {
+        let seed = case.seed;
+        let Some(theirs) = answer.get("allowed").and_then(Value::as_str) else {
+            different.push(format!("seed {seed}: {answer}\n{}", case.policies.join("---\n")));
+            continue;
+        };
+        let ours = case.ours();
+        for (at, (&ours, theirs)) in ours.iter().zip(theirs.bytes()).enumerate() {
+            // A pod always reaches itself.
+            let ends = case.ends.len();
+            if at % ends == at / ends % ends {
+                continue;
+            }
+            compared += 1;
+            denied += u64::from(!ours);
+            if ours != (theirs == b'1') {
+                let service = case.services[at / ends / ends];
+                let (client, server) = (&case.ends[at / ends % ends], &case.ends[at % ends]);
+                different.push(format!(
+                    "seed {seed}: {client:?} -> {server:?} {service:?}: ours {ours}\n{}",
+                    case.policies.join("---\n")
+                ));
+            }
+        }
+    }
+    println!(
+        "Cilium's engine: {CLUSTERS} clusters from seed {SEED:#x}, {compared} connections, {denied} denied, {} disagreements",
+        different.len()
+    );
+    let shown: Vec<_> = different.iter().take(5).cloned().collect();
+    assert!(different.is_empty(), "{}", shown.join("\n"));
+}
+
+const SERVICES: [(&str, u16); 6] =
+    [("TCP", 80), ("TCP", 443), ("UDP", 90), ("UDP", 80), ("SCTP", 443), ("ICMP", 8)];
+
+fn service((name, port): (&str, u16)) -> Service {
+    match name {
+        "ICMP" => Service::Icmp { protocol: Protocol::ICMP, message_type: port as u8 },
+        name => Service::Port { protocol: Protocol::parse(name).expect("a protocol"), port },
+    }
+}
+
+/// Who takes part.
+#[derive(Clone, Debug)]
+enum Who {
+    Pod(Pod),
+    Node,
+    Outside(IpAddr),
+}
+
+/// A cluster with policies.
+struct Case {
+    seed: u64,
+    ends: Vec<Who>,
+    services: Vec<(&'static str, u16)>,
+    policies: Vec<String>,
+}
+
+const TEAMS: [(&str, &str); 2] = [("one", "red"), ("two", "blue")];
+
+impl Case {
+    fn random(seed: u64) -> Self {
+        let mut random = Random(fastrand::Rng::with_seed(seed));
+        let mut ends: Vec<Who> = (0..random.0.usize(2..5)).map(|at| Who::Pod(random.pod(at))).collect();
+        ends.push(Who::Node);
+        for addresses in [["198.51.100.20", "203.0.113.7"], ["198.51.100.1", "2001:db8::1"]] {
+            ends.push(Who::Outside(random.one(&addresses).parse().expect("an address")));
+        }
+        let policies = (0..random.0.usize(1..4)).map(|at| random.policy(at)).collect();
+        let mut services = SERVICES.to_vec();
+        random.0.shuffle(&mut services);
+        services.truncate(3);
+        Self { seed, ends, services, policies }
+    }
+
+    fn question(&self) -> Value {
+        let end = |who: &Who| match who {
+            Who::Pod(pod) => {
+                let mut labels = pod.labels.clone();
+                labels.insert("io.kubernetes.pod.namespace".into(), pod.namespace.clone());
+                let team = TEAMS.iter().find(|(name, _)| *name == pod.namespace).expect("a namespace").1;
+                labels.insert("io.cilium.k8s.namespace.labels.team".into(), team.into());
+                let prefix = "io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name";
+                labels.insert(prefix.into(), pod.namespace.clone());
+                json!({"labels": labels, "ports": {"web": 80}})
+            }
+            Who::Node => json!({"node": true}),
+            Who::Outside(address) => json!({"address": address}),
+        };
+        let service = |(protocol, port): &(&str, u16)| json!({"protocol": protocol, "port": port});
+        json!({
+            "policies": self.policies,
+            "ends": self.ends.iter().map(end).collect::<Vec<_>>(),
+            "services": self.services.iter().map(service).collect::<Vec<_>>(),
+        })
+    }
+
+    /// For each service, client and server.
+    fn ours(&self) -> Vec<bool> {
+        let mut world = World::default();
+        for (name, team) in TEAMS {
+            world.add_namespace(name, [("team".to_owned(), team.to_owned())].into());
+        }
+        let mut ends = Vec::new();
+        for who in &self.ends {
+            ends.push(match who {
+                Who::Outside(address) => End::Outside(*address),
+                Who::Pod(pod) => {
+                    world.add_pod(pod.clone());
+                    End::Pod(world.pods().len() - 1)
+                }
+                Who::Node => {
+                    world.add_pod(Pod { namespace: "one".into(), host_network: true, ..Pod::default() });
+                    End::Pod(world.pods().len() - 1)
+                }
+            });
+        }
+        let files = self.policies.iter().map(|text| ("random.yaml", text.as_str()));
+        let manifests = Manifests::read(files, "default")
+            .unwrap_or_else(|error| panic!("seed {}: {error}\n{}", self.seed, self.policies.join("---\n")));
+        let layers = Layers::of(&manifests, &world, &Names::default(), Blocks::OutsideOnly);
+        let mut answers = Vec::new();
+        for &one in &self.services {
+            for &client in &ends {
+                answers.extend(ends.iter().map(|&server| layers.allows(client, server, service(one))));
+            }
+        }
+        answers
+    }
+}
+
+struct Random(fastrand::Rng);
+
+impl Random {
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.0.usize(..of.len())]
+    }
+
+    fn pod(&mut self, at: usize) -> Pod {
+        let mut labels = watershed_model::Labels::new();
+        for (key, values) in [("app", ["a", "b", ""]), ("tier", ["x", "z", ""])] {
+            let value = self.one(&values);
+            if !value.is_empty() {
+                labels.insert(key.into(), value.into());
+            }
+        }
+        Pod {
+            namespace: self.one(&["one", "two"]).into(),
+            name: format!("p{at}"),
+            labels,
+            ports: vec![NamedPort { name: "web".into(), protocol: Protocol::TCP, port: 80 }],
+            ..Pod::default()
+        }
+    }
+
+    fn selector(&mut self, subject: bool) -> String {
+        let of_peers = [
+            "{matchLabels: {\"k8s:io.kubernetes.pod.namespace\": two}}",
+            "{matchLabels: {\"k8s:io.kubernetes.pod.namespace\": one, tier: x}}",
+            "{matchLabels: {io.cilium.k8s.namespace.labels.team: red}}",
+            "{matchExpressions: [{key: \"k8s:io.kubernetes.pod.namespace\", operator: Exists}]}",
+        ];
+        let all = [
+            "{}",
+            "{matchLabels: {app: a}}",
+            "{matchLabels: {\"k8s:app\": b, \"any:tier\": z}}",
+            "{matchExpressions: [{key: app, operator: In, values: [a, b]}]}",
+            "{matchExpressions: [{key: app, operator: NotIn, values: [a]}]}",
+            "{matchExpressions: [{key: tier, operator: DoesNotExist}]}",
+        ];
+        if !subject && self.0.bool() { self.one(&of_peers).into() } else { self.one(&all).into() }
+    }
+
+    fn rule(&mut self, side: &str) -> String {
+        let peers = match self.0.usize(..8) {
+            0 => None,
+            1..=3 => Some(format!("{side}Endpoints: [{}]", self.selector(false))),
+            4 => Some(format!("{side}Endpoints: [{}, {}]", self.selector(false), self.selector(false))),
+            5 => {
+                let entities = ["all", "world", "cluster", "remote-node", "none", "world, cluster"];
+                Some(format!("{side}Entities: [{}]", self.one(&entities)))
+            }
+            6 => {
+                let networks =
+                    ["198.51.100.0/24", "198.51.100.20", "0.0.0.0/0", "\"::/0\"", "\"2001:db8::/64\""];
+                Some(format!("{side}CIDR: [{}]", self.one(&networks)))
+            }
+            _ => {
+                let sets = [
+                    "{cidr: 198.51.100.0/24, except: [198.51.100.16/28]}",
+                    "{cidr: 0.0.0.0/0, except: [198.51.100.0/24]}",
+                ];
+                Some(format!("{side}CIDRSet: [{}]", self.one(&sets)))
+            }
+        };
+        let services = match self.0.usize(..4) {
+            0 => None,
+            1 => Some("icmps: [{fields: [{type: 8, family: IPv4}]}]".to_owned()),
+            _ => {
+                let ports = [
+                    "{port: \"80\", protocol: TCP}",
+                    "{port: \"80\", endPort: 100, protocol: UDP}",
+                    "{port: \"443\"}",
+                    "{port: \"0\", protocol: TCP}",
+                    "{port: web, protocol: TCP}",
+                ];
+                let ports: Vec<&str> = (0..self.0.usize(1..3)).map(|_| self.one(&ports)).collect();
+                Some(format!("toPorts: [{{ports: [{}]}}]", ports.join(", ")))
+            }
+        };
+        let parts: Vec<String> = peers.into_iter().chain(services).collect();
+        format!("{{{}}}", parts.join(", "))
+    }
+
+    fn policy(&mut self, at: usize) -> String {
+        let (kind, namespace) = match self.0.usize(..4) {
+            0 => ("CiliumClusterwideNetworkPolicy", String::new()),
+            _ => ("CiliumNetworkPolicy", format!(", namespace: {}", self.one(&["one", "two"]))),
+        };
+        let mut parts = vec![format!("endpointSelector: {}", self.selector(true))];
+        let first = self.0.usize(..4);
+        for (number, (key, side)) in
+            [("ingress", "from"), ("egress", "to"), ("ingressDeny", "from"), ("egressDeny", "to")]
+                .into_iter()
+                .enumerate()
+        {
+            if number == first || self.0.usize(..3) == 0 {
+                let rules: Vec<String> = (0..self.0.usize(1..3)).map(|_| self.rule(side)).collect();
+                parts.push(format!("{key}: [{}]", rules.join(", ")));
+            }
+        }
+        if self.0.usize(..3) == 0 {
+            let flags = [self.0.bool(), self.0.bool()];
+            parts.push(format!("enableDefaultDeny: {{ingress: {}, egress: {}}}", flags[0], flags[1]));
+        }
+        let spec = parts.join(", ");
+        format!(
+            "apiVersion: cilium.io/v2\nkind: {kind}\nmetadata: {{name: p{at}{namespace}}}\nspec: {{{spec}}}\n"
+        )
+    }
+}

@@ -1,0 +1,16 @@
+//! The inventory from a real API server: what happens in a cluster, who was which address, where Services led.
+//!
+//! No controllers run here: the tests make the pods and EndpointSlices that a Deployment and a Service come with, and
+//! tell of each pod what its kubelet would.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up may panic")]
+
+mod cluster;
+
+mod events;
+
+mod lies;
+
+mod outages;
+
+mod many;
