@@ -129,7 +129,10 @@ impl Frame {
     }
 
     fn numbers(&self) -> Vec<&str> {
-        let numeric = |kind: &str| ["UInt", "Int", "Float"].iter().any(|start| kind.starts_with(start));
+        let numeric = |kind: &str| {
+            let kind = kind.trim_start_matches("Nullable(");
+            ["UInt", "Int", "Float"].iter().any(|start| kind.starts_with(start))
+        };
         self.columns.iter().filter(|(_, kind)| numeric(kind)).map(|(name, _)| name.as_str()).collect()
     }
 }
