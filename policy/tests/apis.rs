@@ -112,8 +112,28 @@ fn selector() -> impl Strategy<Value = String> {
         ]
     });
     let words = vec![
-        "a ", "b", "==", "!=", "b in ", "a not in ", "'1'", "{'1'}", "{", "}", "(", ")", "has(a)", "all()", "&&",
-        "||", "!", ",", "\"", " ", "=", "&",
+        "a ",
+        "b",
+        "==",
+        "!=",
+        "b in ",
+        "a not in ",
+        "'1'",
+        "{'1'}",
+        "{",
+        "}",
+        "(",
+        ")",
+        "has(a)",
+        "all()",
+        "&&",
+        "||",
+        "!",
+        ",",
+        "\"",
+        " ",
+        "=",
+        "&",
     ];
     let shuffled = prop::collection::vec(prop::sample::select(words), 0..7).prop_map(|words| words.concat());
     prop_oneof![2 => whole, 1 => shuffled]

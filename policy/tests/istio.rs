@@ -175,7 +175,8 @@ fn an_export_that_is_broken_in_any_known_way_is_refuted() {
     turned[2] = edge(&api, &front, Protocol::TCP, 51_515);
     mutants.push(("the server taken for the client".into(), Made::of(&turned, Level::Service).export));
     // Of two of these namespaces rules for all pods isolate everybody already; of the third nothing is isolated.
-    let in_vain = ["default-deny/in-pay.yaml", "default-deny/in-shop.yaml", "default-deny-revert/in-ops.yaml"];
+    let in_vain =
+        ["default-deny/in-pay.yaml", "default-deny/in-shop.yaml", "default-deny-revert/in-ops.yaml"];
     let files = made.export.files.keys().filter(|path| !path.ends_with("kustomization.yaml"));
     for path in files.filter(|path| !in_vain.contains(&path.as_str())) {
         let mut export = made.export.clone();
