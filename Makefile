@@ -13,9 +13,9 @@ CARGO_DEB_VERSION := 3.8.0
 MDBOOK_VERSION := 0.5.4
 RECORDING := tests/lab/recording
 OUT := out
-# What is tested beside the default build: capturing on interfaces, which needs libpcap, and Kafka, which needs
-# OpenSSL's headers.
-FEATURES := --features watershed/live,watershed/kafka,watershed-tests/live,watershed-tests/kafka
+# What is tested beside the default build: capturing on interfaces, which needs libpcap, Kafka, which needs OpenSSL's
+# headers, and a real API server, which needs Go.
+FEATURES := --features watershed/live,watershed/kafka,watershed-tests/live,watershed-tests/kafka,watershed-tests/kubernetes
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 60
 # How often each program of the benchmark runs.

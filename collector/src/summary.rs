@@ -82,7 +82,7 @@ impl Summaries {
                 due.append(&mut self.take());
             }
             self.since.get_or_insert(now);
-            self.add_one(record);
+            self.add_one(&record);
         }
         if self.since.is_some_and(|since| now.since(since) >= self.config.every) {
             due.append(&mut self.take());
@@ -107,13 +107,13 @@ impl Summaries {
         self.cut
     }
 
-    fn add_one(&mut self, record: FlowRecord) {
+    fn add_one(&mut self, record: &FlowRecord) {
         self.summarized += 1;
-        let answered = self.answers.first_in(&record, MAX_UNANSWERED);
+        let answered = self.answers.first_in(record, MAX_UNANSWERED);
         self.cut += self.answers.take_refused();
-        let place = *self.places.entry(Service::of(&record)).or_insert(self.records.len());
+        let place = *self.places.entry(Service::of(record)).or_insert(self.records.len());
         if place == self.records.len() {
-            self.records.push(empty(&record));
+            self.records.push(empty(record));
         }
         let Some(sum) = self.records.get_mut(place) else { return };
         sum.first_seen = sum.first_seen.min(record.first_seen);

@@ -1,6 +1,8 @@
 //! Mined rules as ClusterNetworkPolicies and CiliumNetworkPolicies: what other tools got wrong is right here,
 //! and is noticed when it is not.
 
+#![allow(clippy::print_stdout, reason = "the mutation score is worth a line")]
+
 #[path = "cluster/mod.rs"]
 mod cluster;
 

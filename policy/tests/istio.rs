@@ -79,7 +79,7 @@ fn clients_are_service_accounts_where_these_are_known_and_namespaces_otherwise()
 
 #[test]
 fn what_is_admitted_is_part_of_the_price() {
-    let census = Census::of(&edges(), &[]).expect("a census");
+    let census = Census::of(edges(), &[]).expect("a census");
     let before = mine(&census, Level::Service);
     let price = before.price();
     assert!(Sayable::of(&census, before).plan.price() > price);

@@ -1,6 +1,7 @@
 //! Summaries of connections make the edges that the connections make, of far fewer records.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "how many fewer is worth a line")]
 
 use std::path::Path;
 use std::time::Duration;

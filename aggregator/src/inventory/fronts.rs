@@ -60,10 +60,13 @@ pub struct FrontChange {
     pub backend: Option<Arc<Backend>>,
 }
 
+/// Where a front led, from each time on.
+type Led = Vec<(Timestamp, Option<Arc<Backend>>)>;
+
 /// Every front and where it led when.
 #[derive(Clone, Debug, Default)]
 pub struct Fronts {
-    known: HashMap<Front, Vec<(Timestamp, Option<Arc<Backend>>)>>,
+    known: HashMap<Front, Led>,
     refused: u64,
 }
 

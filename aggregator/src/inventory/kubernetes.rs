@@ -216,10 +216,8 @@ impl Watching {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.events += 1;
         let failed = matches!(event, Event::Failed(..));
-        if !failed && !matches!(event, Event::Begin) {
-            if status.failing[index].take().is_some() {
-                info!(kind = kind.as_str(), server = self.server, "watching again");
-            }
+        if !failed && !matches!(event, Event::Begin) && status.failing[index].take().is_some() {
+            info!(kind = kind.as_str(), server = self.server, "watching again");
         }
         match event {
             Event::Begin => self.cluster.begin(kind),

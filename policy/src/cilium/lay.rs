@@ -93,7 +93,7 @@ fn laid_rule(rule: &Rule, selection: &Selection, inside: &Inside) -> layers::Rul
             Peer::Endpoints(selector) => peers.pods.push(selection.select(selector)),
             Peer::Entity(Entity::All) => peers.everybody = true,
             Peer::Entity(Entity::World) => {
-                peers.networks.extend([IpNet::default(), EVERY_IPV6].map(Network::outside))
+                peers.networks.extend([IpNet::default(), EVERY_IPV6].map(Network::outside));
             }
             Peer::Entity(Entity::Cluster) => peers.pods.push(Pods::clone(&inside.all)),
             Peer::Entity(Entity::Nodes) => peers.pods.push(Pods::clone(&inside.nodes)),

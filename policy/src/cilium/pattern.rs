@@ -28,7 +28,7 @@ impl Pattern {
             // At least one whole label before the rest.
             Some(rest) => {
                 let labels = name.match_indices('.').filter(|&(at, _)| at > 0);
-                labels.into_iter().any(|(at, _)| glob(rest.as_bytes(), name[at + 1..].as_bytes()))
+                labels.into_iter().any(|(at, _)| glob(rest.as_bytes(), &name.as_bytes()[at + 1..]))
             }
             None => glob(self.0.as_bytes(), name.as_bytes()),
         }

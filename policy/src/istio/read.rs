@@ -11,7 +11,7 @@ use crate::k8s::read::policy::network;
 use crate::k8s::read::selector;
 use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::yaml::{Node, Value};
-use crate::k8s::{Place, Problem, Selector};
+use crate::k8s::{Place, Problem};
 
 /// The versions that are read; they say the same.
 const VERSIONS: [&str; 2] = ["security.istio.io/v1", "security.istio.io/v1beta1"];
@@ -92,7 +92,7 @@ fn policy(sheet: &mut Sheet, node: &Node) -> Option<AuthorizationPolicy> {
         namespace,
         name,
         action,
-        subject: subject.unwrap_or_else(Selector::default),
+        subject: subject.unwrap_or_default(),
         subject_place: sheet.place(subject_place),
         rules,
     })

@@ -154,7 +154,7 @@ impl<'a> Indexed<'a> {
             }
             let mut allowed = Connections::default();
             self.meaning(direction, subject, peer, |rule| {
-                self.evaluator.add_rule(&mut allowed, rule, server)
+                self.evaluator.add_rule(&mut allowed, rule, server);
             });
             allowed
         };

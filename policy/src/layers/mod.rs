@@ -189,7 +189,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Adds a policy, for its parts to refer to.
-    pub(crate) fn policy(&mut self, name: impl ToString, place: &Place) -> usize {
+    pub(crate) fn policy(&mut self, name: &impl ToString, place: &Place) -> usize {
         self.policies.push(Header { name: name.to_string(), place: place.clone() });
         self.policies.len() - 1
     }

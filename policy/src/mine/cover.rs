@@ -39,6 +39,9 @@ impl Table {
 /// What each class beyond a set costs, in tuples, and whether it may be looked for in every namespace.
 type Terms = (usize, bool);
 
+/// The covers that were found under the same terms, by the set that they cover.
+type Covers = HashMap<Box<[ClassId]>, Arc<[SelectionId]>>;
+
 /// Finds covers, and remembers them: many servers have the same clients.
 pub(crate) struct Coverer<'a> {
     classes: &'a Classes,
@@ -47,7 +50,7 @@ pub(crate) struct Coverer<'a> {
     pub(crate) table: Table,
     exact: HashMap<ClassId, SelectionId>,
     of_candidate: HashMap<CandidateId, SelectionId>,
-    known: HashMap<Terms, HashMap<Box<[ClassId]>, Arc<[SelectionId]>>>,
+    known: HashMap<Terms, Covers>,
     /// How many classes that are left each candidate covers; zero between two questions.
     gains: Vec<u32>,
     /// Whether each class is left to cover; false between two questions.

@@ -2,6 +2,7 @@
 //! end is what was sent, each flow once, however many interfaces and agents saw it. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up may panic")]
+#![expect(clippy::print_stdout, reason = "how long the way took is worth a line")]
 
 #[allow(unreachable_pub, dead_code, reason = "shared with other crates")]
 #[path = "../../support/clickhouse/mod.rs"]

@@ -206,7 +206,7 @@ impl Cluster {
     }
 
     fn node(&mut self, key: &Arc<str>, node: &Node, now: Timestamp) {
-        let workload = self.shared(identity::node(&node.metadata));
+        let workload = self.shared(&identity::node(&node.metadata));
         let addresses: Vec<IpAddr> =
             node.status.addresses.iter().filter_map(|known| address(&known.address)).collect();
         for before in self.nodes.insert(Arc::clone(key), addresses.clone()).unwrap_or_default() {
@@ -239,7 +239,7 @@ impl Cluster {
             if workload.kind != WorkloadKind::HostNetwork {
                 workload.kind = owner.kind;
             }
-            let workload = self.shared(workload);
+            let workload = self.shared(&workload);
             self.pods.insert(Arc::clone(&pod), KeptPod { workload: Arc::clone(&workload), ..kept });
             self.tell(&pod, &workload, None, &[], now);
         }
@@ -248,7 +248,7 @@ impl Cluster {
 
     fn pod(&mut self, key: &Arc<str>, pod: &Pod, now: Timestamp) {
         let owner = self.top_owner(key, pod);
-        let workload = self.shared(identity::workload(pod, owner.as_ref()));
+        let workload = self.shared(&identity::workload(pod, owner.as_ref()));
         let over = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
         let addresses = if over || pod.spec.host_network { Vec::new() } else { own_addresses(pod) };
         let backends = if over { Vec::new() } else { host_ports(pod, &workload) };
@@ -335,12 +335,12 @@ impl Cluster {
     }
 
     /// One workload in memory, however many pods it has.
-    fn shared(&mut self, workload: Workload) -> Arc<Workload> {
+    fn shared(&mut self, workload: &Workload) -> Arc<Workload> {
         // Those that nobody has any more are dropped whenever there are twice as many as were in use.
         if self.workloads.len() == self.workloads.capacity() {
             self.workloads.retain(|workload| Arc::strong_count(workload) > 1);
         }
-        Arc::clone(self.workloads.get_or_insert_with(&workload, |workload| Arc::new(workload.clone())))
+        Arc::clone(self.workloads.get_or_insert_with(workload, |workload| Arc::new(workload.clone())))
     }
 
     /// What is different since the last time, Services included.

@@ -44,7 +44,7 @@ impl Sayable {
                         Whom::Workloads { namespace: Namespace::One(_) | Namespace::Every, .. }
                     ) =>
                 {
-                    inside += 1
+                    inside += 1;
                 }
                 Direction::Egress => {
                     widener.cannot(rule.to_string(), "AuthorizationPolicy denies no egress: this passes, and so does every other connection to the outside");
@@ -208,7 +208,7 @@ impl Widener<'_> {
         };
         let clients: BTreeSet<NodeId> = clients.into_iter().collect();
         let mut seen = 0;
-        for server in servers.iter() {
+        for server in &servers {
             let all = &self.census.dependencies;
             let start = all.partition_point(|one| one.server < *server);
             let own = all[start..].iter().take_while(|one| one.server == *server);

@@ -171,7 +171,8 @@ impl Enforced for Layers<'_> {
             let subject = part.subjects.iter().find(|&&pod| stage.is_known(pod, false));
             let Some(&subject) = subject else { continue };
             for rule in &part.rules {
-                let services: Vec<Service> = rule.services.iter().flat_map(|one| one.ends()).collect();
+                let services: Vec<Service> =
+                    rule.services.iter().flat_map(crate::layers::Services::ends).collect();
                 let services = if services.is_empty() { corners::one_of_each() } else { services };
                 let services: std::rc::Rc<[Service]> = services.into();
                 let pods = rule.peers.pods.iter().flat_map(|pods| {

@@ -61,7 +61,7 @@ fn containers_of_a_compose_service_are_one_workload_and_an_address_is_whose_it_i
 fn what_makes_no_sense_is_left_out_and_what_was_known_stays() {
     let mut containers = Containers::default();
     let good = web("a", "1", "172.18.0.2");
-    told(&mut containers, &[good.clone()], 20);
+    told(&mut containers, std::slice::from_ref(&good), 20);
     let mut lie = web("a", "1", "172.18.0.9");
     lie["Labels"]["x"] = json!("y".repeat(2_000));
     let nowhere = web("b", "2", "127.0.0.1");

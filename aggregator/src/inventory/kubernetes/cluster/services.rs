@@ -250,7 +250,7 @@ impl Cluster {
                 namespace: Some(service.namespace.to_string()),
                 labels: service.selector.clone(),
             };
-            let itself = self.shared(workload);
+            let itself = self.shared(&workload);
             addresses.iter().for_each(|&address| self.own(address, &key, &itself, since, now));
             let resolved = self.services.resolve(&key, &itself, &self.addresses);
             let Some(service) = self.services.services.get_mut(&key) else { continue };

@@ -35,7 +35,7 @@ fn service(value: Value) -> Object {
     Object::Service(Box::new(read(value)))
 }
 
-fn web_service(spec: Value) -> Object {
+fn web_service(spec: &Value) -> Object {
     service(
         json!({"metadata": {"name": "web", "namespace": "shop", "creationTimestamp": "1970-01-01T00:00:05Z"}, "spec": spec}),
     )
@@ -178,7 +178,7 @@ fn a_service_leads_to_the_target_port_of_the_workload_behind_it() {
         cluster.apply(&pod(web_pod(name, ip, &labels())), at(11));
     }
     cluster.apply(
-        &web_service(json!({"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"], "selector": {"app": "web"},
+        &web_service(&json!({"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"], "selector": {"app": "web"},
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "nodePort": 30080, "protocol": "TCP"}]})),
         at(11),
     );
@@ -204,7 +204,7 @@ fn a_service_leads_to_the_target_port_of_the_workload_behind_it() {
     cluster.apply(&pod(other), at(22));
     cluster.apply(&slice("web-2", 8081, &["10.0.0.3"]), at(22));
     assert_eq!(fronts(&cluster.settle(at(22)))[0], "22 10.96.0.7:80 -> service shop/web:?");
-    cluster.delete(&web_service(json!({})), at(30));
+    cluster.delete(&web_service(&json!({})), at(30));
     let changed = cluster.settle(at(30));
     assert_eq!(fronts(&changed)[0], "30 10.96.0.7:80 -> nobody");
     assert!(told(&changed).contains(&"30 10.96.0.7/32 nobody".to_owned()));
@@ -214,7 +214,7 @@ fn a_service_leads_to_the_target_port_of_the_workload_behind_it() {
 fn a_service_of_no_pods_leads_to_the_address_that_people_gave_it() {
     let mut cluster = Cluster::default();
     cluster.apply(
-        &web_service(json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80}]})),
+        &web_service(&json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80}]})),
         at(11),
     );
     cluster.apply(&slice("web-1", 5432, &["203.0.113.9"]), at(11));
@@ -223,7 +223,7 @@ fn a_service_of_no_pods_leads_to_the_address_that_people_gave_it() {
     let mut cluster = Cluster::default();
     cluster.apply(
         &web_service(
-            json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"name": "http", "port": 80}]}),
+            &json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"name": "http", "port": 80}]}),
         ),
         at(11),
     );
