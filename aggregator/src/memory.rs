@@ -107,7 +107,8 @@ impl Memory {
         if counters.interfaces == 0 || !is_first || others.peek().is_none() {
             return Vec::new();
         }
-        let last_seen = others.filter(|(other, _)| *other < started).filter_map(|(_, run)| run.last_seen).max();
+        let last_seen =
+            others.filter(|(other, _)| *other < started).filter_map(|(_, run)| run.last_seen).max();
         restart::losses(agent, last_seen, *started)
     }
 

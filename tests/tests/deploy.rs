@@ -268,7 +268,8 @@ fn the_annotated_settings_are_where_the_services_look() {
         let unit = read(&format!("deploy/systemd/watershed-{command}.service"));
         assert!(unit.contains(&format!("\nEnvironment=WATERSHED_CONFIG={place}\n")), "{unit}");
         let brought = |asset: &toml::Value| {
-            asset[0].as_str() == Some(&format!("../config/{name}.toml")) && asset[1].as_str() == Some(&place[1..])
+            asset[0].as_str() == Some(&format!("../config/{name}.toml"))
+                && asset[1].as_str() == Some(&place[1..])
         };
         assert!(package["assets"].as_array().unwrap().iter().any(brought), "{place}");
         let kept = package["conf-files"].as_array().unwrap().iter().any(|file| file.as_str() == Some(&place));

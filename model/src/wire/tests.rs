@@ -279,13 +279,8 @@ fn the_first_version_stays_readable() {
 #[test]
 fn what_an_agent_tells_of_its_interfaces_stays_readable() {
     let mut batch = smallest();
-    batch.counters = Counters {
-        packets: 5,
-        kernel_received: 7,
-        interfaces: 2,
-        interfaces_away: 1,
-        ..Counters::default()
-    };
+    batch.counters =
+        Counters { packets: 5, kernel_received: 7, interfaces: 2, interfaces_away: 1, ..Counters::default() };
     let octets = "0801120161190100000000000000200229030000000000000032\
                   0b0805a80107b00102b80101";
     let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();

@@ -47,8 +47,7 @@ pub(in crate::store) fn a_restart_is_loss_and_counts_once<S: FlowStore>(new: imp
         let token = DeliveryToken("flows/0/0-5".into());
         let delivery = Delivery { token, batches: three_runs(1), resumed: true };
         let mut source = super::Again(vec![delivery]);
-        let mut aggregator =
-            Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
+        let mut aggregator = Aggregator::new(AggregatorConfig::default(), OpenInventory::default(), store);
         crate::run(&mut source, &mut aggregator, |_| ()).unwrap();
         store = aggregator.finish().unwrap();
     }

@@ -113,10 +113,7 @@ pub(super) fn run_of(
 }
 
 /// All runs of an agent, by when each began.
-pub(super) fn runs_of(
-    database: &Connection,
-    agent: &AgentId,
-) -> rusqlite::Result<BTreeMap<Timestamp, Run>> {
+pub(super) fn runs_of(database: &Connection, agent: &AgentId) -> rusqlite::Result<BTreeMap<Timestamp, Run>> {
     let find = "SELECT kept, counters, last_seen, started FROM run
         WHERE agent = (SELECT id FROM agent WHERE name = ?1)";
     let mut find = database.prepare_cached(find)?;

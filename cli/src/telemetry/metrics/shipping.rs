@@ -39,7 +39,10 @@ impl ShippingMetrics {
             ),
             records_dropped: counter("spool_flow_records_dropped_total", "Flow records in dropped batches"),
             names_dropped: counter("spool_name_observations_dropped_total", "Names in dropped batches"),
-            torn: counter("spool_batches_torn_total", "Batches of an earlier process, found torn in the spool"),
+            torn: counter(
+                "spool_batches_torn_total",
+                "Batches of an earlier process, found torn in the spool",
+            ),
         }
     }
 
