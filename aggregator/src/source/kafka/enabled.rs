@@ -146,7 +146,7 @@ impl KafkaSource {
             }
             Some(Err(error)) => {
                 let reason = self.consumer.context().trouble().unwrap_or_default();
-                tracing::warn!(brokers = self.config.brokers, %error, reason, "Kafka is not there");
+                tracing::warn!(brokers = self.config.brokers, %error, %reason, "Kafka is not there");
                 None
             }
         };
