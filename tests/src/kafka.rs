@@ -27,8 +27,10 @@ pub struct Kafka {
     running: Option<Running>,
 }
 
-/// Who may use a broker's secured listener, and the password.
+/// Who may use a broker's secured listener.
 pub const USER: &str = "agent";
+
+/// The password of that user.
 pub const PASSWORD: &str = "a secret of the tests";
 
 /// The broker's process. The kernel kills it when the thread that started it ends, even by a signal; so that
