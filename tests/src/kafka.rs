@@ -29,6 +29,7 @@ pub struct Kafka {
 
 /// Who may use a broker's secured listener, and the password.
 pub const USER: &str = "agent";
+/// What a secured broker asks for.
 pub const PASSWORD: &str = "a secret of the tests";
 
 /// The broker's process. The kernel kills it when the thread that started it ends, even by a signal; so that
