@@ -28,7 +28,7 @@ fn read(path: &str) -> String {
 fn judge(arguments: &[&str]) -> Output {
     static JUDGE: OnceLock<PathBuf> = OnceLock::new();
     let judge = JUDGE.get_or_init(|| {
-        let made = Command::new(root().join("tests/support/deploy/judge")).output().unwrap();
+        let made = Command::new(root().join("tests/support/go-judge")).arg("deploy").output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8(made.stdout).unwrap().trim().into()
     });
