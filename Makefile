@@ -124,8 +124,9 @@ bench-path: ## How long a connection takes from an agent to an edge in ClickHous
 bench-live: build-all ## Packets a second that one core captures without loss, and whether loss is counted (as root)
 	tests/bench/live.py
 
-bench-rules: ## Time and memory of mining and proving rules, at 10 k, 100 k and 1 M dependencies
+bench-rules: ## Time and memory of mining and proving rules, and time of what-if, at 10 k, 100 k and 1 M dependencies
 	$(CARGO) bench --locked -p watershed-tests --bench rules
+	$(CARGO) bench --locked -p watershed-policy --bench what_if
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

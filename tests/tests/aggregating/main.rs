@@ -1,6 +1,7 @@
 //! From a real Kafka into a store: what happens to `watershed aggregate`, every record counts once.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up may panic")]
+#![expect(clippy::print_stdout, reason = "how often kills hit is worth a line")]
 
 #[allow(unreachable_pub, dead_code, reason = "shared with other crates")]
 #[path = "../../support/clickhouse/mod.rs"]
