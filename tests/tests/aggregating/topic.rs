@@ -16,6 +16,10 @@ use crate::place::Place;
 /// How long to wait for what has to come: brokers of a busy machine take their time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often the group is asked where it is, and how many times at most.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+const ASK_TIMES: u32 = 600;
+
 /// A topic, and the group of the same name that reads it.
 pub(crate) struct Topic {
     brokers: String,
@@ -62,7 +66,12 @@ impl Topic {
         let group = self.consumer(&self.name);
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&self.name, 0, self.partitions - 1);
-        let committed = group.committed_offsets(asked, PATIENCE).unwrap();
+        // Nobody answers for a group while its coordinator comes up.
+        let committed = (0..ASK_TIMES).find_map(|_| {
+            let committed = group.committed_offsets(asked.clone(), PATIENCE);
+            committed.inspect_err(|_| std::thread::sleep(ASK_EVERY)).ok()
+        });
+        let committed = committed.expect("what the group has committed");
         committed.elements().iter().filter(|element| !element.metadata().is_empty()).count()
     }
 
