@@ -100,15 +100,19 @@ impl Memory {
     /// in the same delivery; so it is the same whenever the batch is given again.
     fn restarted(&self, batch: &Batch) -> Vec<LossEntry> {
         let Batch { agent, started, counters, .. } = batch;
-        let all = (agent.clone(), Timestamp::MIN)..=(agent.clone(), Timestamp::MAX);
-        let runs = || self.ledgers.range(all.clone()).map(|((_, started), ledger)| (started, &ledger.0));
-        let is_first = runs().all(|(other, run)| other != started || run.latest().is_none());
-        let mut others = runs().filter(|(other, run)| *other != started && run.is_live()).peekable();
-        if counters.interfaces == 0 || !is_first || others.peek().is_none() {
+        let known = self.ledgers.get(&(agent.clone(), *started));
+        let goes_on = known.is_some_and(|ledger| ledger.0.latest().is_some());
+        if counters.interfaces == 0 || goes_on {
             return Vec::new();
         }
-        let last_seen =
-            others.filter(|(other, _)| *other < started).filter_map(|(_, run)| run.last_seen).max();
+        let all = (agent.clone(), Timestamp::MIN)..=(agent.clone(), Timestamp::MAX);
+        let runs = self.ledgers.range(all).map(|((_, began), ledger)| (began, &ledger.0));
+        let others: Vec<_> = runs.filter(|(began, run)| *began != started && run.is_live()).collect();
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let earlier = others.iter().filter(|(began, _)| *began < started);
+        let last_seen = earlier.filter_map(|(_, run)| run.last_seen).max();
         restart::losses(agent, last_seen, *started)
     }
 

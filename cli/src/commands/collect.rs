@@ -66,9 +66,10 @@ fn watched(metrics: ShippingMetrics, health: Health) -> impl FnMut(&ShippingStat
             }
         }
         if status.full != told.full {
-            match status.full {
-                true => health.fault(SPOOL, "full: what is captured is dropped, and counted"),
-                false => health.mend(SPOOL),
+            if status.full {
+                health.fault(SPOOL, "full: what is captured is dropped, and counted");
+            } else {
+                health.mend(SPOOL);
             }
         }
         told.clone_from(status);
