@@ -1,5 +1,6 @@
 //! A topic of a test's own: written as agents do, and looked at as the group has it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -9,6 +10,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use watershed_model::{Batch, wire};
 use watershed_tests::binary;
+
+use crate::place::Place;
 
 /// How long to wait for what has to come: brokers of a busy machine take their time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +29,10 @@ impl Topic {
     pub(crate) fn new(brokers: &str, test: &str, partitions: i32) -> Self {
         use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
         use rdkafka::client::DefaultClientContext;
-        let name = format!("aggregating.{test}.{}", std::process::id());
+        // One test may run on several stores at a time.
+        static TOPICS: AtomicU32 = AtomicU32::new(0);
+        let number = TOPICS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("aggregating.{test}.{}.{number}", std::process::id());
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", brokers);
         let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
@@ -85,9 +91,9 @@ impl Topic {
     }
 
     /// How to aggregate what is in it.
-    pub(crate) fn aggregate(&self, instance: &str, store: &str) -> std::process::Command {
+    pub(crate) fn aggregate(&self, instance: &str, store: &Place) -> std::process::Command {
         let mut command = std::process::Command::new(binary::watershed().unwrap());
-        command.args(["aggregate", "--kafka", &self.brokers, "--store", store]);
+        command.args(["aggregate", "--kafka", &self.brokers, "--store", &store.to_string()]);
         for setting in [
             format!("kafka.topic={}", self.name),
             format!("aggregate.group={}", self.name),
