@@ -102,6 +102,24 @@ impl Cluster {
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
+    /// Creates an object that is written in YAML.
+    #[track_caller]
+    pub(crate) fn apply(&self, path: &str, object: &str) {
+        let request = http::Request::post(path).header("content-type", "application/yaml");
+        let request = request.body(object.as_bytes().to_vec()).unwrap();
+        let answer: Result<Value, kube::Error> = self.runtime.block_on(self.client.request(request));
+        answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// The status with which it refuses.
+    #[track_caller]
+    pub(crate) fn refusal(&self, method: &str, path: &str, body: &Value) -> u16 {
+        match self.runtime.block_on(request(&self.client, method, path, body)) {
+            Err(kube::Error::Api(status)) => status.code,
+            answer => panic!("{method} {path} is not refused: {answer:?}"),
+        }
+    }
+
     pub(crate) fn namespace(&self, name: &str) {
         self.ask("POST", "/api/v1/namespaces", &json!({"metadata": {"name": name}}));
     }

@@ -9,6 +9,8 @@ mod cluster;
 
 mod events;
 
+mod rights;
+
 mod lies;
 
 mod outages;

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use watershed_model::{Batch, Hour, Loss, LossEntry, SkipReason};
 
 use super::*;
+use crate::inventory::fronts::FrontChange;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
 use crate::{
@@ -54,6 +55,14 @@ impl HistoryStore for OnDisk {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.history(wanted)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        self.store().remember_fronts(changes)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.fronts(period)
     }
 }
 
