@@ -41,7 +41,8 @@ impl ControlPlane {
         let cache = built()?;
         // A test that failed has told why, and its servers are gone.
         let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut this = Self { cache, directory, ports: free_ports()?, etcd: None, apiserver: None, _turn: turn };
+        let mut this =
+            Self { cache, directory, ports: free_ports()?, etcd: None, apiserver: None, _turn: turn };
         let [_, etcd, peer] = this.ports;
         this.etcd = Some(this.spawn("etcd", [etcd, peer])?);
         this.restart()?;
@@ -49,6 +50,12 @@ impl ControlPlane {
         std::fs::write(this.kubeconfig(), config)
             .map_err(|error| format!("cannot write a kubeconfig: {error}"))?;
         Ok(this)
+    }
+
+    /// The API server's port on the loopback.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// A kubeconfig of an administrator.

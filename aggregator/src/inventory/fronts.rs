@@ -232,7 +232,8 @@ mod tests {
     #[test]
     fn what_is_said_anew_after_a_stop_is_what_is_different() {
         let front = |port| Front::EveryNode(Protocol::TCP, port);
-        let led = |time, port, to| FrontChange { at: at(time), front: front(port), backend: Some(backend(to)) };
+        let led =
+            |time, port, to| FrontChange { at: at(time), front: front(port), backend: Some(backend(to)) };
         let mut fronts = Fronts::default();
         let first = vec![led(1, 80, 8080), led(1, 81, 8081), led(20, 82, 8082), led(1, 83, 8083)];
         assert_eq!(fronts.take(FrontUpdate::Everything { at: at(10), led: first.clone() }), first);
@@ -254,11 +255,7 @@ mod tests {
         let front = Front::EveryNode(Protocol::TCP, 80);
         let mut fronts = Fronts { limit: 8, ..Fronts::default() };
         for time in 0..100 {
-            assert!(fronts.apply(&FrontChange {
-                at: at(time),
-                front,
-                backend: Some(backend(time as u16))
-            }));
+            assert!(fronts.apply(&FrontChange { at: at(time), front, backend: Some(backend(time as u16)) }));
         }
         assert!(fronts.remembered <= 8 && fronts.refused() == 0);
         assert_eq!(fronts.known[&front].last().unwrap().0, at(99));

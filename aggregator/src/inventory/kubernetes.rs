@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 use watershed_model::Timestamp;
 
+use self::client::Opened;
 use self::cluster::{Changed, Cluster};
 use self::watch::Event;
 use super::fronts::FrontUpdate;
@@ -35,6 +36,9 @@ const TOGETHER: usize = 512;
 
 /// How long a Service may go on changing before it is said where it leads: one rollout changes it once for each pod.
 const SETTLE_EVERY: Duration = Duration::from_millis(200);
+
+/// A watch that was opened and did not fail for so long goes on again.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(2);
 
 /// How to reach an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +147,8 @@ impl KubernetesWatch {
         let failed = |reason: String| AggregatorError::Kubernetes { access: access.clone(), reason };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        let (client, server) = runtime.block_on(client::open(access))?;
+        let opened = Opened::new(now);
+        let (client, server) = runtime.block_on(client::open(access, &opened))?;
         let (stop, stopped) = oneshot::channel();
         let status = Arc::<Mutex<KubernetesStatus>>::default();
         let watching = Watching {
@@ -152,8 +157,10 @@ impl KubernetesWatch {
             status: Arc::clone(&status),
             server,
             now,
+            opened,
             cluster: Cluster::default(),
             denied: [false; Kind::ALL.len()],
+            failed: [Timestamp::MIN; Kind::ALL.len()],
         };
         let thread = thread::Builder::new().name("kubernetes".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -194,6 +201,9 @@ struct Watching {
     cluster: Cluster,
     /// Kinds that this account may not see at present.
     denied: [bool; Kind::ALL.len()],
+    opened: Opened,
+    /// When watching a kind failed last.
+    failed: [Timestamp; Kind::ALL.len()],
 }
 
 impl Watching {
@@ -211,9 +221,9 @@ impl Watching {
                         self.take(kind, event);
                     }
                 }
-                _ = tick.tick(), if changed => {
-                    changed = false;
-                    if !self.say().await {
+                _ = tick.tick() => {
+                    self.forgive();
+                    if std::mem::take(&mut changed) && !self.say().await {
                         return;
                     }
                 }
@@ -244,6 +254,7 @@ impl Watching {
             Event::Failed(trouble, reason) => {
                 status.troubles[trouble as usize] += 1;
                 self.denied[index] = trouble == Trouble::Denied;
+                self.failed[index] = now;
                 // Said once for each stretch of trouble: the count tells how often.
                 if status.failing[index].as_deref() != Some(reason.as_str()) {
                     warn!(
@@ -259,6 +270,20 @@ impl Watching {
         }
         status.objects[index] = self.cluster.count(kind);
         status.refused = self.cluster.refused();
+    }
+
+    /// A watch that goes on where it broke off says nothing before something changes: whether it does shows in that it was
+    /// opened after it failed, and has not failed again.
+    fn forgive(&self) {
+        let now = (self.now)();
+        let mut status = self.status();
+        for kind in Kind::ALL {
+            let (opened, failed) = (self.opened.last(kind), self.failed[kind as usize]);
+            let goes_on = opened > failed && opened.plus(FORGIVEN_AFTER) < now;
+            if goes_on && status.failing[kind as usize].take().is_some() {
+                info!(kind = kind.as_str(), server = self.server, "watching again");
+            }
+        }
     }
 
     /// Says what is different; false where nobody listens any more.
@@ -284,7 +309,10 @@ impl Watching {
             if first { self.cluster.everything(now) } else { self.cluster.settle(now) };
         let said = (addresses.len() + fronts.len()) as u64;
         let (addresses, fronts) = if first {
-            (Update::Everything { at: now, owned: addresses }, FrontUpdate::Everything { at: now, led: fronts })
+            (
+                Update::Everything { at: now, owned: addresses },
+                FrontUpdate::Everything { at: now, led: fronts },
+            )
         } else {
             (Update::Changes(addresses), FrontUpdate::Changes(fronts))
         };

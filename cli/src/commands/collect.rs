@@ -13,6 +13,7 @@ use crate::args::collect::CollectArguments;
 use crate::clock;
 use crate::failure::Failure;
 use crate::input;
+use crate::listening;
 use crate::output::text::plain;
 use crate::pipeline;
 use crate::settings::Settings;
@@ -36,6 +37,9 @@ pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Resul
     // Starts a thread, so it comes after the source has dropped privileges.
     let mut sink = KafkaSink::open(&config).map_err(Failure::usage)?;
     complain(&plain(&format!("watershed: shipping to {} as {agent}", config.brokers)));
+    if source.is_live() {
+        listening::watch(&settings.flow.listening)?;
+    }
     let started = clock::now();
     let _server = telemetry.serve(Router::new())?;
     telemetry.health().ready();

@@ -157,6 +157,8 @@ pub(crate) struct Pod<'a> {
     pub(crate) addresses: Vec<String>,
     pub(crate) ports: Value,
     pub(crate) on_host: bool,
+    /// Its node's address.
+    pub(crate) on_node: &'a str,
 }
 
 impl<'a> Pod<'a> {
@@ -169,6 +171,7 @@ impl<'a> Pod<'a> {
             addresses: vec![address.to_owned()],
             ports: json!([{"name": "http", "containerPort": 8080}]),
             on_host: false,
+            on_node: "192.0.2.10",
         }
     }
 
@@ -190,7 +193,7 @@ impl<'a> Pod<'a> {
             name: self.name.clone(),
             object: json!({"metadata": metadata, "spec": {"hostNetwork": self.on_host, "containers": [container]}}),
             status: json!({"status": {"phase": "Running", "podIP": self.addresses[0], "podIPs": ips,
-                "hostIP": "192.0.2.10", "hostIPs": [{"ip": "192.0.2.10"}], "startTime": format!("{}Z", &started[..19])}}),
+                "hostIP": self.on_node, "hostIPs": [{"ip": self.on_node}], "startTime": format!("{}Z", &started[..19])}}),
         }
     }
 

@@ -7,7 +7,7 @@ use watershed_tests::kubernetes::ControlPlane;
 use crate::cluster::{Cluster, Pod, Watcher, now};
 
 /// ReplicaSet of Deployment `web`, for one of its rollouts.
-fn replica_set(cluster: &Cluster, name: &str) {
+pub(crate) fn replica_set(cluster: &Cluster, name: &str) {
     let labels = json!({"app": "web", "pod-template-hash": name});
     let template =
         json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none"}]}});
@@ -20,14 +20,14 @@ fn replica_set(cluster: &Cluster, name: &str) {
     );
 }
 
-fn slice(port: u16, addresses: &[&str]) -> serde_json::Value {
+pub(crate) fn slice(port: u16, addresses: &[&str]) -> serde_json::Value {
     let endpoints: Vec<_> =
         addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
     json!({"metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}], "endpoints": endpoints})
 }
 
-const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices";
+pub(crate) const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices";
 
 #[test]
 fn what_happens_in_a_cluster_is_known() {
@@ -134,7 +134,10 @@ fn services(cluster: &Cluster, watcher: &mut Watcher) {
     cluster.ask("POST", SLICES, &direct);
     watcher.until("both are known", |watcher| {
         let known = watcher.status().objects;
-        [Kind::Services, Kind::EndpointSlices].map(|kind| kind as usize).iter().all(|&kind| known[kind] > services[kind])
+        [Kind::Services, Kind::EndpointSlices]
+            .map(|kind| kind as usize)
+            .iter()
+            .all(|&kind| known[kind] > services[kind])
     });
 
     // Another port for the same name: a rollout that moves the pods to it.

@@ -16,3 +16,5 @@ mod lies;
 mod outages;
 
 mod many;
+
+mod lab;

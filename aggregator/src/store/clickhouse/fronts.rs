@@ -18,7 +18,7 @@ const STATE: &str =
     "SELECT address, protocol, port, max(at) FROM fronts WHERE at <= ? GROUP BY address, protocol, port";
 
 const WORKLOADS: &str = "SELECT id, any(json) AS json FROM workloads
-    WHERE id GLOBAL IN (SELECT leads.workload FROM fronts WHERE at <= ?) GROUP BY id";
+    WHERE id GLOBAL IN (SELECT leads.1 FROM fronts WHERE at <= ?) GROUP BY id";
 
 pub(super) fn remember(store: &mut ClickHouseStore, changes: &[FrontChange]) -> Result<(), StoreError> {
     let ClickHouseStore { connection, workloads, .. } = store;
@@ -31,7 +31,13 @@ pub(super) fn remember(store: &mut ClickHouseStore, changes: &[FrontChange]) -> 
             let Columns { address, protocol, port, at, service, server, server_port, rewritten } =
                 Columns::of(change);
             let workload = workloads.number(fronts::workload(change));
-            FrontRow { address, protocol, port, at, leads: (workload, service, server, server_port, rewritten) }
+            FrontRow {
+                address,
+                protocol,
+                port,
+                at,
+                leads: (workload, service, server, server_port, rewritten),
+            }
         });
         write::insert(connection, "fronts", None, rows).await
     })

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use watershed_model::{Batch, Encapsulation, Protocol};
 
 use super::*;
+use crate::inventory::fronts::FrontChange;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
-use crate::inventory::fronts::FrontChange;
 use crate::{HistoryStore, MemoryStore, OpenInventory, StoreLocation, Told, Wanted};
 
 #[path = "../../../../tests/support/clickhouse/mod.rs"]

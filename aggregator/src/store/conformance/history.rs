@@ -12,7 +12,7 @@ use crate::inventory::{Source, Update};
 use crate::testing::{address, batch, record};
 use crate::{Aggregator, AggregatorConfig, Change, FlowStore, OpenInventory, Told, Wanted};
 
-const ALWAYS: TimeRange = TimeRange { start: Timestamp::MIN, end: Timestamp::MAX };
+pub(in crate::store) const ALWAYS: TimeRange = TimeRange { start: Timestamp::MIN, end: Timestamp::MAX };
 
 pub(in crate::store) fn said(source: Source, at: i64, network: &str, name: &str) -> Told {
     let workload = (!name.is_empty()).then(|| {
@@ -110,7 +110,7 @@ pub(in crate::store) fn flows_joined_again_with_the_history_kept_are_joined_as_t
 const SERVICE: &str = "10.96.0.7";
 
 /// That a port of a Service leads to this workload, or to nobody, at 8000 more than its own.
-fn led(at: i64, port: u16, name: &str) -> FrontChange {
+pub(in crate::store) fn led(at: i64, port: u16, name: &str) -> FrontChange {
     let workload = said(Source::Kubernetes, at, SERVICE, name).change.workload;
     let backend = workload.map(|workload| {
         Arc::new(Backend {
@@ -173,7 +173,8 @@ pub(in crate::store) fn flows_to_services_joined_again_are_joined_as_they_were<S
         let mut inventory = OpenInventory::default();
         inventory.restore(store.history(&Wanted::ALL).unwrap());
         inventory.restore_fronts(store.fronts(ALWAYS).unwrap());
-        let owned = [said(Source::Kubernetes, 0, "10.0.0.1", "shop"), said(Source::Kubernetes, 0, SERVICE, "svc")];
+        let owned =
+            [said(Source::Kubernetes, 0, "10.0.0.1", "shop"), said(Source::Kubernetes, 0, SERVICE, "svc")];
         let owned = owned.map(|told| told.change).to_vec();
         let at = Timestamp::from_parts(8, 0);
         inventory.follow(Source::Kubernetes).send(Update::Everything { at, owned }).unwrap();
