@@ -102,13 +102,11 @@ impl Cluster {
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// Creates an object that is written in YAML.
-    #[track_caller]
-    pub(crate) fn apply(&self, path: &str, object: &str) {
-        let request = http::Request::post(path).header("content-type", "application/yaml");
-        let request = request.body(object.as_bytes().to_vec()).unwrap();
-        let answer: Result<Value, kube::Error> = self.runtime.block_on(self.client.request(request));
-        answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+    /// Sends an object as YAML, and says what the API server has against it.
+    pub(crate) fn post_yaml(&self, path: &str, text: &str) -> Result<Value, kube::Error> {
+        let request = http::Request::builder().method("POST").uri(path);
+        let request = request.header("content-type", "application/yaml").body(text.as_bytes().to_vec());
+        self.runtime.block_on(self.client.request(request.unwrap()))
     }
 
     /// The status with which it refuses.

@@ -26,7 +26,7 @@ fn apply_manifest(cluster: &Cluster) {
     assert_eq!(objects.len(), PLACES.len());
     for (object, (kind, place)) in objects.into_iter().zip(PLACES) {
         assert!(object.contains(&format!("\nkind: {kind}\n")), "{object}");
-        cluster.apply(place, object);
+        cluster.post_yaml(place, object).unwrap();
     }
 }
 
