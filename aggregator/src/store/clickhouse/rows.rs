@@ -189,6 +189,17 @@ pub(super) struct InventoryRow {
     pub(super) workload: u64,
 }
 
+/// A row of `fronts`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct FrontRow {
+    pub(super) address: String,
+    pub(super) protocol: u8,
+    pub(super) port: u16,
+    pub(super) at: i64,
+    /// Workload, service, address, port, and whether the address is rewritten.
+    pub(super) leads: (u64, String, String, u16, bool),
+}
+
 /// The column of an address.
 pub(super) fn address(address: IpAddr) -> Ipv6Addr {
     match address {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use watershed_model::{Batch, Encapsulation, Protocol};
 
 use super::*;
+use crate::inventory::fronts::FrontChange;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
 use crate::{HistoryStore, MemoryStore, OpenInventory, StoreLocation, Told, Wanted};
@@ -50,6 +51,14 @@ impl HistoryStore for OnServer {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         self.open().history(wanted)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        self.store.remember_fronts(changes)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        self.open().fronts(period)
     }
 }
 
