@@ -193,7 +193,8 @@ mod tests {
                 assert_eq!(told.outcome, Outcome::Allowed, "{level}: {:?}", edge.key);
                 assert!(!told.rules.is_empty(), "{level}: {:?}", edge.key);
             }
-            let outcome = |client, server, port| allowing.edge(&edge(client, server, port)).outcome;
+            let outcome =
+                |client: &Party, server: &Party, port| allowing.edge(&edge(client, server, port)).outcome;
             assert_eq!(outcome(&web[0], &db, 22), Outcome::Denied, "{level}: another port");
             assert_eq!(outcome(&mon, &web[0], 5432), Outcome::Denied, "{level}: another server");
             assert_eq!(outcome(&host("new"), &db, 5432), Outcome::Denied, "{level}: an unknown host");

@@ -129,12 +129,15 @@ function oneEdge(app: App, edge: number): Node[] {
 /** Below this nothing becomes a rule, unless the settings say otherwise: `graph.min_direction_probability`. */
 const SURE = 0.99;
 
+/** From here on a probability may have been rounded up, at most to what nothing ever is. */
+const ROUNDED_UP = 0.999999;
+
 /** How sure it is that the client is the client. */
 function direction(app: App, edge: number): Node[] {
   const { estate } = app;
   const row = estate.rows[edge]!;
   const client = plain(estate.nameOf(row[0]));
-  const text = h("p", {}, h("b", {}, percent(row[19])), ` sure that ${client} is the client.`);
+  const text = h("p", {}, h("b", {}, row[19] >= ROUNDED_UP ? "more than 99.999 %" : percent(row[19])), ` sure that ${client} is the client.`);
   return row[19] < SURE ? [text, h("p", { class: "muted" }, "That is too little for a rule: a handshake seen from its start would settle it.")] : [text];
 }
 
