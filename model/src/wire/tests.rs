@@ -400,7 +400,7 @@ fn implemented() -> Vec<String> {
             fields.push(format!("{message} {number} {label}{kind} {name}"));
         }
     }
-    fields.retain(|field| !field.starts_with("Head "));
+    fields.retain(|field| !field.starts_with("Head ") && !field.starts_with("Frame "));
     fields.sort();
     fields
 }

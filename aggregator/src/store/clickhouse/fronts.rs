@@ -39,7 +39,7 @@ pub(super) fn remember(store: &mut ClickHouseStore, changes: &[FrontChange]) -> 
                 leads: (workload, service, server, server_port, rewritten),
             }
         });
-        write::insert(connection, "fronts", None, rows).await
+        write::insert::<FrontRow>(connection, "fronts", None, rows).await
     })
 }
 

@@ -36,7 +36,7 @@ impl HistoryStore for ClickHouseStore {
                 at: change.at.as_nanos(),
                 workload: workloads.number(change.workload.as_ref()),
             });
-            write::insert(connection, "inventory", None, rows).await
+            write::insert::<InventoryRow>(connection, "inventory", None, rows).await
         })
     }
 

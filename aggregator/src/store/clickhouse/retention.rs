@@ -79,5 +79,5 @@ fn record(connection: &Connection, deleted: &Deleted) -> Result<(), StoreError> 
     let Deleted { hours, edge_hours, names } = *deleted;
     let rows = [("hours", hours), ("edge_hours", edge_hours), ("names", names)];
     let rows = rows.map(|(what, count)| DeletedRow { what: what.to_owned(), count });
-    connection.wait(DELETE, write::insert(connection, "deleted", None, rows))
+    connection.wait(DELETE, write::insert::<DeletedRow>(connection, "deleted", None, rows))
 }
