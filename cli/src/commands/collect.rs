@@ -18,12 +18,14 @@ use crate::pipeline;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::CaptureMetrics;
+use crate::user;
 
 /// How long to wait for Kafka at the end while nothing arrives: an orchestrator kills what takes 30 s.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ships until the source ends.
 pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Result<(), Failure> {
+    user::become_configured_with(&settings.spool.directory, &arguments.capture.live, &settings)?;
     let mut telemetry = Telemetry::open(&settings, "collect")?;
     let metrics = CaptureMetrics::register(telemetry.metrics());
     let agent = pipeline::agent(&settings);

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use anyhow::Context as _;
+use axum::Router;
 use tracing::{info, warn};
 use watershed_aggregator::source::{QUEUE_BATCHES, channel};
 use watershed_aggregator::{StoreConfig, StoreLocation, restart, store};
@@ -37,6 +38,7 @@ use crate::pipeline;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics, WatchingMetrics};
 use crate::telemetry::{MeteredStore, Telemetry};
+use crate::user;
 
 /// Runs until the captures end or a signal comes.
 pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<(), Failure> {
@@ -47,6 +49,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
             "run keeps what it sees on disk: name the store as sqlite:PATH"
         )));
     }
+    user::become_configured(&arguments.live, &settings)?;
     let mut telemetry = Telemetry::open(&settings, "run")?;
     let capture_metrics = CaptureMetrics::register(telemetry.metrics());
     let metrics = KeepingMetrics::register(telemetry.metrics(), settings.store.max_bytes, QUEUE_BATCHES);
@@ -55,11 +58,15 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let inventory = inventory::Watch::open(&settings, metrics.clone())?;
     let config = collector_config(arguments, &settings)?;
     let (store, restarted) = open_store(&settings.store, &config, arguments)?;
+    let map = serve::routes(&settings, telemetry.address())?.unwrap_or_else(|| {
+        info!("the map is not served: others reach metrics.listen, and there is no file serve.tokens");
+        Router::new()
+    });
     let stop = input::stop_on_signals()?;
     let source = open_source(arguments, Arc::clone(&stop))?;
 
     // Threads start once privileges are dropped.
-    let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
+    let _server = telemetry.serve(map)?;
     let mut inventory = inventory.start(&store)?;
     let watching = WatchingMetrics::register(telemetry.metrics());
     let watching = Watching::start(&settings, &mut inventory, watching, telemetry.health().clone())?;
