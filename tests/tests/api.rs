@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use watershed_tests::binary;
 
 /// Questions of each kind for each operation; the same ones every time.
-const EXAMPLES: &str = "40";
+const EXAMPLES: &str = "10";
 
 /// What is checked. Not whether everything is taken that the document allows: it says that times are text, and most
 /// text is no time. Nor what has to be refused: a name that no parameter has is left unread.

@@ -65,9 +65,8 @@ fn a_decision_is_kept_with_the_name_of_the_token_and_taken_back() {
     assert_eq!(served.json("/api/v1/decisions")["items"], json!([said]));
 
     // A later one replaces it; an entry of somebody else in the file stays.
-    let other = file.replace(&id, "allow-other").replace("alice", "bob");
-    let entry = other.lines().find(|line| line.contains("allow-other")).unwrap();
-    let both = file.replacen("rules:\n", &format!("rules:\n{entry}\n"), 1);
+    let other = "rules:\n- id: allow-other\n  decision: approved\n  by: bob\n";
+    let both = file.replacen("rules:\n", other, 1);
     fs::write(served.folder.path().join("decisions.yaml"), both).unwrap();
     let (status, said) = decide(&served, &id, ALICE_BASIC, r#"{"decision": "rejected"}"#);
     assert_eq!((status, &said["decision"], &said["comment"]), (200, &json!("rejected"), &Value::Null));

@@ -1,10 +1,9 @@
 //! Fewer privileges than a process starts with.
 
-use std::fmt;
+use std::{fmt, fs};
 
 use caps::{CapSet, Capability, CapsHashSet};
-use rustix::process::{Gid, Uid, geteuid};
-use rustix::thread;
+use rustix::thread::{self, Gid, Uid};
 
 use super::super::User;
 use crate::error::SourceError;
@@ -35,7 +34,7 @@ pub fn drop_privileges() -> Result<(), SourceError> {
 pub fn become_user(user: User) -> Result<(), SourceError> {
     // Taking away what programs started later could have needs a capability that goes with the user.
     bound()?;
-    if geteuid() != Uid::from_raw(user.uid) {
+    if !is_already(user) {
         let other = |error: rustix::io::Errno| SourceError::User { uid: user.uid, reason: error.to_string() };
         let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
         // Else no capability would outlive the change.
@@ -46,6 +45,15 @@ pub fn become_user(user: User) -> Result<(), SourceError> {
         thread::set_keep_capabilities(false).map_err(other)?;
     }
     keep_only_raw()
+}
+
+/// The second number of `Uid:` in proc_pid_status(5) is the effective one. Where there is no such file, becoming the user
+/// once more says what is so.
+fn is_already(user: User) -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let effective = numbers.and_then(|numbers| numbers.split_whitespace().nth(1));
+    effective.is_some_and(|uid| uid == user.uid.to_string())
 }
 
 /// Takes from programs started later what they could have; where that is not allowed, what follows must do.
