@@ -286,6 +286,10 @@ impl FlowStore for MemoryStore {
         Ok(self.runs.get(agent, started).cloned())
     }
 
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        Ok(self.runs.of(agent))
+    }
+
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
         in_order(period)?;
         let nothing = TimeRange { start: Timestamp::default(), end: Timestamp::default() };

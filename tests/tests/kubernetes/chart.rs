@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 
 /// The chart rendered by Helm with a file of values.
 fn rendered(values: &[&str]) -> Vec<Value> {
-    let made = Command::new(root().join("tests/support/deploy/judge")).output().unwrap();
+    let made = Command::new(root().join("tests/support/go-judge")).arg("deploy").output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let judge = String::from_utf8(made.stdout).unwrap();
     let mut command = Command::new(judge.trim());

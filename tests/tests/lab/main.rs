@@ -14,6 +14,10 @@ mod checks;
 
 mod named;
 
+mod dialects;
+
+mod sent;
+
 mod live;
 
 use std::path::{Path, PathBuf};
