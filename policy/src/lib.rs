@@ -20,6 +20,8 @@ mod lists;
 
 pub mod mine;
 
+pub mod decisions;
+
 pub mod export;
 
 pub mod nft;

@@ -18,7 +18,7 @@ pub mod directory;
 
 mod names;
 
-mod text;
+pub(crate) mod text;
 
 pub mod calico;
 

@@ -75,7 +75,7 @@ pub(super) fn comment(text: &mut String, indent: usize, content: &str) {
 }
 
 /// In double quotes, as JSON and YAML both have them.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

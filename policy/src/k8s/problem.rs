@@ -40,28 +40,36 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with the manifests, in order of place.
+/// Everything that is wrong with files, in order of place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problems {
     /// The first [`MAX_PROBLEMS`] of them.
     pub told: Vec<Problem>,
     /// How many more there are.
     pub omitted: usize,
+    /// What cannot be used: `policies`.
+    what: &'static str,
 }
 
 impl Problems {
-    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
+    /// What is wrong with policies.
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self::of("policies", problems)
+    }
+
+    /// What is wrong with files that are to hold `what`.
+    pub(crate) fn of(what: &'static str, mut problems: Vec<Problem>) -> Self {
         problems.sort();
         let omitted = problems.len().saturating_sub(MAX_PROBLEMS);
         problems.truncate(MAX_PROBLEMS);
-        Self { told: problems, omitted }
+        Self { told: problems, omitted, what }
     }
 }
 
 /// One line for one problem; for several a line for each.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use the policies: ")?;
+        write!(f, "cannot use the {}: ", self.what)?;
         match self.told.as_slice() {
             [only] if self.omitted == 0 => return only.fmt(f),
             several => write!(f, "{} problems", several.len() + self.omitted)?,
