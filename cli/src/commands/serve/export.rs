@@ -65,7 +65,7 @@ async fn exported(
     let (chunks, written) = mpsc::channel(CHUNKS);
     let (ready, begun) = oneshot::channel();
     task::spawn_blocking(move || {
-        write(&library, &period, format, ready, chunks);
+        write(&library, &period, format, ready, &chunks);
         drop(turn);
     });
     let late = |_| Problem::busy("reading the store takes too long: ask for a shorter period");
@@ -79,7 +79,7 @@ fn write(
     period: &PeriodArguments,
     format: EdgeFormat,
     ready: oneshot::Sender<Result<(), Problem>>,
-    chunks: mpsc::Sender<Chunk>,
+    chunks: &mpsc::Sender<Chunk>,
 ) {
     let opened = library.open(period);
     let held = opened.as_ref().map_err(Problem::clone);
@@ -92,7 +92,7 @@ fn write(
     if ready.send(Ok(())).is_err() {
         return;
     }
-    let mut out = BufWriter::with_capacity(CHUNK, Chunks(&chunks));
+    let mut out = BufWriter::with_capacity(CHUNK, Chunks(chunks));
     let done = edges::write(&mut out, &held, &FanIn::of(&held), format).and_then(|()| out.flush());
     // Dropped, the writer would try once more.
     let _ = out.into_parts();
