@@ -119,51 +119,6 @@ PARTITION BY toYYYYMM(day)
 ORDER BY (day, server_address, port, protocol, client_address, agent, client_workload, server_workload)
 SETTINGS {window};
 
--- Whole hours are worked out in integers, rounded down also before the epoch. For ICMP the service is the type that
--- the client sent, which stands where its port would.
-CREATE MATERIALIZED VIEW IF NOT EXISTS edges_hourly_view{local}{on_cluster} TO edges_hourly{local} AS
-WITH
-    3600000000000 AS length,
-    toUnixTimestamp64Nano(flows.first_seen) AS first,
-    first + toInt64(flows.duration) AS last,
-    intDiv(first - positiveModulo(first, length), length) AS first_hour,
-    intDiv(last - positiveModulo(last, length), length) AS last_hour,
-    flow AS (
-        SELECT
-            flows.*,
-            arrayJoin(arrayDistinct([first_hour, last_hour])) AS hour,
-            hour = first_hour AS began,
-            if(began, first, last) AS earliest,
-            if(hour = last_hour, last, first) AS latest
-        FROM flows{local} AS flows
-    )
-SELECT
-    fromUnixTimestamp64Second(flow.hour * 3600, 'UTC') AS hour,
-    server_address,
-    if(protocol IN (1, 58), client_port, server_port) AS port,
-    protocol,
-    client_address,
-    agent,
-    client_workload,
-    server_workload,
-    fromUnixTimestamp64Nano(min(earliest), 'UTC') AS first_seen,
-    fromUnixTimestamp64Nano(max(latest), 'UTC') AS last_seen,
-    countIf(began AND part = 0) AS connections,
-    sumIf(toUInt64(flow.answered), began) AS answered,
-    sumIf(flow.packets_to_server, began) AS packets_to_server,
-    sumIf(flow.bytes_to_server, began) AS bytes_to_server,
-    sumIf(flow.packets_to_client, began) AS packets_to_client,
-    sumIf(flow.bytes_to_client, began) AS bytes_to_client,
-    sumMapIf([toString(state)], [toUInt64(1)], began AND end != 'active') AS states,
-    sumMapIf(
-        arrayMap(bit -> toUInt8(bit), bitPositionsToArray(flow.evidence)),
-        arrayWithConstant(bitCount(flow.evidence), toUInt64(1)),
-        began AND part = 0
-    ) AS evidence,
-    groupUniqArrayArrayIf(flow.names, began) AS names
-FROM flow
-GROUP BY hour, server_address, port, protocol, client_address, agent, client_workload, server_workload;
-
 CREATE MATERIALIZED VIEW IF NOT EXISTS edges_daily_view{local}{on_cluster} TO edges_daily{local} AS
 WITH
     86400 AS length,

@@ -7,10 +7,13 @@ ALTER TABLE flows{local}{on_cluster}
     ADD COLUMN IF NOT EXISTS states Tuple(Array(LowCardinality(String)), Array(UInt64)) CODEC(ZSTD(3)),
     ADD COLUMN IF NOT EXISTS evidence_counts Tuple(Array(UInt8), Array(UInt64)) CODEC(ZSTD(3));
 
--- Made anew and not by MODIFY QUERY: a view whose query was modified has other tokens until the server starts again
--- (seen with version 26.9), and an insert that is repeated across that start would count twice.
+-- A view is never modified and none that is in use is made anew: its tokens would be others than after the server's
+-- next start, or it would miss what another aggregator inserts meanwhile. Another view has another name. The one that is
+-- dropped is of stores from before summaries.
 DROP VIEW IF EXISTS edges_hourly_view{local}{on_cluster} SYNC;
-CREATE MATERIALIZED VIEW edges_hourly_view{local}{on_cluster} TO edges_hourly{local} AS
+-- Whole hours are worked out in integers, rounded down also before the epoch. For ICMP the service is the type that
+-- the client sent, which stands where its port would.
+CREATE MATERIALIZED VIEW IF NOT EXISTS edges_of_flows_view{local}{on_cluster} TO edges_hourly{local} AS
 WITH
     3600000000000 AS length,
     toUnixTimestamp64Nano(flows.first_seen) AS first,

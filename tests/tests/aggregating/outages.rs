@@ -15,7 +15,7 @@ const FAULTS: [(&str, bool); 8] = [
     ("kind=refuse&code=241&table=runs&count=2", false),
     ("kind=slow&seconds=5&table=flows", false),
     ("kind=die&table=flows&at=before", true),
-    ("kind=die&table=flows&at=between&views=edges_hourly_view", true),
+    ("kind=die&table=flows&at=between&views=edges_of_flows_view", true),
     ("kind=die&table=flows&at=between&views=edges_daily_view", true),
     ("kind=die&table=flows&at=after", true),
     ("kind=die&table=runs&at=after", true),

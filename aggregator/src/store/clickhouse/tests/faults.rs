@@ -11,7 +11,7 @@ use crate::{Aggregator, AggregatorConfig, AggregatorError};
 const DEATHS: [&str; 10] = [
     "table=workloads&at=after",
     "table=flows&at=before",
-    "table=flows&at=between&views=edges_hourly_view",
+    "table=flows&at=between&views=edges_of_flows_view",
     "table=flows&at=between&views=edges_daily_view",
     "table=flows&at=after",
     "table=names&at=after",
