@@ -118,8 +118,9 @@ bench: ## Speed and memory on 10 million packets, beside tcpdump copying the fil
 bench-pipeline: ## What each stage from the wire to the stores costs for a flow record, and what it takes there
 	$(CARGO) run --release --locked -p watershed-aggregator --example pipeline
 
-bench-rules: ## Time and memory of mining and proving rules, at 10 k, 100 k and 1 M dependencies
+bench-rules: ## Time and memory of mining and proving rules, and time of what-if, at 10 k, 100 k and 1 M dependencies
 	$(CARGO) bench --locked -p watershed-tests --bench rules
+	$(CARGO) bench --locked -p watershed-policy --bench what_if
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

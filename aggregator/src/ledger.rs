@@ -11,7 +11,7 @@ use crate::{BatchToken, StoreError};
 /// store has of the run, so that a run that goes on while the aggregator restarts has no loss of its own. A
 /// batch that comes after a later one has no loss to tell: what it counts was in the later one's counters.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Run);
+pub(crate) struct Ledger(pub(crate) Run);
 
 impl Ledger {
     /// Goes on from what the store has of the run.
@@ -27,6 +27,7 @@ impl Ledger {
         if !run.is_new(&BatchToken::of(batch), &batch.counters)? {
             return Ok(None);
         }
+        run.see(&batch.records, &batch.names);
         let newer = run.latest().is_none_or(|latest| latest < batch.sequence);
         let (before, now) = (losses(&run.counters), losses(&batch.counters));
         let grown = before.into_iter().zip(now).map(|((loss, was), (_, is))| (loss, is.saturating_sub(was)));
@@ -46,7 +47,7 @@ pub(crate) fn entry(batch: &Batch, loss: Loss, count: u64) -> LossEntry {
 }
 
 /// What of an agent's counters is loss.
-fn losses(counters: &Counters) -> [(Loss, u64); 5] {
+fn losses(counters: &Counters) -> [(Loss, u64); 6] {
     let not_decoded = SkipReason::ALL.into_iter().filter(|reason| !reason.understood());
     [
         (Loss::KernelDropped, counters.kernel_dropped),
@@ -57,6 +58,7 @@ fn losses(counters: &Counters) -> [(Loss, u64); 5] {
         (Loss::PacketsRefused, counters.refused.iter().copied().fold(0, u64::saturating_add)),
         (Loss::FlowsEvicted, counters.flows_evicted),
         (Loss::RecordsDropped, counters.records_dropped),
+        (Loss::InterfaceAway, counters.interfaces_away),
     ]
 }
 

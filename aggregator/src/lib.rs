@@ -15,7 +15,7 @@ mod memory;
 
 mod ledger;
 
-pub mod restart;
+mod restart;
 
 mod names;
 

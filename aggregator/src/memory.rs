@@ -11,7 +11,7 @@ use watershed_model::{AgentId, Answers, Batch, Counters, LossEntry, Timestamp};
 
 use crate::ledger::Ledger;
 use crate::names::NamesInForce;
-use crate::{AggregatorConfig, BatchToken, Progress, Run, StoreError};
+use crate::{AggregatorConfig, BatchToken, FlowStore, Progress, StoreError, restart};
 
 /// Runs whose ledgers are remembered; beyond it all are asked of the store again. A hundred times as many as a
 /// thousand nodes have; about 60 MB.
@@ -81,13 +81,44 @@ impl Memory {
         }
     }
 
-    /// Takes over what the store has of a run.
-    pub(crate) fn resume(&mut self, key: (AgentId, Timestamp), run: Run) {
-        self.ledgers.insert(key, Ledger::resume(run));
+    /// Takes over what the store has of the run of a batch. Of one that begins with it, what became of the agent
+    /// before tells whether it is a restart; so that is taken over, too.
+    pub(crate) fn resume(&mut self, batch: &Batch, store: &impl FlowStore) -> Result<(), StoreError> {
+        let Batch { agent, started, counters, .. } = batch;
+        let run = store.run(agent, *started)?;
+        if run.is_none() && counters.interfaces > 0 {
+            for (started, run) in store.runs(agent)? {
+                self.ledgers.entry((agent.clone(), started)).or_insert_with(|| Ledger::resume(run));
+            }
+        }
+        self.ledgers.insert((agent.clone(), *started), Ledger::resume(run.unwrap_or_default()));
+        Ok(())
+    }
+
+    /// What is lost where an agent that captures on interfaces has started again, and this is the first that came
+    /// of it since. It follows from what came before in the order of the agent's batches, be it in the store or
+    /// in the same delivery; so it is the same whenever the batch is given again.
+    fn restarted(&self, batch: &Batch) -> Vec<LossEntry> {
+        let Batch { agent, started, counters, .. } = batch;
+        let known = self.ledgers.get(&(agent.clone(), *started));
+        let goes_on = known.is_some_and(|ledger| ledger.0.latest().is_some());
+        if counters.interfaces == 0 || goes_on {
+            return Vec::new();
+        }
+        let all = (agent.clone(), Timestamp::MIN)..=(agent.clone(), Timestamp::MAX);
+        let runs = self.ledgers.range(all).map(|((_, began), ledger)| (began, &ledger.0));
+        let others: Vec<_> = runs.filter(|(began, run)| *began != started && run.is_live()).collect();
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let earlier = others.iter().filter(|(began, _)| *began < started);
+        let last_seen = earlier.filter_map(|(_, run)| run.last_seen).max();
+        restart::losses(agent, last_seen, *started)
     }
 
     /// Where a batch stands among those that came before.
     pub(crate) fn account(&mut self, batch: &Batch) -> Result<Standing, StoreError> {
+        let restarted = self.restarted(batch);
         let ledger = self.ledgers.entry((batch.agent.clone(), batch.started)).or_default();
         let loss = ledger.account(batch)?;
         let agent = self.agents.entry(batch.agent.clone()).or_default();
@@ -98,7 +129,7 @@ impl Memory {
             agent.last = Some((batch.started, batch.sequence, batch.counters.clone()));
         }
         Ok(match loss {
-            Some(loss) => Standing::New(loss),
+            Some(loss) => Standing::New(restarted.into_iter().chain(loss).collect()),
             None if latest => Standing::Replayed,
             None => Standing::Repeated,
         })

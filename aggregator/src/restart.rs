@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use watershed_model::{Hour, Loss, LossEntry, TimeRange, Timestamp};
-
-use crate::store::AgentStatus;
+use watershed_model::{AgentId, Hour, Loss, LossEntry, TimeRange, Timestamp};
 
 /// Hours of which the ledger says that the agent was down: a year. Of a longer absence only the end is told.
 const MAX_HOURS: i64 = 24 * 366;
 
-/// The ledger's entries for an agent that a store knows and that started again at `started`.
+/// The ledger's entries for an agent that started again at `started`, and of whose runs before that the last packet
+/// is of `last_seen`.
 ///
 /// How long it was down is not known, since a process that is killed tells nobody. It was no longer than from the
 /// last packet that it told of, which is what is entered: on a network that was quiet before, that is too much.
-#[must_use]
-pub fn losses(known: &AgentStatus, started: Timestamp) -> Vec<LossEntry> {
-    let entry = |hour, loss, count| LossEntry { agent: known.agent.clone(), hour, loss, count };
+pub(crate) fn losses(agent: &AgentId, last_seen: Option<Timestamp>, started: Timestamp) -> Vec<LossEntry> {
+    let entry = |hour, loss, count| LossEntry { agent: agent.clone(), hour, loss, count };
     let mut entries = vec![entry(Hour::of(started), Loss::AgentRestarted, 1)];
-    let Some(last) = known.last_seen.filter(|last| *last < started) else { return entries };
+    let Some(last) = last_seen.filter(|last| *last < started) else { return entries };
     let end = Hour::of(started).0;
     let first = Hour::of(last).0.max(end.saturating_sub(MAX_HOURS - 1));
     for hour in (first..=end).map(Hour) {
@@ -33,20 +31,11 @@ pub fn losses(known: &AgentStatus, started: Timestamp) -> Vec<LossEntry> {
 
 #[cfg(test)]
 mod tests {
-    use watershed_model::AgentId;
-
     use super::*;
 
     fn told(last_seen: Option<i64>, started: i64) -> Vec<(i64, Loss, u64)> {
-        let known = AgentStatus {
-            agent: AgentId::from("a"),
-            starts: 1,
-            last_seen: last_seen.map(|seconds| Timestamp::from_parts(seconds, 1)),
-            batches: 1,
-            missing: 0,
-            records: 0,
-        };
-        let entries = losses(&known, Timestamp::from_parts(started, 0));
+        let last_seen = last_seen.map(|seconds| Timestamp::from_parts(seconds, 1));
+        let entries = losses(&AgentId::from("a"), last_seen, Timestamp::from_parts(started, 0));
         entries.into_iter().map(|entry| (entry.hour.0, entry.loss, entry.count)).collect()
     }
 

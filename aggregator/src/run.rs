@@ -102,13 +102,10 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         for batch in &batches {
             let key = (batch.agent.clone(), batch.started);
             while !memory.ledgers.contains_key(&key) {
-                match store.run(&key.0, key.1) {
-                    Ok(run) => memory.resume(key.clone(), run.unwrap_or_default()),
-                    Err(reason) => {
-                        if !progress.held(reason, source)? {
-                            return Ok(false);
-                        }
-                    }
+                if let Err(reason) = memory.resume(batch, store)
+                    && !progress.held(reason, source)?
+                {
+                    return Ok(false);
                 }
             }
         }

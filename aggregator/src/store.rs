@@ -15,6 +15,8 @@ mod status;
 #[cfg(test)]
 mod conformance;
 
+use std::collections::BTreeMap;
+
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 pub(crate) use clickhouse::NoLocation;
@@ -49,6 +51,13 @@ pub trait FlowStore: HistoryStore {
     ///
     /// When the store cannot be read.
     fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError>;
+
+    /// What it has of each run of `agent`, by when the run began.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError>;
 
     /// What was observed in `period`, or ever.
     ///
@@ -167,6 +176,14 @@ impl FlowStore for OpenStore {
             Self::Memory(store) => store.run(agent, started),
             Self::Sqlite(store) => store.run(agent, started),
             Self::ClickHouse(store) => store.run(agent, started),
+        }
+    }
+
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        match self {
+            Self::Memory(store) => store.runs(agent),
+            Self::Sqlite(store) => store.runs(agent),
+            Self::ClickHouse(store) => store.runs(agent),
         }
     }
 

@@ -80,10 +80,8 @@ pub(crate) fn aggregate<S: FlowStore>(
         Ok(aggregator.ingest(batch)?)
     })?;
     let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
-    for (loss, times) in [(Loss::CaptureCut, cut), (Loss::InterfaceAway, source.went_away())] {
-        if times > 0 {
-            aggregator.note(&last.0, last.1, loss, times);
-        }
+    if cut > 0 {
+        aggregator.note(&last.0, last.1, Loss::CaptureCut, cut);
     }
     Ok((aggregator.finish()?, report))
 }

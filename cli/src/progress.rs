@@ -7,12 +7,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use watershed_collector::SourceError;
 use watershed_collector::source::live::InterfaceStatus;
-use watershed_collector::source::{PacketBatch, PacketSource, Source};
+use watershed_collector::source::{PacketBatch, PacketSource, Source, Tapped};
 use watershed_model::Timestamp;
 
 use crate::clock::Stopwatch;
 use crate::commands::complain;
 use crate::output::text::plain;
+use crate::telemetry::InterfaceWatch;
 
 /// Reading that ends sooner shows no bar: it would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -29,6 +30,8 @@ pub(crate) struct Watched {
     batches: u32,
     /// Which interfaces are there, as far as has been told.
     present: Vec<bool>,
+    /// Who else is told how they are.
+    watch: Option<InterfaceWatch>,
 }
 
 impl Watched {
@@ -41,6 +44,7 @@ impl Watched {
             bar: (watching && live).then(screen),
             batches: 0,
             present: source.interfaces().iter().map(|interface| interface.present).collect(),
+            watch: None,
             source,
         }
     }
@@ -55,13 +59,17 @@ impl Watched {
         self.bar.clone().filter(|_| self.is_live())
     }
 
-    /// How often interfaces went away.
-    pub(crate) fn went_away(&self) -> u64 {
-        self.source.interfaces().iter().map(|interface| interface.went_away).sum()
+    /// Lets `watch` look at the interfaces from now on.
+    pub(crate) fn watched_by(mut self, watch: InterfaceWatch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Tells what became of the packets of each interface.
-    pub(crate) fn tell_interfaces(&self) {
+    pub(crate) fn tell_interfaces(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.tell(&self.source.interfaces());
+        }
         for interface in self.source.interfaces() {
             self.say(&format!("watershed: {interface}"));
         }
@@ -116,11 +124,20 @@ impl PacketSource for Watched {
         if self.is_live() {
             self.tell_changes();
         }
+        if let Some(watch) = &mut self.watch
+            && watch.is_due()
+        {
+            watch.tell(&self.source.interfaces());
+        }
         self.source.fill(batch)
     }
 
     fn kernel_dropped(&self) -> u64 {
         self.source.kernel_dropped()
+    }
+
+    fn tapped(&self) -> Tapped {
+        self.source.tapped()
     }
 
     fn quiet_until(&self) -> Option<Timestamp> {

@@ -12,6 +12,7 @@
 pub(crate) mod metrics;
 
 mod health;
+mod interfaces;
 mod log;
 mod store;
 
@@ -26,6 +27,7 @@ use axum::routing::get;
 use tracing::info;
 
 pub(crate) use self::health::Health;
+pub(crate) use self::interfaces::InterfaceWatch;
 pub(crate) use self::log::{LogFormat, LogLevel};
 pub(crate) use self::store::MeteredStore;
 

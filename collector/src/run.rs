@@ -8,7 +8,7 @@ use crate::error::{CollectorError, SourceError};
 use crate::flow::FlowTable;
 use crate::shipping::Shipping;
 use crate::sink::FlowSink;
-use crate::source::{Packet, PacketBatch, PacketSource};
+use crate::source::{Packet, PacketBatch, PacketSource, Tapped};
 
 /// What a run did.
 #[derive(Debug, Default)]
@@ -49,6 +49,10 @@ pub fn run(
             quiet
         };
         collector.counters.kernel_dropped = source.kernel_dropped();
+        let Tapped { interfaces, received, went_away } = source.tapped();
+        collector.counters.interfaces = interfaces;
+        collector.counters.kernel_received = received;
+        collector.counters.interfaces_away = went_away;
         // Wait: time passes without packets, too, unless this is the end.
         if quiet {
             let Some(now) = source.quiet_until() else { break };

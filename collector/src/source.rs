@@ -111,10 +111,26 @@ pub trait PacketSource {
         0
     }
 
+    /// What is known of the interfaces behind it; nothing where there are none.
+    fn tapped(&self) -> Tapped {
+        Tapped::default()
+    }
+
     /// After an empty batch: up to when there was no packet, though some may follow. `None` is the end.
     fn quiet_until(&self) -> Option<Timestamp> {
         None
     }
+}
+
+/// What is known of the interfaces behind a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tapped {
+    /// How many there are; 0 where packets come from capture files.
+    pub interfaces: u64,
+    /// Packets that the kernel received on them: read, dropped, or not read yet.
+    pub received: u64,
+    /// How often they went away.
+    pub went_away: u64,
 }
 
 /// What to read.
@@ -189,6 +205,14 @@ impl PacketSource for Source {
             Self::Files(files) => files.kernel_dropped(),
             Self::Live(live) => live.kernel_dropped(),
             Self::Memory(memory) => memory.kernel_dropped(),
+        }
+    }
+
+    fn tapped(&self) -> Tapped {
+        match self {
+            Self::Files(files) => files.tapped(),
+            Self::Live(live) => live.tapped(),
+            Self::Memory(memory) => memory.tapped(),
         }
     }
 

@@ -109,6 +109,8 @@ pub struct Counters {
     pub refused: [u64; Refused::ALL.len()],
     /// Packets that the kernel dropped before they could be read.
     pub kernel_dropped: u64,
+    /// Packets that the kernel received on the interfaces: read, dropped, or not read yet.
+    pub kernel_received: u64,
     /// Packets captured shorter than they were on the wire.
     pub snapped: u64,
     /// Datagrams put together from fragments.
@@ -136,6 +138,11 @@ pub struct Counters {
     pub summarized: u64,
     /// Summaries that were written before their time, because there were too many.
     pub summaries_cut: u64,
+    /// Interfaces that are captured on; 0 where packets come from capture files. Only of a capture on interfaces
+    /// is it known that nothing was seen between one start and the next.
+    pub interfaces: u64,
+    /// How often interfaces went away.
+    pub interfaces_away: u64,
 }
 
 impl Counters {
@@ -182,6 +189,7 @@ impl Counters {
             skipped,
             refused,
             kernel_dropped,
+            kernel_received,
             snapped,
             reassembled,
             flows_started,
@@ -195,6 +203,8 @@ impl Counters {
             spooled_bytes,
             summarized,
             summaries_cut,
+            interfaces,
+            interfaces_away,
         } = other;
         self.packets += packets;
         self.captured_bytes += captured_bytes;
@@ -203,6 +213,7 @@ impl Counters {
         self.skipped.iter_mut().zip(skipped).for_each(|(mine, theirs)| *mine += theirs);
         self.refused.iter_mut().zip(refused).for_each(|(mine, theirs)| *mine += theirs);
         self.kernel_dropped += kernel_dropped;
+        self.kernel_received += kernel_received;
         self.snapped += snapped;
         self.reassembled += reassembled;
         self.flows_started += flows_started;
@@ -216,6 +227,8 @@ impl Counters {
         self.spooled_bytes += spooled_bytes;
         self.summarized += summarized;
         self.summaries_cut += summaries_cut;
+        self.interfaces += interfaces;
+        self.interfaces_away += interfaces_away;
     }
 }
 

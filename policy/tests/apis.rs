@@ -1,15 +1,12 @@
 //! Calico's and Istio's own Go code as a judge: it takes every exported object, and reads selectors as ours does.
 //!
-//! The judge is `tests/support/apis`, built by `go` from the modules that it names. Its selectors are of an
+//! The judge is `tests/support/apis`, built from the modules that it names. Its selectors are of an
 //! early version of the language, without `contains`, `starts with`, `ends with` and `global()`, and
 //! in which no label is called `in`.
 
 #[path = "cluster/mod.rs"]
 mod cluster;
-
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod judges;
 
 use cluster::{Cluster, cluster, edge, edges};
 use proptest::prelude::*;
@@ -28,43 +25,8 @@ const SELECTORS: usize = 3000;
 /// The seed of selectors; printed where they disagree.
 const SEED: u8 = 17;
 
-/// Builds the judge; nothing, and a line that says so, where there is no `go`.
-fn judge() -> Option<PathBuf> {
-    if Command::new("go").arg("version").output().is_err() {
-        eprintln!("SKIPPED: install go to have exports judged by Calico's and Istio's own code");
-        return None;
-    }
-    let judge = Path::new(env!("CARGO_TARGET_TMPDIR")).join("apis");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/support/apis");
-    let mut go = Command::new("go");
-    let built = go.args(["build", "-o"]).arg(&judge).arg(".").current_dir(source).output().expect("go");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    Some(judge)
-}
-
-/// Answers to questions, in their order.
-fn ask(judge: &Path, questions: &[Value]) -> Vec<Value> {
-    let mut child = Command::new(judge)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the judge");
-    let mut input = child.stdin.take().expect("piped");
-    let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).expect("questions"));
-    let output = child.wait_with_output().expect("answers");
-    writer.join().expect("a writer");
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(answers.len(), questions.len());
-    answers
-}
-
 #[test]
 fn their_own_types_hold_every_object() {
-    let Some(judge) = judge() else { return };
     let Cluster { api, pay, .. } = cluster();
     let mut edges = edges();
     edges.push(edge(&pay, &api, Protocol::ICMP, 8));
@@ -81,13 +43,13 @@ fn their_own_types_hold_every_object() {
     }
     objects.retain(|(path, _)| !path.ends_with("kustomization.yaml"));
     let questions: Vec<Value> = objects.iter().map(|(_, text)| json!({ "object": text })).collect();
-    for ((path, text), answer) in objects.iter().zip(ask(&judge, &questions)) {
+    for ((path, text), answer) in objects.iter().zip(judges::ask("apis", &questions)) {
         assert_eq!(answer["error"], "", "{path}\n{text}");
     }
     println!("{} objects of Calico and Istio are what their types hold", objects.len());
     let wrong =
         objects.iter().map(|(_, text)| json!({ "object": text.replace("spec:\n", "spec:\n  no: 1\n") }));
-    for answer in ask(&judge, &wrong.collect::<Vec<_>>()) {
+    for answer in judges::ask("apis", &wrong.collect::<Vec<_>>()) {
         assert_ne!(answer["error"], "", "an unknown field");
     }
 }
@@ -154,7 +116,6 @@ impl Labelled for Endpoint<'_> {
 
 #[test]
 fn selectors_mean_the_same_to_calico() {
-    let Some(judge) = judge() else { return };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[SEED; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let selectors: Vec<String> =
@@ -168,7 +129,7 @@ fn selectors_mean_the_same_to_calico() {
     let questions: Vec<Value> =
         selectors.iter().map(|selector| json!({ "selector": selector, "labels": labels })).collect();
     let (mut valid, mut differ) = (0, Vec::new());
-    for (selector, answer) in selectors.iter().zip(ask(&judge, &questions)) {
+    for (selector, answer) in selectors.iter().zip(judges::ask("apis", &questions)) {
         let ours = Expression::parse(selector).ok().map(|expression| {
             labels.iter().map(|labels| expression.matches(&Endpoint(labels))).collect::<Vec<bool>>()
         });

@@ -1,15 +1,13 @@
 //! Cilium's own policy engine as a judge: what it says of exported policies, and of random ones in random
 //! clusters.
 //!
-//! The judge is a program of its own, since the engine is written in Go: build it with `go build` in
-//! `tests/support/cilium` and name it in `WATERSHED_CILIUM_JUDGE`.
+//! The judge is a program of its own, since the engine is written in Go: `tests/support/cilium`.
 
 #[path = "cluster/mod.rs"]
 mod cluster;
+mod judges;
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use cluster::edges;
 use serde_json::{Value, json};
@@ -26,52 +24,8 @@ const CLUSTERS: u64 = 2000;
 /// Where random choices start; a cluster's number is added.
 const SEED: u64 = 0x5eed_c111;
 
-struct Judge {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Judge {
-    /// `None`, said aloud, where there is no judge.
-    fn open() -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "where the judge is is a matter of the machine")]
-        let Some(path) = std::env::var_os("WATERSHED_CILIUM_JUDGE") else {
-            eprintln!(
-                "SKIPPED Cilium's judge: set WATERSHED_CILIUM_JUDGE to the program of tests/support/cilium"
-            );
-            return None;
-        };
-        let mut child = Command::new(path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the judge starts");
-        let questions = child.stdin.take().expect("a pipe");
-        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
-        Some(Self { child, questions, answers })
-    }
-
-    /// All answers, since the judge writes them when it has read everything.
-    fn ask(mut self, questions: &[Value]) -> Vec<Value> {
-        std::thread::scope(|scope| {
-            let mut pipe = self.questions;
-            scope.spawn(move || {
-                for question in questions {
-                    writeln!(pipe, "{question}").expect("the judge reads");
-                }
-            });
-            let read = |line: Result<String, _>| serde_json::from_str(&line.expect("text")).expect("json");
-            let answers = self.answers.lines().map(read).collect();
-            assert!(self.child.wait().expect("the judge ends").success());
-            answers
-        })
-    }
-}
-
 #[test]
 fn what_is_exported_is_what_cilium_takes() {
-    let Some(judge) = Judge::open() else { return };
     let mut edges = edges();
     edges[6].names.insert("api.partner.example".into());
     let census = Census::of(&edges, &[]).expect("a census");
@@ -82,7 +36,7 @@ fn what_is_exported_is_what_cilium_takes() {
     }
     let questions: Vec<Value> =
         files.iter().map(|(_, text)| json!({"policies": [text], "ends": [], "services": []})).collect();
-    for ((path, text), answer) in files.iter().zip(judge.ask(&questions)) {
+    for ((path, text), answer) in files.iter().zip(judges::ask("cilium", &questions)) {
         assert_eq!(answer.get("error"), None, "{path}: {answer}\n{text}");
     }
     println!("Cilium takes all {} exported files", files.len());
@@ -90,11 +44,10 @@ fn what_is_exported_is_what_cilium_takes() {
 
 #[test]
 fn random_policies_mean_what_cilium_says() {
-    let Some(judge) = Judge::open() else { return };
     let cases: Vec<Case> = (0..CLUSTERS).map(|number| Case::random(SEED + number)).collect();
     let questions: Vec<Value> = cases.iter().map(Case::question).collect();
     let (mut compared, mut denied, mut different) = (0_u64, 0_u64, Vec::new());
-    for (case, answer) in cases.iter().zip(judge.ask(&questions)) {
+    for (case, answer) in cases.iter().zip(judges::ask("cilium", &questions)) {
         let seed = case.seed;
         let Some(theirs) = answer.get("allowed").and_then(Value::as_str) else {
             different.push(format!("seed {seed}: {answer}\n{}", case.policies.join("---\n")));
@@ -153,6 +106,16 @@ struct Case {
     policies: Vec<String>,
 }
 
+/// What Cilium's proxy sees every question to the DNS by.
+const QUESTIONS: &str = "{toEntities: [all], toPorts: [{ports: [{port: \"53\", protocol: UDP}], rules: {dns: [{matchPattern: \"*\"}]}}]}";
+
+/// What the DNS calls addresses outside.
+const NAMES: [(&str, &[&str]); 3] = [
+    ("198.51.100.20", &["api.partner.example"]),
+    ("203.0.113.7", &["www.partner.example", "example"]),
+    ("2001:db8::1", &["six.example"]),
+];
+
 const TEAMS: [(&str, &str); 2] = [("one", "red"), ("two", "blue")];
 
 impl Case {
@@ -182,7 +145,7 @@ impl Case {
                 json!({"labels": labels, "ports": {"web": 80}})
             }
             Who::Node => json!({"node": true}),
-            Who::Outside(address) => json!({"address": address}),
+            Who::Outside(address) => json!({"address": address, "names": names_of(*address)}),
         };
         let service = |(protocol, port): &(&str, u16)| json!({"protocol": protocol, "port": port});
         json!({
@@ -215,7 +178,12 @@ impl Case {
         let files = self.policies.iter().map(|text| ("random.yaml", text.as_str()));
         let manifests = Manifests::read(files, "default")
             .unwrap_or_else(|error| panic!("seed {}: {error}\n{}", self.seed, self.policies.join("---\n")));
-        let layers = Layers::of(&manifests, &world, &Names::default(), Blocks::OutsideOnly);
+        let mut names = Names::default();
+        for (address, called) in NAMES {
+            let called: Vec<Box<str>> = called.iter().map(|&name| name.into()).collect();
+            names.add(address.parse().expect("an address"), &called);
+        }
+        let layers = Layers::of(&manifests, &world, &names, Blocks::OutsideOnly);
         let mut answers = Vec::new();
         for &one in &self.services {
             for &client in &ends {
@@ -224,6 +192,11 @@ impl Case {
         }
         answers
     }
+}
+
+fn names_of(address: IpAddr) -> &'static [&'static str] {
+    let known = NAMES.iter().find(|(one, _)| one.parse() == Ok(address));
+    known.map_or(&[], |(_, names)| names)
 }
 
 struct Random(fastrand::Rng);
@@ -268,8 +241,10 @@ impl Random {
         if !subject && self.0.bool() { self.one(&of_peers).into() } else { self.one(&all).into() }
     }
 
-    fn rule(&mut self, side: &str) -> String {
-        let peers = match self.0.usize(..8) {
+    /// A rule; those that deny know no names.
+    fn rule(&mut self, key: &str, side: &str) -> String {
+        let names = if key == "egress" { 10 } else { 8 };
+        let peers = match self.0.usize(..names) {
             0 => None,
             1..=3 => Some(format!("{side}Endpoints: [{}]", self.selector(false))),
             4 => Some(format!("{side}Endpoints: [{}, {}]", self.selector(false), self.selector(false))),
@@ -281,6 +256,18 @@ impl Random {
                 let networks =
                     ["198.51.100.0/24", "198.51.100.20", "0.0.0.0/0", "\"::/0\"", "\"2001:db8::/64\""];
                 Some(format!("{side}CIDR: [{}]", self.one(&networks)))
+            }
+            8.. => {
+                let names = [
+                    "{matchName: api.partner.example}",
+                    "{matchName: WWW.partner.example.}",
+                    "{matchPattern: \"*.partner.example\"}",
+                    "{matchPattern: \"*.example\"}",
+                    "{matchPattern: \"**.example\"}",
+                    "{matchPattern: \"a*.partner.*\"}",
+                    "{matchName: six.example}, {matchName: nobody.example}",
+                ];
+                Some(format!("{side}FQDNs: [{}]", self.one(&names)))
             }
             _ => {
                 let sets = [
@@ -322,7 +309,11 @@ impl Random {
                 .enumerate()
         {
             if number == first || self.0.usize(..3) == 0 {
-                let rules: Vec<String> = (0..self.0.usize(1..3)).map(|_| self.rule(side)).collect();
+                let mut rules: Vec<String> = (0..self.0.usize(1..3)).map(|_| self.rule(key, side)).collect();
+                // A name stands for an address once the question for it was seen.
+                if rules.iter().any(|rule| rule.contains("toFQDNs")) {
+                    rules.push(QUESTIONS.into());
+                }
                 parts.push(format!("{key}: [{}]", rules.join(", ")));
             }
         }

@@ -10,6 +10,7 @@ use watershed_model::{Edge, Party, Protocol};
 use watershed_policy::Error;
 use watershed_policy::export::directory::Directory;
 use watershed_policy::export::kubernetes;
+use watershed_policy::k8s::{Blocks, End, Evaluator, Manifests, Pod, World};
 use watershed_policy::mine::{Census, Level, Plan, mine};
 use watershed_policy::proof::kubernetes::{Certificate, prove};
 
@@ -64,9 +65,28 @@ fn dns_is_allowed_from_every_namespace() {
     }
 }
 
+/// As the aggregator hands on what went to a Service's address and port: the pods behind it, and the port there.
 #[test]
-fn a_port_is_what_the_pod_listens_on() {
-    assert!(made().text().contains("port: 8443") && !made().text().contains("port: 443\n      endPort"));
+fn a_port_is_what_the_pod_listens_on_and_not_the_services() {
+    let mut edges = edges();
+    edges[0].names.insert("front.shop.svc:443".into());
+    edges[0].server_addresses.insert("10.96.0.7".parse().expect("an address"));
+    let made = Made::of(&edges, Level::Service);
+    let Party::Workload(front) = cluster().front else { unreachable!("a workload") };
+    let mut world = World::default();
+    world.add_pod(Pod {
+        namespace: "shop".into(),
+        name: "front".into(),
+        labels: front.labels.clone(),
+        ..Pod::default()
+    });
+    let rules = made.export.files.iter().filter(|(path, _)| path.starts_with("allow/"));
+    let rules = rules.map(|(path, text)| (path.as_str(), text.as_str()));
+    let policies = Manifests::read(rules, "default").expect("policies").policies;
+    let evaluator = Evaluator::new(&world, &policies, Blocks::OutsideOnly);
+    let client = End::Outside("203.0.113.9".parse().expect("an address"));
+    assert_eq!(evaluator.connections(client, End::Pod(0)).to_string(), "tcp/8443");
+    assert!(!made.text().contains("10.96.0.7"), "{}", made.text());
 }
 
 #[test]

@@ -22,8 +22,16 @@ pub struct Kafka {
     directory: TempDir,
     port: u16,
     control: u16,
+    /// Where those are heard who say who they are, if anywhere.
+    secured: Option<u16>,
     running: Option<Running>,
 }
+
+/// Who may use a broker's secured listener.
+pub const USER: &str = "agent";
+
+/// The password of that user.
+pub const PASSWORD: &str = "a secret of the tests";
 
 /// The broker's process. The kernel kills it when the thread that started it ends, even by a signal; so that
 /// thread lasts as long as this does.
@@ -59,11 +67,63 @@ impl Kafka {
     ///
     /// Says what is missing, or what the broker logged.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(false)
+    }
+
+    /// Starts one that also listens with TLS and SASL, with certificates of its own. Its plain listener is there,
+    /// too, for tests to look.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing, or what the broker logged.
+    pub fn start_secured() -> Result<Self, String> {
+        Self::start_with(true)
+    }
+
+    fn start_with(secured: bool) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("cannot make a directory: {error}"))?;
-        let [port, control] = free_ports()?;
-        let mut kafka = Self { cache: fetched()?, directory, port, control, running: None };
+        let [port, control, third] = free_ports()?;
+        let secured = secured.then_some(third);
+        let mut kafka = Self { cache: fetched()?, directory, port, control, secured, running: None };
         kafka.restart()?;
         Ok(kafka)
+    }
+
+    /// The address of its secured listener.
+    #[must_use]
+    pub fn secured_brokers(&self) -> Option<String> {
+        self.secured.map(|port| format!("localhost:{port}"))
+    }
+
+    /// The certificate of the authority that signed the broker's, and of one that did not.
+    #[must_use]
+    pub fn authorities(&self) -> [PathBuf; 2] {
+        ["ca.pem", "other.pem"].map(|name| self.directory.path().join(name))
+    }
+
+    /// Stops it in the middle of whatever it does: it is there and answers nobody.
+    ///
+    /// # Errors
+    ///
+    /// There is no `kill`.
+    pub fn pause(&mut self) -> Result<(), String> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// There is no `kill`.
+    pub fn resume(&mut self) -> Result<(), String> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Result<(), String> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let id = running.child.id().to_string();
+        let told = Command::new("kill").args(["-s", name, &id]).status();
+        told.map(drop).map_err(|error| format!("cannot run kill: {error}"))
     }
 
     /// Its address.
@@ -78,10 +138,8 @@ impl Kafka {
     ///
     /// There is no `kill`.
     pub fn stop(&mut self) -> Result<(), String> {
+        self.signal("TERM")?;
         let Some(mut running) = self.running.take() else { return Ok(()) };
-        let id = running.child.id().to_string();
-        let told = Command::new("kill").args(["-s", "TERM", &id]).status();
-        told.map_err(|error| format!("cannot run kill: {error}"))?;
         running.child.wait().map(drop).map_err(|error| format!("cannot wait for the broker: {error}"))
     }
 
@@ -104,6 +162,9 @@ impl Kafka {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(script()).arg("run").arg(&self.cache);
         command.arg(self.directory.path()).args([self.port.to_string(), self.control.to_string()]);
+        if let Some(secured) = self.secured {
+            command.args([&secured.to_string(), USER, PASSWORD]);
+        }
         command.stdin(Stdio::null()).process_group(0);
         let mut running = spawn(command)?;
         for _ in 0..ASK_TIMES {
@@ -166,12 +227,15 @@ fn fetched() -> Result<PathBuf, String> {
     Err(format!("cannot fetch Kafka; Maven and Java 17 or later are needed:\n{out}{err}"))
 }
 
-/// Two ports that nothing listens on now.
-fn free_ports() -> Result<[u16; 2], String> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let pair = listen().and_then(|one| listen().map(|other| (one, other)));
-    let (one, other) = pair.map_err(|error| format!("cannot find free ports: {error}"))?;
-    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-    let ports = port(&one).and_then(|one| port(&other).map(|other| [one, other]));
-    ports.map_err(|error| format!("cannot find free ports: {error}"))
+/// Three ports that nothing listens on now.
+fn free_ports() -> Result<[u16; 3], String> {
+    let failed = |error| format!("cannot find free ports: {error}");
+    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // All of them at a time, so that they differ.
+    let listeners = (0..3).map(listen).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr().map_err(failed)?.port();
+    }
+    Ok(ports)
 }

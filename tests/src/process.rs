@@ -52,14 +52,20 @@ impl Process {
         panic!("it never came that {what}: {}", self.said());
     }
 
-    /// Waits until it has said `text` on standard error.
+    /// Waits until it has said `text` on standard error, and returns the line of it.
     ///
     /// # Panics
     ///
     /// It ends before, or never says it.
-    pub fn until_said(&mut self, text: &str) {
+    pub fn until_said(&mut self, text: &str) -> String {
         let path = self.said.path().to_owned();
-        self.until(|| read(&path).contains(text), &format!("it said `{text}`"));
+        let line = || {
+            let said = read(&path);
+            // Only whole lines: the rest of one may be yet to come.
+            said.split_inclusive('\n').find(|l| l.ends_with('\n') && l.contains(text)).map(str::to_owned)
+        };
+        self.until(|| line().is_some(), &format!("it said `{text}`"));
+        line().unwrap_or_default().trim_end().to_owned()
     }
 
     /// The process.

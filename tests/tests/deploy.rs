@@ -28,7 +28,7 @@ fn read(path: &str) -> String {
 fn judge(arguments: &[&str]) -> Output {
     static JUDGE: OnceLock<PathBuf> = OnceLock::new();
     let judge = JUDGE.get_or_init(|| {
-        let made = Command::new(root().join("tests/support/deploy/judge")).output().unwrap();
+        let made = Command::new(root().join("tests/support/go-judge")).arg("deploy").output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8(made.stdout).unwrap().trim().into()
     });
@@ -251,6 +251,35 @@ fn the_units_are_understood_by_systemd_and_expose_little() {
         let options = defaults.lines().find_map(|line| line.strip_prefix(&format!("{options}="))).unwrap();
         let line = [command].into_iter().chain(options.trim_matches('"').split(' ')).collect::<Vec<_>>();
         is_understood(&line, &[]);
+    }
+}
+
+/// The services of agents and aggregators read a file of their own each, which the package brings and keeps as it was
+/// edited; the same files are in Compose's containers.
+#[test]
+fn the_annotated_settings_are_where_the_services_look() {
+    let manifest: toml::Table = read("cli/Cargo.toml").parse().unwrap();
+    let package = &manifest["package"]["metadata"]["deb"];
+    let project = &judged(&["compose", "deploy/compose.yaml", "demo"])[0];
+    for (command, name, service) in
+        [("collect", "collector", "agent"), ("aggregate", "aggregator", "aggregator")]
+    {
+        let place = format!("/etc/watershed/{name}.toml");
+        let unit = read(&format!("deploy/systemd/watershed-{command}.service"));
+        assert!(unit.contains(&format!("\nEnvironment=WATERSHED_CONFIG={place}\n")), "{unit}");
+        let brought = |asset: &toml::Value| {
+            asset[0].as_str() == Some(&format!("../config/{name}.toml"))
+                && asset[1].as_str() == Some(&place[1..])
+        };
+        assert!(package["assets"].as_array().unwrap().iter().any(brought), "{place}");
+        let kept = package["conf-files"].as_array().unwrap().iter().any(|file| file.as_str() == Some(&place));
+        assert!(kept, "{place} is no conf-file");
+        let mounted = list(&project["services"][service]["volumes"]).iter().any(|volume| {
+            let source = volume["source"].as_str().unwrap_or_default();
+            source.ends_with(&format!("config/{name}.toml"))
+                && volume["target"] == "/etc/watershed/watershed.toml"
+        });
+        assert!(mounted, "{service}: {}", project["services"][service]["volumes"]);
     }
 }
 

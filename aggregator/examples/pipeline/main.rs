@@ -18,6 +18,7 @@ mod traffic;
 #[allow(unreachable_pub, dead_code, reason = "shared with other crates")]
 mod server;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::str::FromStr as _;
 use std::sync::mpsc;
@@ -226,6 +227,10 @@ impl FlowStore for Nowhere {
 
     fn run(&self, _: &AgentId, _: Timestamp) -> Result<Option<Run>, StoreError> {
         Ok(None)
+    }
+
+    fn runs(&self, _: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        Ok(BTreeMap::new())
     }
 
     fn snapshot(&self, _: Option<TimeRange>) -> Result<Snapshot, StoreError> {

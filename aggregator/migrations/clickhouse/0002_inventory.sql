@@ -1,5 +1,5 @@
--- Whose an address or network was, as the inventory's sources told it: from `at` on (nanoseconds since the Unix epoch;
--- the least number where no start is known) the workload's, or nobody's (0), up to the next change that the same
+-- Whose an address or network was, as the inventory's sources told it: from `at` on (nanoseconds since the Unix epoch,
+-- or the least number where no start is known) the workload's, or nobody's (0), up to the next change that the same
 -- source told of the same network. A network is written like 10.0.0.0/8, an address as the network of itself. What
 -- was told last of the same time counts.
 CREATE TABLE IF NOT EXISTS inventory{local}{on_cluster} (

@@ -15,6 +15,7 @@ mod rows;
 mod schema;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -135,6 +136,10 @@ impl FlowStore for ClickHouseStore {
     fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
         let key = (agent.clone(), started);
         Ok(read::runs_of(&self.connection, [&key])?.remove(&key))
+    }
+
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        read::runs_of_agent(&self.connection, agent)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

@@ -10,8 +10,10 @@ use watershed_model::{
 };
 
 mod history;
+mod restarts;
 
 pub(super) use history::*;
+pub(super) use restarts::*;
 
 use crate::testing::{address, answer, batch, probe, record};
 use crate::{
@@ -51,6 +53,9 @@ macro_rules! every_store_must {
             a_period_has_its_own_edges_and_hours
             counters_are_the_sum_of_each_run_of_each_agent
             notes_reach_the_ledger
+            a_restart_is_loss_and_counts_once
+            captures_read_one_after_the_other_are_no_restart
+            an_interface_that_went_away_is_loss_and_counts_once
             an_empty_store_tells_nothing
             an_inventory_is_told_as_it_was_kept
             flows_joined_again_with_the_history_kept_are_joined_as_they_were
@@ -207,14 +212,16 @@ pub(super) fn the_order_in_which_batches_come_changes_nothing<S: FlowStore>(new:
     });
 }
 
-pub(super) fn blocks_of_a_delivery_come_together_and_once<S: FlowStore>(new: impl Fn() -> S) {
-    /// Gives one delivery again and again.
-    struct Again(Vec<Delivery>);
-    impl FlowSource for Again {
-        fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {
-            Ok(self.0.pop())
-        }
+/// Gives deliveries, the last first.
+struct Again(Vec<Delivery>);
+
+impl FlowSource for Again {
+    fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {
+        Ok(self.0.pop())
     }
+}
+
+pub(super) fn blocks_of_a_delivery_come_together_and_once<S: FlowStore>(new: impl Fn() -> S) {
     let shipped = |agent, n| batch(agent, n, vec![record("10.0.0.1", "10.0.0.9", 443, n)]);
     let delivery = |batches: Vec<Batch>, resumed| Delivery {
         token: DeliveryToken("flows/0/0-5".into()),

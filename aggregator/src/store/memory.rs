@@ -271,6 +271,10 @@ impl FlowStore for MemoryStore {
         Ok(self.runs.get(agent, started).cloned())
     }
 
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        Ok(self.runs.of(agent))
+    }
+
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
         if let Some(TimeRange { start, end }) = period.filter(|p| p.end < p.start) {
             return Err(StoreError::Period { start, end });

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use watershed_model::{AgentId, Counters, Hour, Loss, Timestamp};
+use watershed_model::{AgentId, Counters, FlowRecord, Hour, Loss, NameObservation, Timestamp};
 
 use crate::{BatchToken, Block, StoreError};
 
@@ -54,6 +54,12 @@ impl Runs {
         self.0.get(&(agent.clone(), started))
     }
 
+    /// All runs of an agent, by when each began.
+    pub(super) fn of(&self, agent: &AgentId) -> BTreeMap<Timestamp, Run> {
+        let all = (agent.clone(), Timestamp::MIN)..=(agent.clone(), Timestamp::MAX);
+        self.0.range(all).map(|(&(_, started), run)| (started, run.clone())).collect()
+    }
+
     /// The counters of all runs together.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
@@ -81,11 +87,24 @@ impl Run {
         if !self.is_new(token, &block.counters)? {
             return Ok(false);
         }
-        let records = block.rows().map(|row| row.record.last_seen.max(row.record.first_seen));
-        self.last_seen =
-            records.chain(block.names.iter().map(|answer| answer.seen)).chain(self.last_seen).max();
+        self.see(block.rows().map(|row| row.record), &block.names);
         self.keep(token.sequence, Hour::of(block.now), &block.counters);
         Ok(true)
+    }
+
+    /// Takes note of when packets and answers were.
+    pub(crate) fn see<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a FlowRecord>,
+        names: &[NameObservation],
+    ) {
+        let records = records.into_iter().map(|record| record.last_seen.max(record.first_seen));
+        self.last_seen = records.chain(names.iter().map(|answer| answer.seen)).chain(self.last_seen).max();
+    }
+
+    /// Whether it is one of an agent that captures on interfaces, as far as anything was kept of it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.counters.interfaces > 0 && !self.kept.is_empty()
     }
 
     /// Whether a batch has not been kept yet.

@@ -11,6 +11,7 @@ mod retention;
 mod schema;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -116,6 +117,10 @@ impl FlowStore for SqliteStore {
 
     fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
         read::run_of(&self.connection, agent, started).map_err(self.failed("read the store"))
+    }
+
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        read::runs_of(&self.connection, agent).map_err(self.failed("read the store"))
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

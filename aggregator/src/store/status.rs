@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use watershed_model::{AgentId, LossEntry, TimeRange, Timestamp};
+use watershed_model::{AgentId, Counters, LossEntry, TimeRange, Timestamp};
 
 use super::runs::Run;
 
@@ -42,6 +42,10 @@ pub struct AgentStatus {
     pub missing: u64,
     /// Flow records that it wrote, as of its latest batches.
     pub records: u64,
+    /// Packets that the kernel received on its interfaces.
+    pub kernel_received: u64,
+    /// Packets of them that the kernel dropped.
+    pub kernel_dropped: u64,
 }
 
 /// What retention deleted.
@@ -67,12 +71,17 @@ impl AgentStatus {
                 batches: 0,
                 missing: 0,
                 records: 0,
+                kernel_received: 0,
+                kernel_dropped: 0,
             });
             status.starts += 1;
             status.last_seen = status.last_seen.max(run.last_seen);
             status.batches = status.batches.saturating_add(run.batches());
             status.missing = status.missing.saturating_add(run.missing());
-            status.records = status.records.saturating_add(run.counters.records);
+            let Counters { records, kernel_received, kernel_dropped, .. } = run.counters;
+            status.records = status.records.saturating_add(records);
+            status.kernel_received = status.kernel_received.saturating_add(kernel_received);
+            status.kernel_dropped = status.kernel_dropped.saturating_add(kernel_dropped);
         }
         agents.into_values().collect()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use axum::Router;
 use watershed_aggregator::source::QUEUE_BATCHES;
-use watershed_aggregator::source::kafka::KafkaSource;
+use watershed_aggregator::source::kafka::{KafkaSource, KafkaStatus};
 use watershed_aggregator::{
     Aggregator, AggregatorError, Delivery, FlowSource, StoreConfig, StoreError, StoreLocation, store,
 };
@@ -45,9 +45,10 @@ pub(crate) fn run(arguments: &AggregateArguments, settings: &Settings) -> Result
     let watching = WatchingMetrics::register(telemetry.metrics());
     let watching = Watching::start(settings, &mut inventory, watching, telemetry.health().clone())?;
     let store = MeteredStore::new(opened, &store, keeping.clone());
-    let source = KafkaSource::open(config).map_err(Failure::usage)?;
-    let mut source =
-        Metered { source, reading, keeping: keeping.clone(), health: telemetry.health().clone() };
+    let health = telemetry.health().clone();
+    let source = KafkaSource::open_watched(config, watched(reading.clone(), health.clone()));
+    let source = source.map_err(Failure::usage)?;
+    let mut source = Metered { source, reading, keeping: keeping.clone(), health };
     let _server = telemetry.serve(Router::new())?;
     telemetry.health().ready();
     complain(&plain(&format!("watershed: reading from {} into {}", settings.kafka.brokers, arguments.store)));
@@ -66,6 +67,20 @@ pub(crate) fn run(arguments: &AggregateArguments, settings: &Settings) -> Result
     Ok(())
 }
 
+/// Tells metrics and health how reading goes.
+fn watched(
+    metrics: ReadingMetrics,
+    health: Health,
+) -> impl FnMut(&KafkaStatus, Option<&str>) + Send + 'static {
+    move |status, lost| {
+        metrics.observe(status);
+        match lost {
+            Some(reason) => health.fault(KAFKA, reason),
+            None => health.mend(KAFKA),
+        }
+    }
+}
+
 /// A source whose reading is counted, and which says when the store takes nothing.
 struct Metered {
     source: KafkaSource,
@@ -74,8 +89,9 @@ struct Metered {
     health: Health,
 }
 
-/// The part of the process that has a fault while the store takes nothing.
+/// The parts of the process that have a fault while the store takes nothing, and while no broker answers.
 const PART: &str = "store";
+const KAFKA: &str = "kafka";
 
 impl FlowSource for Metered {
     fn next(&mut self) -> Result<Option<Delivery>, AggregatorError> {

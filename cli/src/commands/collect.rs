@@ -16,25 +16,32 @@ use crate::input;
 use crate::output::text::plain;
 use crate::pipeline;
 use crate::settings::Settings;
-use crate::telemetry::Telemetry;
-use crate::telemetry::metrics::CaptureMetrics;
+use crate::telemetry::metrics::{CaptureMetrics, ShippingMetrics};
+use crate::telemetry::{Health, InterfaceWatch, Telemetry};
 
 /// How long to wait for Kafka at the end while nothing arrives: an orchestrator kills what takes 30 s.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The parts of the process that have a fault while Kafka takes nothing, and while there is no room to wait for it.
+const KAFKA: &str = "kafka";
+const SPOOL: &str = "spool";
 
 /// Ships until the source ends.
 pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Result<(), Failure> {
     let mut telemetry = Telemetry::open(&settings, "collect")?;
     let metrics = CaptureMetrics::register(telemetry.metrics());
+    let shipping = ShippingMetrics::register(telemetry.metrics(), settings.spool.limit);
     let agent = pipeline::agent(&settings);
     let mut config = config(&settings)?;
-    let mut source = input::open(&arguments.capture)?;
+    let watch = InterfaceWatch::new(telemetry.health().clone(), metrics.clone());
+    let mut source = input::open(&arguments.capture)?.watched_by(watch);
     if source.is_live() {
         settings.flow.active_report.get_or_insert(pipeline::ACTIVE_REPORT);
     }
     config.when_full = if source.is_live() { WhenFull::Drop } else { WhenFull::Wait };
     // Starts a thread, so it comes after the source has dropped privileges.
-    let mut sink = KafkaSink::open(&config).map_err(Failure::usage)?;
+    let mut sink = KafkaSink::open_watched(&config, watched(shipping, telemetry.health().clone()))
+        .map_err(Failure::usage)?;
     complain(&plain(&format!("watershed: shipping to {} as {agent}", config.brokers)));
     let started = clock::now();
     let _server = telemetry.serve(Router::new())?;
@@ -45,6 +52,28 @@ pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Resul
     })?;
     tell(&sink.close()?);
     pipeline::complete(&report)
+}
+
+/// Tells metrics and health how shipping goes.
+fn watched(metrics: ShippingMetrics, health: Health) -> impl FnMut(&ShippingStatus) + Send + 'static {
+    let mut told = ShippingStatus::default();
+    move |status| {
+        metrics.observe(status);
+        if status.away != told.away {
+            match &status.away {
+                Some(reason) => health.fault(KAFKA, reason.to_string()),
+                None => health.mend(KAFKA),
+            }
+        }
+        if status.full != told.full {
+            if status.full {
+                health.fault(SPOOL, "full: what is captured is dropped, and counted");
+            } else {
+                health.mend(SPOOL);
+            }
+        }
+        told.clone_from(status);
+    }
 }
 
 fn config(settings: &Settings) -> Result<KafkaConfig, Failure> {
@@ -68,7 +97,7 @@ fn config(settings: &Settings) -> Result<KafkaConfig, Failure> {
 
 /// What became of the batches.
 fn tell(status: &ShippingStatus) {
-    let ShippingStatus { acknowledged, spooled_bytes, dropped, torn, refused, .. } = *status;
+    let &ShippingStatus { acknowledged, spooled_bytes, dropped, torn, refused, .. } = status;
     complain(&format!("watershed: {acknowledged} batches shipped, {spooled_bytes} octets wait in the spool"));
     if dropped.batches > 0 {
         let (batches, records, names) = (dropped.batches, dropped.records, dropped.names);

@@ -1,5 +1,6 @@
 //! A store on disk beside the one in memory: what `discover --store` adds to.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use watershed_aggregator::{
@@ -67,6 +68,10 @@ impl FlowStore for Kept {
     /// What the disk has from before goes into the summary, too, and is no repetition.
     fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
         self.memory.run(agent, started)
+    }
+
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        self.memory.runs(agent)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

@@ -14,13 +14,13 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use anyhow::Context as _;
-use tracing::{info, warn};
+use tracing::info;
 use watershed_aggregator::source::{QUEUE_BATCHES, channel};
-use watershed_aggregator::{StoreConfig, StoreLocation, restart, store};
+use watershed_aggregator::{StoreLocation, store};
 use watershed_collector::sink::Channel;
 use watershed_collector::source::{self, Source, SourceConfig};
 use watershed_collector::{CollectorConfig, Report};
-use watershed_model::{AgentId, LossEntry};
+use watershed_model::AgentId;
 
 use self::capture::{Capture, Watch};
 use self::keeping::Keeping;
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     // All that may need privileges comes before the interfaces are open.
     let inventory = inventory::Watch::open(&settings, metrics.clone())?;
     let config = collector_config(arguments, &settings)?;
-    let (store, restarted) = open_store(&settings.store, &config, arguments)?;
+    let store = store::open(&settings.store)?;
     let stop = input::stop_on_signals()?;
     let source = open_source(arguments, Arc::clone(&stop))?;
 
@@ -66,8 +66,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let store = MeteredStore::new(store, &settings.store, metrics.clone());
     let store = PatientStore::new(store, telemetry.health().clone(), Arc::clone(&stop));
     let watch = Watch::new(telemetry.health().clone(), capture_metrics, metrics);
-    let mut keeping = Keeping::new(&settings, inventory, watching, store, watch.clone());
-    keeping.note(restarted);
+    let keeping = Keeping::new(&settings, inventory, watching, store);
     telemetry.health().ready();
     let report = capture_and_keep(Capture::new(source, stop, watch), &config, keeping)?;
     info!(packets = report.counters.packets, records = report.counters.records, "ended, all is kept");
@@ -106,24 +105,6 @@ fn collector_config(arguments: &RunArguments, settings: &Settings) -> Result<Col
         ship_every: Some(pipeline::LIVE_SHIPS_EVERY),
         ..pipeline::collector_config(settings)
     })
-}
-
-/// The store, and what the agent lost by not running since the store last heard of it.
-fn open_store(
-    config: &StoreConfig,
-    collector: &CollectorConfig,
-    arguments: &RunArguments,
-) -> Result<(store::OpenStore, Vec<LossEntry>), Failure> {
-    let opened = store::open(config)?;
-    let held = opened.status()?;
-    let known = held.agents.iter().find(|known| known.agent == collector.agent);
-    // Captures are read when somebody gives them: nobody was down in between.
-    let known = known.filter(|_| arguments.captures.is_empty());
-    let restarted = known.map_or_else(Vec::new, |known| {
-        warn!(agent = %known.agent, last_seen = ?known.last_seen.map(|time| time.to_string()), "started again");
-        restart::losses(known, collector.started)
-    });
-    Ok((opened, restarted))
 }
 
 fn open_source(arguments: &RunArguments, stop: Arc<AtomicBool>) -> Result<Source, Failure> {

@@ -141,6 +141,8 @@ struct Agent {
     records: u64,
     batches: u64,
     missing: u64,
+    kernel_received: u64,
+    kernel_dropped: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,6 +164,8 @@ impl Mirror {
             records: agent.records,
             batches: agent.batches,
             missing: agent.missing,
+            kernel_received: agent.kernel_received,
+            kernel_dropped: agent.kernel_dropped,
         });
         let loss = held.loss.iter().map(|entry| Lost {
             agent: entry.agent.to_string(),

@@ -3,6 +3,7 @@
 mod capture;
 mod keeping;
 mod reading;
+mod shipping;
 mod watching;
 
 use prometheus::core::Collector;
@@ -15,6 +16,7 @@ use watershed_model::Timestamp;
 pub(crate) use self::capture::CaptureMetrics;
 pub(crate) use self::keeping::KeepingMetrics;
 pub(crate) use self::reading::ReadingMetrics;
+pub(crate) use self::shipping::ShippingMetrics;
 pub(crate) use self::watching::WatchingMetrics;
 
 /// What stands before every name.

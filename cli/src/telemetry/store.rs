@@ -1,5 +1,6 @@
 //! A store whose work is counted.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -70,6 +71,10 @@ impl FlowStore for MeteredStore {
 
     fn run(&self, agent: &AgentId, started: Timestamp) -> Result<Option<Run>, StoreError> {
         self.store.run(agent, started)
+    }
+
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        self.store.runs(agent)
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {

@@ -43,10 +43,14 @@ fn print_says_where_each_setting_comes_from() {
 }
 
 #[test]
-fn the_example_file_is_valid() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/watershed.toml");
-    let run = watershed(&folder()).args(["config", "check", "--config", example]).assert().success();
-    assert!(stdout(&run).starts_with(&format!("{example}: valid\n")), "{}", stdout(&run));
+fn the_example_files_are_valid() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
+    for name in ["watershed", "collector", "aggregator"] {
+        let example = format!("{config}/{name}.toml");
+        let run = watershed(&folder()).args(["config", "check", "--config", &example]).assert().success();
+        assert!(stdout(&run).starts_with(&format!("{example}: valid\n")), "{}", stdout(&run));
+    }
+    assert_eq!(fs::read_dir(config).unwrap().count(), 3, "every file in config/ is one of these");
 }
 
 #[test]

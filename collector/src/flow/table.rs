@@ -396,8 +396,11 @@ fn tcp_segment(segment: &Segment<'_>) -> TcpSegment {
 
 /// A copy of the connection's first packet, from an interface that is read after it was all seen elsewhere.
 fn is_copy(entry: &Entry, segment: &Segment<'_>) -> bool {
-    let began = |detail: &tcp::SideDetail| detail.starts_at(tcp_segment(segment).sequence);
-    !entry.taps.is_only(segment.interface) && entry.details.iter().any(began)
+    let from = usize::from(segment.from_low != entry.low_is_originator);
+    // Without a SYN the side's start is not known, and 0 is a start that a SYN may have.
+    let began = entry.sides[from].flags.contains(TcpFlags::SYN)
+        && entry.details[from].starts_at(tcp_segment(segment).sequence);
+    !entry.taps.is_only(segment.interface) && began
 }
 
 /// `new`: no other interface has shown this packet before.

@@ -80,7 +80,7 @@ pub(super) struct TcpOutcome {
 }
 
 impl SideDetail {
-    /// Whether its SYN had this sequence number.
+    /// Whether its SYN, if it sent one, had this sequence number.
     pub(super) const fn starts_at(&self, sequence: u32) -> bool {
         self.start == sequence
     }

@@ -4,6 +4,7 @@
 //! still there and type-checks; opening says how to get it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(not(feature = "kafka"))]
@@ -61,7 +62,7 @@ pub enum WhenFull {
 }
 
 /// What became of the batches so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShippingStatus {
     /// Batches that Kafka acknowledged.
     pub acknowledged: u64,
@@ -75,4 +76,8 @@ pub struct ShippingStatus {
     pub refused: u64,
     /// Times that the connection had to be made anew.
     pub reconnects: u64,
+    /// Why Kafka takes nothing at the moment; `None` while it does, or as long as nothing is known.
+    pub away: Option<Arc<str>>,
+    /// Whether the last batch was dropped since there was no room for it.
+    pub full: bool,
 }

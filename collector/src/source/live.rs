@@ -87,6 +87,8 @@ pub struct InterfaceStatus {
     pub present: bool,
     /// Packets read from it.
     pub packets: u64,
+    /// Packets that the kernel received on it: read, dropped because its buffer was full, or not read yet.
+    pub received: u64,
     /// Packets that the kernel dropped because its buffer was full, or that went with the interface.
     pub dropped: u64,
     /// Packets that the interface itself dropped, whether the filter would have taken them or not; only known
@@ -98,13 +100,14 @@ pub struct InterfaceStatus {
     pub reason: String,
 }
 
-/// `eth0: 1200 packets, 3 dropped by the kernel, 0 by the interface, went away 1 time`.
+/// `eth0: 1200 packets, 3 dropped by the kernel, 0 by the interface, of 1203 received, went away once`.
 impl fmt::Display for InterfaceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, packets, dropped, dropped_by_interface, went_away, .. } = self;
+        let Self { name, packets, received, dropped, dropped_by_interface, went_away, .. } = self;
         write!(
             f,
-            "{name}: {packets} packets, {dropped} dropped by the kernel, {dropped_by_interface} by the interface"
+            "{name}: {packets} packets, {dropped} dropped by the kernel, {dropped_by_interface} by the interface, \
+             of {received} received"
         )?;
         match went_away {
             0 => Ok(()),

@@ -245,6 +245,9 @@ fn counters(counters: &proto::Counters) -> Counters {
         repeated: counters.repeated,
         summarized: counters.summarized,
         summaries_cut: counters.summaries_cut,
+        kernel_received: counters.kernel_received,
+        interfaces: counters.interfaces,
+        interfaces_away: counters.interfaces_away,
     }
 }
 

@@ -166,6 +166,9 @@ fn counters(counters: &Counters) -> proto::Counters {
         repeated: counters.repeated,
         summarized: counters.summarized,
         summaries_cut: counters.summaries_cut,
+        kernel_received: counters.kernel_received,
+        interfaces: counters.interfaces,
+        interfaces_away: counters.interfaces_away,
     }
 }
 

@@ -204,4 +204,10 @@ pub(super) struct Counters {
     pub(super) summarized: u64,
     #[prost(uint64, tag = "20")]
     pub(super) summaries_cut: u64,
+    #[prost(uint64, tag = "21")]
+    pub(super) kernel_received: u64,
+    #[prost(uint64, tag = "22")]
+    pub(super) interfaces: u64,
+    #[prost(uint64, tag = "23")]
+    pub(super) interfaces_away: u64,
 }

@@ -130,7 +130,7 @@ fn observations() -> impl Strategy<Value = NameObservation> {
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
-    (any::<[u64; 18]>(), any::<[u64; 10]>(), any::<u64>()).prop_map(|(all, skipped, refused)| Counters {
+    (any::<[u64; 21]>(), any::<[u64; 10]>(), any::<u64>()).prop_map(|(all, skipped, refused)| Counters {
         packets: all[0],
         captured_bytes: all[1],
         in_flows: all[2],
@@ -151,6 +151,9 @@ fn counters() -> impl Strategy<Value = Counters> {
         repeated: all[15],
         summarized: all[16],
         summaries_cut: all[17],
+        kernel_received: all[18],
+        interfaces: all[19],
+        interfaces_away: all[20],
     })
 }
 
@@ -270,6 +273,20 @@ fn the_first_version_stays_readable() {
                   00000000000000002a01004214080212040a0000011a02646222040a0000022807";
     let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(written, octets);
+}
+
+/// The same of what was added since: a reader of then passes over it, and reads the rest as it was.
+#[test]
+fn what_an_agent_tells_of_its_interfaces_stays_readable() {
+    let mut batch = smallest();
+    batch.counters =
+        Counters { packets: 5, kernel_received: 7, interfaces: 2, interfaces_away: 1, ..Counters::default() };
+    let octets = "0801120161190100000000000000200229030000000000000032\
+                  0b0805a80107b00102b80101";
+    let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!(written, octets);
+    let older = Younger::decode(encode(&batch).as_slice()).unwrap();
+    assert_eq!((older.version, older.agent.as_str()), (PLAIN_VERSION, "a"));
 }
 
 /// A batch as a later minor version writes it: with fields that this one does not know.

@@ -217,6 +217,8 @@ specs:
 ";
 
 proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(12), failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_cut_and_no_change_of_a_policy_makes_the_reader_panic(
         (from, to, put) in (0..WHOLE.len(), 0..WHOLE.len(), "[ -~\n]{0,6}")

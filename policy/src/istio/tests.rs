@@ -70,12 +70,12 @@ fn deny_comes_first_and_an_allow_policy_refuses_the_rest() {
         "only TCP is governed"
     );
     assert!(!allows(&[&allow, deny], "pay -> api tcp/80") && allows(&[&allow, deny], "web -> api tcp/80"));
-    assert!(!allows(&["shop n action: ALLOW"], "web -> api tcp/80"), "no rules match nothing");
+    assert!(!allows(&["shop none action: ALLOW"], "web -> api tcp/80"), "no rules match nothing");
     assert!(
-        allows(&["shop n action: ALLOW", "shop e rules: [{}]"], "web -> api tcp/80"),
+        allows(&["shop none action: ALLOW", "shop e rules: [{}]"], "web -> api tcp/80"),
         "an empty rule everything"
     );
-    assert!(allows(&["shop n action: DENY"], "web -> api tcp/80"));
+    assert!(allows(&["shop none action: DENY"], "web -> api tcp/80"));
     assert!(!allows(&["istio-system r action: ALLOW"], "web -> pay tcp/80"), "the root namespace is for all");
     assert!(allows(&["shop u action: AUDIT, rules: [{}]"], "web -> api tcp/80"));
 }

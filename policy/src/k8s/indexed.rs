@@ -345,6 +345,7 @@ fn asked(policies: &[NetworkPolicy]) -> HashSet<&str> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
     use crate::k8s::{Manifests, PROTOCOLS};
@@ -430,6 +431,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(13), failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_says_what_the_evaluator_says(text in world()) {
             let manifests = Manifests::read([("w.yaml", text.as_str())], "default").unwrap();

@@ -2,6 +2,7 @@
 //! other, on random clusters.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::{Layers, Names};
 use crate::Service;
@@ -126,7 +127,13 @@ fn ends(manifests: &Manifests) -> Vec<End> {
     (0..manifests.world.pods().len()).map(End::Pod).chain(outside).collect()
 }
 
+fn seeded() -> ProptestConfig {
+    ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(seeded())]
+
     #[test]
     fn network_policies_mean_what_the_evaluator_says((pods, policies) in (pods(), network_policies())) {
         let text = pods + &policies;

@@ -46,7 +46,9 @@ type world struct {
 type end struct {
 	Labels  map[string]string `json:"labels"`
 	Address string            `json:"address"`
-	Node    bool              `json:"node"`
+	// What the DNS calls the address, without the last dot.
+	Names []string `json:"names"`
+	Node  bool     `json:"node"`
 	// Ports with names, of TCP.
 	Ports map[string]uint16 `json:"ports"`
 }
@@ -91,7 +93,7 @@ func judge(asked *world) (string, error) {
 	ids := make([]*identity.Identity, len(asked.Ends))
 	known := identity.IdentityMap{}
 	for at, one := range asked.Ends {
-		if ids[at], err = one.identity(at); err != nil {
+		if ids[at], err = one.identity(at, rules); err != nil {
 			return "", err
 		}
 		known[ids[at].ID] = ids[at].LabelArray
@@ -174,7 +176,9 @@ func read(logger *slog.Logger, texts []string) (api.Rules, error) {
 	return rules, nil
 }
 
-func (one end) identity(at int) (*identity.Identity, error) {
+// identity is what Cilium's agent makes of an end: an address gets a label for each selector of names that one of its
+// names is meant by, as when a pod has asked for that name.
+func (one end) identity(at int, rules api.Rules) (*identity.Identity, error) {
 	switch {
 	case one.Node:
 		known := labels.Labels{labels.IDNameRemoteNode: labels.NewLabel(labels.IDNameRemoteNode, "", labels.LabelSourceReserved)}
@@ -185,6 +189,18 @@ func (one end) identity(at int) (*identity.Identity, error) {
 			return nil, err
 		}
 		known := labels.GetCIDRLabels(netip.PrefixFrom(address, address.BitLen()))
+		for _, selector := range selectorsOfNames(rules) {
+			means, err := selector.ToRegex()
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range one.Names {
+				if means.MatchString(name + ".") {
+					label := selector.IdentityLabel()
+					known[label.Key] = label
+				}
+			}
+		}
 		return identity.NewIdentity(identity.IdentityScopeLocal|identity.NumericIdentity(at+1), known), nil
 	default:
 		known := labels.Labels{}
@@ -195,4 +211,13 @@ func (one end) identity(at int) (*identity.Identity, error) {
 		known[key] = labels.NewLabel(key, cluster, labels.LabelSourceK8s)
 		return identity.NewIdentity(identity.NumericIdentity(1000+at), known), nil
 	}
+}
+
+func selectorsOfNames(rules api.Rules) (found api.FQDNSelectorSlice) {
+	for _, rule := range rules {
+		for _, egress := range rule.Egress {
+			found = append(found, egress.ToFQDNs...)
+		}
+	}
+	return found
 }

@@ -102,6 +102,13 @@ impl Cluster {
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
+    /// Sends an object as YAML, and says what the API server has against it.
+    pub(crate) fn post_yaml(&self, path: &str, text: &str) -> Result<Value, kube::Error> {
+        let request = http::Request::builder().method("POST").uri(path);
+        let request = request.header("content-type", "application/yaml").body(text.as_bytes().to_vec());
+        self.runtime.block_on(self.client.request(request.unwrap()))
+    }
+
     pub(crate) fn namespace(&self, name: &str) {
         self.ask("POST", "/api/v1/namespaces", &json!({"metadata": {"name": name}}));
     }

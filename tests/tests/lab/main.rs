@@ -14,6 +14,10 @@ mod checks;
 
 mod named;
 
+mod dialects;
+
+mod kernel;
+
 mod live;
 
 use std::path::{Path, PathBuf};

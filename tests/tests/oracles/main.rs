@@ -13,6 +13,8 @@ mod malformed;
 
 mod policy;
 
+mod synthesis;
+
 mod direction;
 
 mod groups;

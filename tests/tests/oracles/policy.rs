@@ -388,13 +388,13 @@ fn folders(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     folders
 }
 
-fn read(texts: &[(String, String)], namespace: &str) -> Manifests {
+pub(crate) fn read(texts: &[(String, String)], namespace: &str) -> Manifests {
     let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     Manifests::read(files, namespace).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// Name and text of the manifests below a folder.
-fn manifests(folder: &Path) -> Vec<(String, String)> {
+pub(crate) fn manifests(folder: &Path) -> Vec<(String, String)> {
     let manifest =
         |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
     let read =

@@ -8,6 +8,10 @@
 #[path = "../../support/clickhouse/mod.rs"]
 mod clickhouse;
 
+mod lone;
+
+mod lonely;
+
 mod nodes;
 
 mod stuck;

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOOK_TIMES: u32 = 3_000;
 
 /// Writes a capture of thousands of connections.
-fn write_capture(path: &Path) -> Truth {
+pub(crate) fn write_capture(path: &Path) -> Truth {
     let mut writer = CaptureWriter::new(BufWriter::new(File::create(path).unwrap()), WHOLE).unwrap();
     let config = TrafficConfig { packets: 100_000, concurrent: 2_000, seed: 3 };
     let truth = generate(config, |time, frame| writer.write(time, frame)).unwrap();
@@ -46,7 +46,7 @@ fn kill(mut agent: Child) {
 }
 
 /// What a spool holds now that nobody has it.
-fn spooled(directory: &Path) -> Vec<Batch> {
+pub(crate) fn spooled(directory: &Path) -> Vec<Batch> {
     let config = SpoolConfig { directory: directory.to_owned(), limit: MIN_LIMIT };
     let mut spool = Spool::open(&config).unwrap();
     std::iter::from_fn(|| spool.read_next()).map(|(_, batch)| wire::decode(&batch).unwrap()).collect()
@@ -57,7 +57,7 @@ fn octets_in(directory: &Path) -> u64 {
     entries.map(|entry| entry.unwrap().metadata().map_or(0, |file| file.len())).sum()
 }
 
-fn connections(batches: &[Batch]) -> u64 {
+pub(crate) fn connections(batches: &[Batch]) -> u64 {
     batches.iter().flat_map(|batch| &batch.records).filter(|record| record.part == 0).count() as u64
 }
 

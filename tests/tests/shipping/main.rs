@@ -6,6 +6,8 @@ mod agent;
 
 mod faults;
 
+mod secured;
+
 mod topic;
 
 use std::path::Path;

@@ -18,6 +18,18 @@ impl KafkaSource {
         Err(AggregatorError::KafkaDisabled { brokers: config.brokers })
     }
 
+    /// The same of a source that tells how it goes.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn open_watched(
+        config: KafkaSourceConfig,
+        _: impl FnMut(&KafkaStatus, Option<&str>) + Send + 'static,
+    ) -> Result<Self, AggregatorError> {
+        Self::open(config)
+    }
+
     /// What became of the messages so far.
     #[must_use]
     pub const fn status(&self) -> KafkaStatus {

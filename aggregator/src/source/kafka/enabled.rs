@@ -51,7 +51,11 @@ pub struct KafkaSource {
     /// Times that the store failed with it.
     failures: u32,
     status: KafkaStatus,
+    observe: Observe,
 }
+
+/// Who is told how it goes, and why no broker answers where that is so.
+type Observe = Box<dyn FnMut(&KafkaStatus, Option<&str>) + Send>;
 
 /// A range that was handed out.
 #[derive(Debug)]
@@ -80,6 +84,19 @@ impl KafkaSource {
     ///
     /// When a property of the connection is wrong.
     pub fn open(config: KafkaSourceConfig) -> Result<Self, AggregatorError> {
+        Self::open_watched(config, |_, _| ())
+    }
+
+    /// The same; `observe` is told how it goes many times a second, also while no message comes, and why no broker
+    /// answers where that is so.
+    ///
+    /// # Errors
+    ///
+    /// When a property of the connection is wrong.
+    pub fn open_watched(
+        config: KafkaSourceConfig,
+        observe: impl FnMut(&KafkaStatus, Option<&str>) + Send + 'static,
+    ) -> Result<Self, AggregatorError> {
         let failed = failed("read from Kafka", &config);
         let client = client(&config);
         let consumer: BaseConsumer<Context> =
@@ -95,6 +112,7 @@ impl KafkaSource {
             current: None,
             failures: 0,
             status: KafkaStatus::default(),
+            observe: Box::new(observe),
             config,
         })
     }
@@ -127,17 +145,25 @@ impl KafkaSource {
                 return Err(failed("read from Kafka", &self.config)(error));
             }
             Some(Err(error)) => {
-                tracing::warn!(brokers = self.config.brokers, %error, "Kafka is not there");
+                let reason = self.consumer.context().trouble().unwrap_or_default();
+                tracing::warn!(brokers = self.config.brokers, %error, %reason, "Kafka is not there");
                 None
             }
         };
         // A poll that assigns partitions gives none of their messages yet.
         self.follow_group()?;
-        if let Some((partition, message)) = message {
-            self.gather.push(partition, message, now);
+        match message {
+            Some((partition, message)) => self.gather.push(partition, message, now),
+            // While messages come, deliveries tell.
+            None => self.report(),
         }
         self.pause_or_resume();
         Ok(())
+    }
+
+    fn report(&mut self) {
+        let (status, lost) = (self.status(), self.consumer.context().lost());
+        (self.observe)(&status, lost.as_deref());
     }
 
     /// Begins anew from what is committed where the assignment has changed.

@@ -114,6 +114,16 @@ pub(super) fn runs_of<'a>(
     read_runs(connection, rows)
 }
 
+/// All runs of an agent, by when each began.
+pub(super) fn runs_of_agent(
+    connection: &Connection,
+    agent: &AgentId,
+) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+    let sql = format!("{RUNS} WHERE agent = ? GROUP BY agent, started");
+    let runs = read_runs(connection, connection.all(READ, connection.query(&sql).bind(&*agent.0))?)?;
+    Ok(runs.into_iter().map(|((_, started), run)| (started, run)).collect())
+}
+
 fn read_runs(connection: &Connection, rows: Vec<RunRow>) -> Result<Runs, StoreError> {
     let runs = rows.into_iter().map(|row| {
         let (_, kept, counters) = &row.state;

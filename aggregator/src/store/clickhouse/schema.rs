@@ -145,7 +145,7 @@ pub(super) fn render(sql: &str, config: &ClickHouseConfig) -> String {
         .replace("{cluster}", cluster.as_deref().unwrap_or_default())
 }
 
-/// Each of a file's statements.
+/// Each of a file's statements: they end with a semicolon at the end of a line, and no comment has one there.
 pub(super) fn statements(sql: &str) -> impl Iterator<Item = &str> {
     sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
 }

@@ -62,6 +62,10 @@ impl FlowStore for OnServer {
         self.store.run(agent, started)
     }
 
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        self.store.runs(agent)
+    }
+
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
         self.open().snapshot(period)
     }

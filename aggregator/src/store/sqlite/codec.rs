@@ -146,6 +146,9 @@ struct KeptCounters {
     repeated: u64,
     summarized: u64,
     summaries_cut: u64,
+    kernel_received: u64,
+    interfaces: u64,
+    interfaces_away: u64,
 }
 
 /// Counters as JSON; reasons that never came up are left out.
@@ -171,6 +174,9 @@ pub(in crate::store) fn counters(counters: &Counters) -> serde_json::Result<Stri
         repeated,
         summarized,
         summaries_cut,
+        kernel_received,
+        interfaces,
+        interfaces_away,
     } = *counters;
     let skipped = SkipReason::ALL.iter().map(|reason| reason.as_str().to_owned()).zip(skipped);
     let refused = Refused::ALL.iter().map(|limit| limit.as_str().to_owned()).zip(refused);
@@ -195,6 +201,9 @@ pub(in crate::store) fn counters(counters: &Counters) -> serde_json::Result<Stri
         repeated,
         summarized,
         summaries_cut,
+        kernel_received,
+        interfaces,
+        interfaces_away,
     })
 }
 
@@ -223,6 +232,9 @@ pub(in crate::store) fn read_counters(json: &str) -> Option<Counters> {
         repeated: kept.repeated,
         summarized: kept.summarized,
         summaries_cut: kept.summaries_cut,
+        kernel_received: kept.kernel_received,
+        interfaces: kept.interfaces,
+        interfaces_away: kept.interfaces_away,
     })
 }
 

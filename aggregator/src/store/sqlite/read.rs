@@ -112,6 +112,15 @@ pub(super) fn run_of(
     id.map_or(Ok(None), |id| run(database, id, started))
 }
 
+/// All runs of an agent, by when each began.
+pub(super) fn runs_of(database: &Connection, agent: &AgentId) -> rusqlite::Result<BTreeMap<Timestamp, Run>> {
+    let find = "SELECT kept, counters, last_seen, started FROM run
+        WHERE agent = (SELECT id FROM agent WHERE name = ?1)";
+    let mut find = database.prepare_cached(find)?;
+    let runs = find.query_map([&*agent.0], |row| Ok((Timestamp::from_nanos(row.get(3)?), read_run(row)?)))?;
+    runs.collect()
+}
+
 fn runs(database: &Connection) -> rusqlite::Result<Vec<(AgentId, Run)>> {
     let mut find = database.prepare_cached(RUNS)?;
     let runs = find.query_map([], |row| Ok((agent(row, 3)?, read_run(row)?)))?;

@@ -66,6 +66,10 @@ impl FlowStore for OnDisk {
         SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.run(agent, started)
     }
 
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.runs(agent)
+    }
+
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
         SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.snapshot(period)
     }

@@ -2,49 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{info, warn};
 use watershed_collector::sink::{Channel, FlowSink};
 use watershed_collector::source::live::InterfaceStatus;
-use watershed_collector::source::{PacketBatch, PacketSource, Source};
+use watershed_collector::source::{PacketBatch, PacketSource, Source, Tapped};
 use watershed_collector::{CollectorConfig, CollectorError, Report, SinkError, SourceError};
 use watershed_model::{Batch, Timestamp};
 
-use crate::clock::Stopwatch;
-use crate::telemetry::Health;
 use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics};
-
-/// How often interfaces are looked at: soon enough for a person, seldom enough to cost nothing.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// The part of the process that has a fault while an interface is away.
-const PART: &str = "capture";
+use crate::telemetry::{Health, InterfaceWatch};
 
 /// What the capturing thread tells the others.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    health: Health,
+    interfaces: InterfaceWatch,
     metrics: CaptureMetrics,
     queue: KeepingMetrics,
-    /// How often interfaces went away.
-    away: Arc<AtomicU64>,
 }
 
 impl Watch {
     pub(super) fn new(health: Health, metrics: CaptureMetrics, queue: KeepingMetrics) -> Self {
-        Self { health, metrics, queue, away: Arc::default() }
-    }
-
-    /// How often interfaces went away by now.
-    pub(super) fn went_away(&self) -> u64 {
-        self.away.load(Ordering::Relaxed)
+        Self { interfaces: InterfaceWatch::new(health, metrics.clone()), metrics, queue }
     }
 
     /// Tells which interfaces went away or came back since they were `present`.
-    fn look(&self, interfaces: &[&InterfaceStatus], present: &mut BTreeMap<String, bool>) {
-        self.metrics.interfaces(interfaces);
+    fn look(&mut self, interfaces: &[&InterfaceStatus], present: &mut BTreeMap<String, bool>) {
+        self.interfaces.tell(interfaces);
         for InterfaceStatus { name, present: is, reason, .. } in interfaces {
             match (present.insert(name.clone(), *is), *is) {
                 (Some(false), true) => info!(interface = %name, "the interface is back"),
@@ -54,13 +39,6 @@ impl Watch {
                 _ => {}
             }
         }
-        let missing: Vec<_> = interfaces.iter().filter(|status| !status.present).collect();
-        match missing.first() {
-            None => self.health.mend(PART),
-            Some(status) => self.health.fault(PART, format!("interface {} is away", status.name)),
-        }
-        let times = interfaces.iter().map(|status| status.went_away).sum();
-        self.away.store(times, Ordering::Relaxed);
     }
 }
 
@@ -69,13 +47,12 @@ pub(super) struct Capture {
     source: Source,
     stop: Arc<AtomicBool>,
     watch: Watch,
-    looked: Option<Stopwatch>,
     present: BTreeMap<String, bool>,
 }
 
 impl Capture {
     pub(super) fn new(source: Source, stop: Arc<AtomicBool>, watch: Watch) -> Self {
-        Self { source, stop, watch, looked: None, present: BTreeMap::new() }
+        Self { source, stop, watch, present: BTreeMap::new() }
     }
 
     /// Captures until the end; what is left goes into the queue.
@@ -98,8 +75,7 @@ impl PacketSource for Capture {
         if self.ended() {
             return Ok(());
         }
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
-            self.looked = Some(Stopwatch::start());
+        if self.watch.interfaces.is_due() {
             self.watch.look(&self.source.interfaces(), &mut self.present);
         }
         self.source.fill(batch)
@@ -107,6 +83,10 @@ impl PacketSource for Capture {
 
     fn kernel_dropped(&self) -> u64 {
         self.source.kernel_dropped()
+    }
+
+    fn tapped(&self) -> Tapped {
+        self.source.tapped()
     }
 
     fn quiet_until(&self) -> Option<Timestamp> {

@@ -6,9 +6,8 @@ use tracing::{error, info};
 use watershed_aggregator::source::{Channel, FlowSource as _};
 use watershed_aggregator::{Aggregator, AggregatorError, OpenInventory};
 use watershed_collector::Report;
-use watershed_model::{AgentId, Batch, Loss, LossEntry, Timestamp};
+use watershed_model::{AgentId, Batch, Loss, Timestamp};
 
-use super::capture::Watch;
 use super::patience::PatientStore;
 use crate::clock::Stopwatch;
 use crate::commands::kept;
@@ -22,10 +21,7 @@ const DELETE_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct Keeping {
     aggregator: Aggregator<OpenInventory, PatientStore>,
     watching: Watching,
-    watch: Watch,
     settings: Settings,
-    /// How often interfaces had gone away when it was last entered into the ledger.
-    away: u64,
     deleted: Option<Stopwatch>,
     /// The agent and the time of the latest batch.
     last: Option<(AgentId, Timestamp)>,
@@ -37,17 +33,9 @@ impl Keeping {
         inventory: OpenInventory,
         watching: Watching,
         store: PatientStore,
-        watch: Watch,
     ) -> Self {
         let aggregator = Aggregator::new(settings.aggregator.clone(), inventory, store);
-        Self { aggregator, watching, watch, settings: settings.clone(), away: 0, deleted: None, last: None }
-    }
-
-    /// Enters into the ledger what was lost before the first batch.
-    pub(super) fn note(&mut self, losses: Vec<LossEntry>) {
-        for LossEntry { agent, hour, loss, count } in losses {
-            self.aggregator.note(&agent, hour.start(), loss, count);
-        }
+        Self { aggregator, watching, settings: settings.clone(), deleted: None, last: None }
     }
 
     /// Keeps every batch until there is no more. A live capture ships one every second, if an empty one, so that
@@ -62,11 +50,6 @@ impl Keeping {
 
     fn keep(&mut self, batch: Batch) -> Result<(), AggregatorError> {
         let (agent, now) = (batch.agent.clone(), batch.now);
-        let away = self.watch.went_away();
-        if away > self.away {
-            self.aggregator.note(&agent, now, Loss::InterfaceAway, away - self.away);
-            self.away = away;
-        }
         self.aggregator.ingest(batch)?;
         let inventory = self.aggregator.progress().inventory;
         let metrics = &self.aggregator.store_mut().inner.metrics;
@@ -104,13 +87,10 @@ impl Keeping {
     /// Keeps what is left once capturing has ended, and nothing that is too old by then.
     pub(super) fn finish(mut self, report: &Report) -> Result<(), AggregatorError> {
         let cut = u64::try_from(report.problems.len()).unwrap_or(u64::MAX);
-        let away = self.watch.went_away() - self.away;
-        if let Some((agent, now)) = &self.last {
-            for (loss, count) in [(Loss::CaptureCut, cut), (Loss::InterfaceAway, away)] {
-                if count > 0 {
-                    self.aggregator.note(agent, *now, loss, count);
-                }
-            }
+        if let Some((agent, now)) = &self.last
+            && cut > 0
+        {
+            self.aggregator.note(agent, *now, Loss::CaptureCut, cut);
         }
         self.deleted = None;
         self.delete_old();

@@ -1,5 +1,6 @@
 //! A store that is tried again until it takes what it is given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -93,6 +94,10 @@ impl<S: FlowStore> FlowStore for PatientStore<S> {
         self.inner.run(agent, started)
     }
 
+    fn runs(&self, agent: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+        self.inner.runs(agent)
+    }
+
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
         self.inner.snapshot(period)
     }
@@ -138,6 +143,10 @@ mod tests {
 
         fn run(&self, _: &AgentId, _: Timestamp) -> Result<Option<Run>, StoreError> {
             Ok(None)
+        }
+
+        fn runs(&self, _: &AgentId) -> Result<BTreeMap<Timestamp, Run>, StoreError> {
+            Ok(BTreeMap::new())
         }
 
         fn snapshot(&self, _: Option<TimeRange>) -> Result<Snapshot, StoreError> {

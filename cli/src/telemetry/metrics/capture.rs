@@ -1,10 +1,10 @@
 //! What a process that captures tells: packets, flows, interfaces.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGaugeVec};
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::{Batch, Counters, Refused, SkipReason};
 
-use super::{Metrics, amount, follow, tell_time};
+use super::{Metrics, follow, tell_time};
 
 /// The collector's counters as metrics. Packets = in flows + skipped + refused, but for fragments that still wait.
 #[derive(Clone, Debug)]
@@ -26,11 +26,8 @@ pub(crate) struct CaptureMetrics {
     summarized: IntCounter,
     summaries_cut: IntCounter,
     batches: IntCounter,
-    batches_dropped: IntCounter,
-    records_dropped: IntCounter,
-    names_dropped: IntCounter,
-    spooled: IntGauge,
     time: Gauge,
+    interface_received: IntCounterVec,
     interface_packets: IntCounterVec,
     interface_dropped: IntCounterVec,
     interface_away: IntCounterVec,
@@ -78,15 +75,12 @@ impl CaptureMetrics {
                 "Summaries written before their time, because there were too many",
             ),
             batches: counter("batches_shipped_total", "Batches handed on by the collector"),
-            batches_dropped: counter(
-                "spool_batches_dropped_total",
-                "Batches that there was no room to keep until they could be shipped",
-            ),
-            records_dropped: counter("spool_flow_records_dropped_total", "Flow records in dropped batches"),
-            names_dropped: counter("spool_name_observations_dropped_total", "Names in dropped batches"),
-            spooled: metrics.gauge("spool_bytes", "Octets that wait in the spool until they can be shipped"),
             time: metrics
                 .time("capture_timestamp_seconds", "Time up to which the traffic was read and handed on"),
+            interface_received: interface(
+                "interface_packets_received_total",
+                "Packets that the kernel received on the interface: read, dropped, or not read yet",
+            ),
             interface_packets: interface("interface_packets_total", "Packets read from the interface"),
             interface_dropped: interface(
                 "interface_packets_dropped_total",
@@ -114,12 +108,16 @@ impl CaptureMetrics {
             records,
             names,
             names_limited,
-            batches_dropped,
-            records_dropped,
-            names_dropped,
-            spooled_bytes,
             summarized,
             summaries_cut,
+            // Of the interfaces, each has its own; of the spool, whoever ships tells.
+            kernel_received: _,
+            interfaces: _,
+            interfaces_away: _,
+            batches_dropped: _,
+            records_dropped: _,
+            names_dropped: _,
+            spooled_bytes: _,
         } = counters;
         follow(&self.packets, *packets);
         follow(&self.bytes, *captured_bytes);
@@ -135,12 +133,8 @@ impl CaptureMetrics {
         follow(&self.records, *records);
         follow(&self.names, *names);
         follow(&self.names_limited, *names_limited);
-        follow(&self.batches_dropped, *batches_dropped);
-        follow(&self.records_dropped, *records_dropped);
-        follow(&self.names_dropped, *names_dropped);
         follow(&self.summarized, *summarized);
         follow(&self.summaries_cut, *summaries_cut);
-        self.spooled.set(amount(*spooled_bytes));
     }
 
     /// A batch that was handed on.
@@ -154,10 +148,16 @@ impl CaptureMetrics {
     /// What became of the packets of each interface.
     pub(crate) fn interfaces(&self, interfaces: &[&InterfaceStatus]) {
         for status in interfaces {
-            let InterfaceStatus { name, present, packets, dropped, dropped_by_interface, went_away, .. } =
-                status;
-            let [read, lost, away] = [&self.interface_packets, &self.interface_dropped, &self.interface_away]
-                .map(|metric| metric.with_label_values(&[name]));
+            let InterfaceStatus { name, present, packets, received, dropped, .. } = status;
+            let InterfaceStatus { dropped_by_interface, went_away, .. } = status;
+            let [came, read, lost, away] = [
+                &self.interface_received,
+                &self.interface_packets,
+                &self.interface_dropped,
+                &self.interface_away,
+            ]
+            .map(|metric| metric.with_label_values(&[name]));
+            follow(&came, *received);
             follow(&read, *packets);
             follow(&lost, dropped + dropped_by_interface);
             follow(&away, *went_away);

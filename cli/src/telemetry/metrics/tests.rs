@@ -6,6 +6,7 @@ use std::time::Duration;
 use watershed_aggregator::inventory::docker::DockerStatus;
 use watershed_aggregator::inventory::kubernetes::KubernetesStatus;
 use watershed_aggregator::source::kafka::KafkaStatus;
+use watershed_collector::sink::kafka::ShippingStatus;
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::Counters;
 
@@ -20,8 +21,16 @@ fn all() -> Metrics {
     let mut counters = Counters { packets: 10, in_flows: 7, kernel_dropped: 3, ..Counters::default() };
     counters.skip(watershed_model::SkipReason::Arp);
     capture.observe(&counters);
-    let away = InterfaceStatus { name: "eth0".into(), packets: 10, dropped: 3, ..InterfaceStatus::default() };
+    let away = InterfaceStatus {
+        name: "eth0".into(),
+        received: 13,
+        packets: 10,
+        dropped: 3,
+        ..InterfaceStatus::default()
+    };
     capture.interfaces(&[&away]);
+    let status = ShippingStatus { acknowledged: 4, spooled_bytes: 77, ..ShippingStatus::default() };
+    ShippingMetrics::register(&metrics, 1 << 20).observe(&status);
     let keeping = KeepingMetrics::register(&metrics, 1 << 20, 16);
     keeping.kept(0, &[], Duration::from_millis(30));
     keeping.kept_until(Timestamp::from_parts(1_700_000_000, 500_000_000));

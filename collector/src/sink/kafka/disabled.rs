@@ -20,6 +20,18 @@ impl KafkaSink {
         Err(SinkError::KafkaDisabled { brokers: config.brokers.clone() })
     }
 
+    /// The same of a sink that tells how it goes.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn open_watched(
+        config: &KafkaConfig,
+        _: impl FnMut(&ShippingStatus) + Send + 'static,
+    ) -> Result<Self, SinkError> {
+        Self::open(config)
+    }
+
     /// What became of the batches so far.
     #[must_use]
     pub const fn status(&self) -> ShippingStatus {

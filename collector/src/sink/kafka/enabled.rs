@@ -1,6 +1,8 @@
 //! With the client library: a thread of its own takes batches from a short queue, so that neither a slow disk
 //! nor a slow broker slows capture.
 
+mod contact;
+
 mod producer;
 
 mod shipper;
@@ -16,8 +18,9 @@ use super::{KafkaConfig, ShippingStatus, WhenFull};
 use crate::error::SinkError;
 use crate::sink::FlowSink;
 use crate::sink::spool::{Dropped, Spool};
+use contact::Contact;
 use producer::Producer;
-use shipper::Shipper;
+use shipper::{Ends, Shipper};
 
 /// Batches that may wait for the shipping thread: enough to ride out a slow moment of the disk, few enough to
 /// be a small part of the memory. Beyond, [`WhenFull`] says what happens.
@@ -55,12 +58,27 @@ impl KafkaSink {
     ///
     /// The spool cannot be used, or the connection's properties make no sense.
     pub fn open(config: &KafkaConfig) -> Result<Self, SinkError> {
+        Self::open_watched(config, |_| ())
+    }
+
+    /// The same; `observe` is told from the shipping thread how it goes, many times a second, also while nothing is
+    /// sent.
+    ///
+    /// # Errors
+    ///
+    /// The spool cannot be used, or the connection's properties make no sense.
+    pub fn open_watched(
+        config: &KafkaConfig,
+        observe: impl FnMut(&ShippingStatus) + Send + 'static,
+    ) -> Result<Self, SinkError> {
         let spool = Spool::open(&config.spool)?;
         let failed = |reason: String| SinkError::Kafka { brokers: config.brokers.clone(), reason };
-        let producer = Producer::open(config, false).map_err(|error| failed(error.to_string()))?;
+        let contact = Contact::default();
+        let producer = Producer::open(config, &contact, false).map_err(|error| failed(error.to_string()))?;
         let (sender, batches) = crossbeam_channel::bounded(QUEUE_BATCHES);
         let shared = Arc::new(Shared::default());
-        let shipper = Shipper::new(config.clone(), batches, spool, producer, Arc::clone(&shared));
+        let ends = Ends { batches, spool, producer, contact, observe };
+        let shipper = Shipper::new(config.clone(), ends, Arc::clone(&shared));
         let thread = thread::Builder::new().name("shipping".into()).spawn(|| shipper.run());
         let thread = thread.map_err(|error| failed(format!("cannot start a thread: {error}")))?;
         Ok(Self { batches: Some(sender), when_full: config.when_full, shared, thread: Some(thread) })
@@ -69,7 +87,7 @@ impl KafkaSink {
     /// What became of the batches so far.
     #[must_use]
     pub fn status(&self) -> ShippingStatus {
-        *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until everything is shipped, or spooled and Kafka's patience is over.

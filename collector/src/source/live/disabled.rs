@@ -4,7 +4,7 @@ use watershed_model::Timestamp;
 
 use super::{InterfaceStatus, LiveConfig};
 use crate::error::SourceError;
-use crate::source::{PacketBatch, PacketSource};
+use crate::source::{PacketBatch, PacketSource, Tapped};
 
 /// Packets from interfaces; there are none in this build.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ impl PacketSource for LiveSource {
     }
 
     fn kernel_dropped(&self) -> u64 {
+        match *self {}
+    }
+
+    fn tapped(&self) -> Tapped {
         match *self {}
     }
 

@@ -15,7 +15,7 @@ pub use self::privileges::drop_privileges;
 use self::interface::Interface;
 use super::{InterfaceStatus, LiveConfig};
 use crate::error::SourceError;
-use crate::source::{BATCH, LinkType, Packet, PacketBatch, PacketSource};
+use crate::source::{BATCH, LinkType, Packet, PacketBatch, PacketSource, Tapped};
 
 /// Batches between two looks at the kernel's drop counters: some milliseconds under load, far fewer packets than
 /// make a 32-bit counter wrap.
@@ -188,6 +188,15 @@ impl PacketSource for LiveSource {
     fn kernel_dropped(&self) -> u64 {
         let statuses = self.interfaces.iter().map(|interface| &interface.status);
         statuses.map(|status| status.dropped + status.dropped_by_interface).sum()
+    }
+
+    fn tapped(&self) -> Tapped {
+        let none = Tapped { interfaces: self.interfaces.len() as u64, ..Tapped::default() };
+        self.interfaces.iter().fold(none, |sum, Interface { status, .. }| Tapped {
+            received: sum.received + status.received,
+            went_away: sum.went_away + status.went_away,
+            ..sum
+        })
     }
 
     fn quiet_until(&self) -> Option<Timestamp> {

@@ -14,6 +14,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 
 use super::super::KafkaConfig;
+use super::contact::Contact;
 
 /// How long to wait before asking again for the topic, while the brokers are away or refuse it.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -40,14 +41,15 @@ pub(super) struct Producer {
 
 impl Producer {
     /// Connects in the background; after a failure not at once.
-    pub(super) fn open(config: &KafkaConfig, failed: bool) -> KafkaResult<Self> {
+    pub(super) fn open(config: &KafkaConfig, contact: &Contact, failed: bool) -> KafkaResult<Self> {
         let (sender, deliveries) = mpsc::channel();
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &config.brokers).set("client.id", "watershed");
         client.extend(config.connection.iter().cloned());
         // Brokers that are back are noticed soon; a thousand agents that look every 2 s are no burden.
         client.set("reconnect.backoff.max.ms", "2000");
-        let admin: AdminClient<Quiet> = client.create_with_context(Quiet)?;
+        let quiet = Quiet(contact.clone());
+        let admin: AdminClient<Quiet> = client.create_with_context(quiet.clone())?;
         client
             .set("enable.idempotence", "true")
             .set("compression.type", "zstd")
@@ -55,10 +57,11 @@ impl Producer {
             .set("message.timeout.ms", "0")
             .set("linger.ms", "5")
             .set_log_level(RDKafkaLogLevel::Emerg);
-        let inner = client.create_with_context(Deliveries(sender))?;
+        let inner = client.create_with_context(Deliveries { sender, quiet })?;
         let (alive, ended) = mpsc::channel();
         let ready = Arc::new(AtomicBool::new(false));
-        let (told, wanted, mut failed) = (Arc::clone(&ready), config.clone(), failed);
+        let (told, wanted, contact) = (Arc::clone(&ready), config.clone(), contact.clone());
+        let mut failed = failed;
         thread::spawn(move || {
             while failed || !make_topic(&admin, &wanted) {
                 failed = false;
@@ -66,6 +69,7 @@ impl Producer {
                     return;
                 }
             }
+            contact.made();
             told.store(true, Ordering::Release);
         });
         Ok(Self { inner, deliveries, topic: config.topic.clone(), ready, _alive: alive })
@@ -124,15 +128,18 @@ fn make_topic(admin: &AdminClient<Quiet>, config: &KafkaConfig) -> bool {
 }
 
 /// Tells what was delivered.
-struct Deliveries(mpsc::Sender<Delivery>);
+struct Deliveries {
+    sender: mpsc::Sender<Delivery>,
+    quiet: Quiet,
+}
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        Quiet.log(level, facility, message);
+        self.quiet.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        Quiet.error(error, reason);
+        self.quiet.error(error, reason);
     }
 }
 
@@ -140,14 +147,18 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<u64>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<u64>) {
+        if result.is_ok() {
+            self.quiet.0.made();
+        }
         let result = result.as_ref().map(drop).map_err(|(error, _)| error.clone());
         // A producer that is being dropped does not ask any more.
-        let _ = self.0.send(Delivery { ticket: *ticket, result });
+        let _ = self.sender.send(Delivery { ticket: *ticket, result });
     }
 }
 
-/// Says little: brokers that are away are no news each time they are looked for. What it costs is counted.
-struct Quiet;
+/// Says little: brokers that are away are no news each time they are looked for. Who asks is told why.
+#[derive(Clone)]
+struct Quiet(Contact);
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -155,6 +166,7 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.0.failed(&error, reason);
         tracing::debug!(%error, reason, "kafka client");
     }
 }

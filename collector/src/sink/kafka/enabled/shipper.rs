@@ -13,6 +13,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use watershed_model::{AgentId, Batch, wire};
 
 use super::super::{KafkaConfig, ShippingStatus, WhenFull};
+use super::contact::Contact;
 use super::producer::Producer;
 use super::{QUEUE_BATCHES, Shared};
 use crate::sink::spool::{Dropped, Position, Refusal, Spool};
@@ -27,11 +28,26 @@ const IDLE: Duration = Duration::from_millis(50);
 /// How long to wait for deliveries before looking for batches again.
 const BUSY: Duration = Duration::from_millis(5);
 
-pub(super) struct Shipper {
+/// Brokers that acknowledge nothing for so long, while something waits for it, are as good as away: one that is
+/// merely busy, or that starts again, takes less.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What a shipper is between, and who watches it.
+pub(super) struct Ends<F> {
+    pub(super) batches: Receiver<Batch>,
+    pub(super) spool: Spool,
+    pub(super) producer: Producer,
+    pub(super) contact: Contact,
+    pub(super) observe: F,
+}
+
+pub(super) struct Shipper<F> {
     config: KafkaConfig,
     batches: Receiver<Batch>,
     spool: Spool,
     producer: Producer,
+    contact: Contact,
+    observe: F,
     shared: Arc<Shared>,
     /// Number of the next batch.
     sequence: u64,
@@ -40,8 +56,10 @@ pub(super) struct Shipper {
     next_ticket: u64,
     /// What of the losses a batch that is kept has told.
     told: Dropped,
-    /// Whether the last batch was dropped, so that the log says it once.
-    full: bool,
+    /// How long something has waited and nothing was acknowledged, in waits.
+    silent: Duration,
+    /// What was acknowledged when that began.
+    heard: u64,
     status: ShippingStatus,
 }
 
@@ -53,26 +71,24 @@ struct InFlight {
     arrived: bool,
 }
 
-impl Shipper {
-    pub(super) fn new(
-        config: KafkaConfig,
-        batches: Receiver<Batch>,
-        spool: Spool,
-        producer: Producer,
-        shared: Arc<Shared>,
-    ) -> Self {
+impl<F: FnMut(&ShippingStatus)> Shipper<F> {
+    pub(super) fn new(config: KafkaConfig, ends: Ends<F>, shared: Arc<Shared>) -> Self {
+        let Ends { batches, spool, producer, contact, observe } = ends;
         let status = ShippingStatus { dropped: spool.untold(), ..ShippingStatus::default() };
         Self {
             config,
             batches,
             spool,
             producer,
+            contact,
+            observe,
             shared,
             sequence: 0,
             in_flight: VecDeque::new(),
             next_ticket: 0,
             told: Dropped::default(),
-            full: false,
+            silent: Duration::ZERO,
+            heard: 0,
             status,
         }
     }
@@ -103,7 +119,7 @@ impl Shipper {
         if self.in_flight.is_empty() && (self.spool.is_read() || !self.producer.is_ready()) {
             match self.batches.recv_timeout(IDLE) {
                 Ok(batch) => self.keep(batch),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.silent += IDLE,
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
@@ -139,7 +155,7 @@ impl Shipper {
         self.sequence += 1;
         self.told = self.status.dropped;
         self.spool.note(Dropped::default());
-        if std::mem::take(&mut self.full) {
+        if std::mem::take(&mut self.status.full) {
             tracing::info!(dropped = ?self.status.dropped, "batches are kept again");
         }
     }
@@ -159,7 +175,7 @@ impl Shipper {
     fn drop_batch(&mut self, batch: &Batch, refusal: &Refusal) {
         self.status.dropped.add(batch);
         self.spool.note(self.status.dropped.since(self.told));
-        if !std::mem::replace(&mut self.full, true) {
+        if !std::mem::replace(&mut self.status.full, true) {
             tracing::warn!(?refusal, "batches are dropped: there is no room for them");
         }
     }
@@ -220,6 +236,7 @@ impl Shipper {
     /// Hears what was delivered, and acknowledges it in order.
     fn hear(&mut self, wait: Duration) {
         let mut broken = None;
+        self.silent += wait;
         for delivery in self.producer.poll(wait) {
             match delivery.result {
                 Ok(()) => self.status.acknowledged += 1,
@@ -254,7 +271,7 @@ impl Shipper {
     fn reconnect(&mut self, reason: &str) {
         tracing::warn!(reason, "the connection to kafka is made anew");
         self.status.reconnects += 1;
-        match Producer::open(&self.config, true) {
+        match Producer::open(&self.config, &self.contact, true) {
             Ok(producer) => self.producer = producer,
             Err(error) => return tracing::warn!(%error, "cannot make it; trying again"),
         }
@@ -264,7 +281,27 @@ impl Shipper {
 
     fn report(&mut self) {
         self.status.spooled_bytes = self.spool.waiting();
-        *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = self.status;
+        self.look_for_kafka();
+        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.status);
+        (self.observe)(&self.status);
+    }
+
+    /// Notes whether Kafka takes anything, and says so where that has changed.
+    fn look_for_kafka(&mut self) {
+        let idle = self.status.spooled_bytes == 0 && self.in_flight.is_empty();
+        if idle || self.status.acknowledged != self.heard {
+            (self.silent, self.heard) = (Duration::ZERO, self.status.acknowledged);
+        }
+        let silent = || format!("nothing was acknowledged for {SILENCE:?}").into();
+        let away = self.contact.lost().or_else(|| (self.silent >= SILENCE).then(silent));
+        match (&self.status.away, &away) {
+            (before, Some(reason)) if before.as_ref() != Some(reason) => {
+                tracing::warn!(%reason, "kafka takes nothing; batches wait in the spool");
+            }
+            (Some(_), None) => tracing::info!("kafka takes batches again"),
+            _ => {}
+        }
+        self.status.away = away;
     }
 }
 

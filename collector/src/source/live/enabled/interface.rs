@@ -31,8 +31,8 @@ enum State {
 struct Open {
     capture: Capture<Active>,
     link: LinkType,
-    /// The kernel's drop counters as last read: full buffer, interface.
-    drops: [u32; 2],
+    /// The kernel's counters as last read: received, dropped by a full buffer, dropped by the interface.
+    seen: [u32; 3],
     /// Packets read since it was opened.
     packets: u64,
     /// Whether a packet later than the end was seen: then none before it is to come.
@@ -148,7 +148,7 @@ impl Open {
             })?;
         }
         let link = LinkType::from_capture(capture.get_datalink().0.cast_unsigned());
-        Ok(Self { capture, link, drops: [0; 2], packets: 0, finished: false })
+        Ok(Self { capture, link, seen: [0; 3], packets: 0, finished: false })
     }
 
     fn take(&mut self, id: InterfaceId, until: Timestamp, taken: &mut Taken) -> Result<(), pcap::Error> {
@@ -192,18 +192,19 @@ impl Open {
     fn count_drops(&mut self, status: &mut InterfaceStatus) {
         // Of an interface that has just gone, the counters may be gone too.
         let Ok(stats) = self.capture.stats() else { return };
-        let now = [stats.dropped, stats.if_dropped];
-        let [dropped, by_interface] = grown(self.drops, now);
+        let now = [stats.received, stats.dropped, stats.if_dropped];
+        let [received, dropped, by_interface] = grown(self.seen, now);
+        status.received += received;
         status.dropped += dropped;
         status.dropped_by_interface += by_interface;
-        self.drops = now;
+        self.seen = now;
     }
 }
 
 /// By how much 32-bit counters that go round have grown. One that seems to have grown by more than half its range
 /// has started again instead, as an interface's does when the interface is made anew.
-fn grown(before: [u32; 2], now: [u32; 2]) -> [u64; 2] {
-    [0, 1].map(|n: usize| {
+fn grown(before: [u32; 3], now: [u32; 3]) -> [u64; 3] {
+    [0, 1, 2].map(|n: usize| {
         let grown = now[n].wrapping_sub(before[n]);
         if grown > u32::MAX / 2 { 0 } else { u64::from(grown) }
     })
@@ -246,11 +247,11 @@ mod tests {
 
     #[test]
     fn counters_that_went_round_have_grown() {
-        assert_eq!(grown([u32::MAX - 1, 5], [3, 5]), [5, 0]);
+        assert_eq!(grown([u32::MAX - 1, 5, 9], [3, 5, 9]), [5, 0, 0]);
     }
 
     #[test]
     fn counters_that_started_again_have_not() {
-        assert_eq!(grown([7, 900], [7, 0]), [0, 0]);
+        assert_eq!(grown([7, 7, 900], [7, 8, 0]), [0, 1, 0]);
     }
 }
