@@ -263,7 +263,7 @@ impl Plan {
                 let Some(kept) = kept.get(&(direction, self.classes.of_node[own as usize])) else { continue };
                 let covers = |rule: &&Rule| covers(census, &self.classes, rule, own, other, one.service);
                 let by = self.rejected.iter().filter(|rule| rule.direction == direction).find(covers);
-                if let Some(by) = by.filter(|_| !kept.iter().any(|rule| covers(rule))) {
+                if let Some(by) = by.filter(|_| !kept.iter().any(covers)) {
                     denied.entry(number).or_insert(by);
                 }
             }
