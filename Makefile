@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test dashboards-check pages book deb test demo lab bench bench-pipeline bench-rules fuzz clean
+.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test dashboards-check pages book deb test demo lab bench bench-pipeline bench-path bench-live bench-rules bench-watching fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -118,9 +118,18 @@ bench: ## Speed and memory on 10 million packets, beside tcpdump copying the fil
 bench-pipeline: ## What each stage from the wire to the stores costs for a flow record, and what it takes there
 	$(CARGO) run --release --locked -p watershed-aggregator --example pipeline
 
+bench-path: ## How long a connection takes from an agent to an edge in ClickHouse, at default settings (as root)
+	$(CARGO) test --locked -p watershed -p watershed-tests $(FEATURES) --test path -- --show-output edges_at_the_end | grep '^path:'
+
+bench-live: build-all ## Packets a second that one core captures without loss, and whether loss is counted (as root)
+	tests/bench/live.py
+
 bench-rules: ## Time and memory of mining and proving rules, and time of what-if, at 10 k, 100 k and 1 M dependencies
 	$(CARGO) bench --locked -p watershed-tests --bench rules
 	$(CARGO) bench --locked -p watershed-policy --bench what_if
+
+bench-watching: ## What watching 50,000 pods with 500 changes a second costs, and what a join does
+	$(CARGO) run --release --locked -p watershed-aggregator --example watching
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

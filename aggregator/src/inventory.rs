@@ -30,7 +30,7 @@ use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload};
 
 use fronts::Backend;
 
-pub use change::{Change, Source, Told, Update};
+pub use change::{Change, News, Source, Told, Update};
 pub use drift::{Drift, Event, REUSED_WITHIN, Relabelled, Reused};
 pub use entry::{InventoryProblems, MAX_PROBLEMS, Place, Problem};
 pub use file::{FileFormat, FileInventory, MAX_FILE_BYTES, Overlap};
@@ -69,8 +69,8 @@ pub trait Inventory {
 
     /// Takes over what those who watch over addresses have said meanwhile, without waiting for more, and returns
     /// what of it was new. One that nobody tells anything has nothing to take over.
-    fn catch_up(&mut self) -> Vec<Told> {
-        Vec::new()
+    fn catch_up(&mut self) -> News {
+        News::default()
     }
 
     /// What became of all changes that it was told.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use watershed_model::{AgentId, Batch, Counters, Evidence, Hour, Loss, LossEntry, TimeRange, Timestamp};
 
 use crate::block::{Block, Join};
-use crate::inventory::Told;
+use crate::inventory::News;
 use crate::ledger;
 use crate::memory::{Memory, Standing};
 use crate::names::asker;
 use crate::reach;
 use crate::source::{Delivery, DeliveryToken};
-use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory, Progress};
+use crate::{AggregatorConfig, AggregatorError, FlowSource, FlowStore, Inventory, Progress, StoreError};
 
 /// Joins batches and puts them into a store.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Aggregator<I, S> {
     config: AggregatorConfig,
     inventory: I,
     /// What the inventory was told and the store does not have yet.
-    told: Vec<Told>,
+    news: News,
     store: S,
     memory: Memory,
     notes: BTreeMap<AgentId, Vec<LossEntry>>,
@@ -49,7 +49,7 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     /// An aggregator that asks `inventory` and fills `store`.
     pub fn new(config: AggregatorConfig, inventory: I, store: S) -> Self {
         let (memory, progress) = (Memory::default(), Progress::default());
-        Self { config, inventory, told: Vec::new(), store, memory, notes: BTreeMap::new(), progress }
+        Self { config, inventory, news: News::default(), store, memory, notes: BTreeMap::new(), progress }
     }
 
     /// Joins one batch and stores it.
@@ -76,18 +76,13 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
 
     /// Takes over what has changed hands since the last delivery; whoever joins these flows again will want it, too.
     fn catch_up(&mut self, source: &mut impl FlowSource) -> Result<bool, AggregatorError> {
-        if self.told.is_empty() {
-            self.told = self.inventory.catch_up();
+        if self.news == News::default() {
+            self.news = self.inventory.catch_up();
             self.progress.inventory = self.inventory.counts();
         }
-        while !self.told.is_empty() {
-            match self.store.remember(&self.told) {
-                Ok(()) => self.told.clear(),
-                Err(reason) => {
-                    if !self.progress.held(reason, source)? {
-                        return Ok(false);
-                    }
-                }
+        while let Err(reason) = remember(&mut self.store, &mut self.news) {
+            if !self.progress.held(reason, source)? {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -176,8 +171,8 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
     ///
     /// When the store fails.
     pub fn finish(mut self) -> Result<S, AggregatorError> {
-        self.told.extend(self.inventory.catch_up());
-        self.store.remember(&self.told)?;
+        remember(&mut self.store, &mut self.news)?;
+        remember(&mut self.store, &mut self.inventory.catch_up())?;
         for (agent, loss) in self.notes {
             // Counts as the batch after the agent's last, so that it counts once, too.
             let (name, block) = match self.memory.after(&agent) {
@@ -193,6 +188,19 @@ impl<I: Inventory, S: FlowStore> Aggregator<I, S> {
         }
         Ok(self.store)
     }
+}
+
+/// Has the store keep what is new, which is then none any more.
+fn remember(store: &mut impl FlowStore, news: &mut News) -> Result<(), StoreError> {
+    if !news.told.is_empty() {
+        store.remember(&news.told)?;
+        news.told.clear();
+    }
+    if !news.fronts.is_empty() {
+        store.remember_fronts(&news.fronts)?;
+        news.fronts.clear();
+    }
+    Ok(())
 }
 
 /// Finds out about each record of a batch who both ends were at the time, and by which name the client went.

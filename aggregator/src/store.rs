@@ -8,6 +8,8 @@ mod clickhouse;
 
 mod history;
 
+mod fronts;
+
 mod runs;
 
 mod status;
@@ -28,6 +30,7 @@ pub use sqlite::SqliteStore;
 pub use status::{AgentStatus, Deleted, StoreStatus};
 
 use crate::inventory::Told;
+use crate::inventory::fronts::FrontChange;
 use crate::source::DeliveryToken;
 use crate::{Block, StoreConfig, StoreError, StoreLocation};
 
@@ -210,6 +213,22 @@ impl HistoryStore for OpenStore {
             Self::Memory(store) => store.history(wanted),
             Self::Sqlite(store) => store.history(wanted),
             Self::ClickHouse(store) => store.history(wanted),
+        }
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => store.remember_fronts(changes),
+            Self::Sqlite(store) => store.remember_fronts(changes),
+            Self::ClickHouse(store) => store.remember_fronts(changes),
+        }
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        match self {
+            Self::Memory(store) => store.fronts(period),
+            Self::Sqlite(store) => store.fronts(period),
+            Self::ClickHouse(store) => store.fronts(period),
         }
     }
 }

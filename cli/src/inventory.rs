@@ -26,7 +26,9 @@ pub(crate) fn open(settings: &Settings) -> Result<OpenInventory, Failure> {
     let mut inventory = inventory::open(&config(settings, file)).map_err(Failure::usage)?;
     if let Some(InventoryPlace::Kept(location)) = &settings.inventory {
         let config = StoreConfig { location: location.clone(), ..settings.store.clone() };
-        inventory.restore(store::open_existing(&config)?.history(&Wanted::ALL)?);
+        let store = store::open_existing(&config)?;
+        inventory.restore(store.history(&Wanted::ALL)?);
+        inventory.restore_fronts(store.fronts(Wanted::ALL.period)?);
     }
     let place = settings.inventory.as_ref().map_or(String::new(), ToString::to_string);
     let overlaps = inventory.overlaps();

@@ -10,6 +10,7 @@ mod fingerprint;
 mod http;
 mod input;
 mod inventory;
+mod listening;
 mod output;
 mod period;
 mod pipeline;

@@ -3,10 +3,13 @@
 //! The page is `web/dist/index.html`, built from `web/` and embedded here. It fetches nothing: the [`Document`]
 //! stands inside it, in a data block that no browser runs.
 
+mod confidence;
 mod document;
 mod edges;
 mod inline;
 mod levels;
+mod mined;
+mod reach;
 mod tables;
 
 use std::io::{self, Write};

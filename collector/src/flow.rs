@@ -32,6 +32,8 @@ mod prefetch;
 
 use std::time::Duration;
 
+use crate::listening::Listening;
+
 pub use key::{Address, FlowKey};
 pub use table::FlowTable;
 
@@ -51,6 +53,8 @@ pub struct FlowConfig {
     pub active_report: Option<Duration>,
     /// Key of the table's hash. A secret one keeps senders from building collisions; it changes no output.
     pub hash_key: u64,
+    /// What the host that captures listens on, as far as somebody looks.
+    pub listening: Listening,
 }
 
 impl Default for FlowConfig {
@@ -62,6 +66,7 @@ impl Default for FlowConfig {
             after_close: Duration::from_secs(5),
             active_report: None,
             hash_key: 0x9e37_79b9_7f4a_7c15,
+            listening: Listening::default(),
         }
     }
 }

@@ -16,6 +16,8 @@ pub mod decode;
 
 pub mod flow;
 
+pub mod listening;
+
 pub mod names;
 
 pub mod sink;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use watershed_model::{ConnState, Edge, Evidence, Party, Protocol};
 
-use crate::direction::Direction;
+use crate::direction::{Direction, handed_over};
 use crate::ports::{Service, is_one_way};
 
 /// What an edge is good for.
@@ -230,7 +230,9 @@ const REQUESTS: Evidence = Evidence::TLS_CLIENT_HELLO
 /// Why the direction of an answered edge is not sure enough, if it is not.
 fn doubt(edge: &Edge, direction: &Direction, threshold: f64) -> Option<Doubt> {
     let always = |flag| edge.connections > 0 && u64::from(edge.evidence.of(flag)) >= edge.connections;
-    if always(Evidence::HANDED_OVER) {
+    // Whichever of the answered ones those were, one that is surely between these two must be left.
+    let handed_over = handed_over(edge);
+    if handed_over > 0 && handed_over >= edge.answered {
         return Some(Doubt::HandedOver);
     }
     if always(Evidence::PORT_UNKNOWN) {

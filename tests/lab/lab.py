@@ -40,7 +40,9 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     stages = parser.add_subparsers(dest="stage", required=True)
-    stages.add_parser("up", help="build the network and start the programs")
+    upping = stages.add_parser("up", help="build the network and start the programs")
+    upping.add_argument("--two-nodes", action="store_true", help="the shop on two nodes, with service addresses")
+    upping.add_argument("--only", choices=("network", "programs"), help="one half, to do something in between")
     driving = stages.add_parser("drive", help="hold every conversation once; needs `up`")
     driving.add_argument("--keep-going", action="store_true", help="note what fails and go on")
     driving.add_argument("--json", action="store_true", help="print every conversation with whether it succeeded")
@@ -65,13 +67,16 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def up(_: argparse.Namespace) -> int:
-    network.destroy()
+def up(arguments: argparse.Namespace) -> int:
+    if arguments.only != "programs":
+        network.destroy()
     try:
-        say("up: network")
-        network.build()
-        say("up: programs")
-        services.start()
+        if arguments.only != "programs":
+            say("up: network")
+            network.build(arguments.two_nodes)
+        if arguments.only != "network":
+            say("up: programs")
+            services.start()
     except BaseException:
         network.destroy()
         raise

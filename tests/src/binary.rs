@@ -41,9 +41,13 @@ fn build() -> Result<PathBuf, String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--workspace", "--bin", "watershed", "--test", name, "--target-dir"]);
     cargo.arg(target);
-    for (wanted, feature) in [(cfg!(feature = "live"), "live"), (cfg!(feature = "kafka"), "kafka")] {
+    for (wanted, features) in [
+        (cfg!(feature = "live"), "watershed/live,watershed-tests/live"),
+        (cfg!(feature = "kafka"), "watershed/kafka,watershed-tests/kafka"),
+        (cfg!(feature = "kubernetes"), "watershed-tests/kubernetes"),
+    ] {
         if wanted {
-            cargo.args(["--features", &format!("watershed/{feature},watershed-tests/{feature}")]);
+            cargo.args(["--features", features]);
         }
     }
     // What cargo tells this test of its package, build scripts would take for a change.

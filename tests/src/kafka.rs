@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// How often a starting broker is asked whether it listens, and how many times: a minute, on a busy machine.
+/// How often a starting broker is asked whether it listens, and how many times: three minutes, as on a machine that
+/// builds meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(50);
-const ASK_TIMES: u32 = 1_200;
+const ASK_TIMES: u32 = 3_600;
 
 /// A broker of its own: it can be stopped, killed and started again with the same address and data.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use tempfile::TempDir;
 const ASK_EVERY: Duration = Duration::from_millis(200);
 const ASK_TIMES: u32 = 900;
 
+/// Who has one: half a gigabyte and a processor are enough for one at a time, and two take longer than one after the other.
+static ONE: Mutex<()> = Mutex::new(());
+
 /// An API server of its own, empty but for what it makes itself: it can be stopped and started again.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -21,17 +25,24 @@ pub struct ControlPlane {
     ports: [u16; 3],
     etcd: Option<Child>,
     apiserver: Option<Child>,
+    /// Given back last.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl ControlPlane {
-    /// Starts etcd and an API server, and waits until it is ready. Builds both first, once per checkout.
+    /// Starts etcd and an API server once no other of this program runs, and waits until it is ready. Builds both first,
+    /// once per checkout.
     ///
     /// # Errors
     ///
     /// Says what is missing, or what the servers logged.
     pub fn start() -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("cannot make a directory: {error}"))?;
-        let mut this = Self { cache: built()?, directory, ports: free_ports()?, etcd: None, apiserver: None };
+        let cache = built()?;
+        // A test that failed has told why, and its servers are gone.
+        let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut this =
+            Self { cache, directory, ports: free_ports()?, etcd: None, apiserver: None, _turn: turn };
         let [_, etcd, peer] = this.ports;
         this.etcd = Some(this.spawn("etcd", [etcd, peer])?);
         this.restart()?;
@@ -39,6 +50,12 @@ impl ControlPlane {
         std::fs::write(this.kubeconfig(), config)
             .map_err(|error| format!("cannot write a kubeconfig: {error}"))?;
         Ok(this)
+    }
+
+    /// The API server's port on the loopback.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// A kubeconfig of an administrator.
@@ -78,6 +95,27 @@ impl ControlPlane {
             thread::sleep(ASK_EVERY);
         }
         Err(format!("the API server does not become ready:\n{}", self.log()))
+    }
+
+    /// Has etcd go on by a revision, so that an API server that starts afterwards knows of nothing before: whoever asks
+    /// it for changes since then is told that this is too old.
+    ///
+    /// # Errors
+    ///
+    /// Says what etcd answered.
+    pub fn pass_a_revision(&self) -> Result<(), String> {
+        let url = format!("http://127.0.0.1:{}/v3/kv/put", self.ports[1]);
+        // The key `test`, in base64 as the API has it.
+        let asked = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "30", "--data"])
+            .args([r#"{"key": "dGVzdA==", "value": ""}"#, &url])
+            .output()
+            .map_err(|error| format!("cannot run curl: {error}"))?;
+        if asked.status.success() {
+            return Ok(());
+        }
+        let said = [asked.stdout, asked.stderr].concat();
+        Err(format!("etcd takes nothing: {}", String::from_utf8_lossy(&said)))
     }
 
     fn config(&self) -> Result<Vec<u8>, String> {

@@ -88,9 +88,18 @@ impl Process {
     /// # Panics
     ///
     /// It does not end, or not with success.
-    pub fn end(mut self) -> String {
+    pub fn end(self) -> String {
         let told = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
         assert!(told.is_ok_and(|status| status.success()), "it cannot be asked to end");
+        self.ended_by_itself()
+    }
+
+    /// Waits until it has ended by itself; what it said.
+    ///
+    /// # Panics
+    ///
+    /// It does not end, or not with success.
+    pub fn ended_by_itself(mut self) -> String {
         let status = self.ended();
         let said = self.said();
         assert!(status.is_some_and(|status| status.success()), "it ended with {status:?}: {said}");

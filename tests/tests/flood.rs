@@ -12,8 +12,8 @@ use watershed_model::Timestamp;
 use watershed_tests::binary;
 use watershed_tests::capture::{CaptureWriter, WHOLE};
 
-/// Distinct sources that send a SYN each: several times as many as an agent follows at a time.
-const SOURCES: u32 = 1_000_000;
+/// Distinct sources that send a SYN each: twenty times as many as an agent follows at a time.
+const SOURCES: u32 = 5_000_000;
 
 /// Time between two of them: a hundred thousand a second.
 const PAUSE: i64 = 10_000;

@@ -1,7 +1,9 @@
 // The state, what follows from it, and who is told when it changes.
 
+import type { LevelJson, RuleJson } from "./data/document";
 import { Estate, type Range } from "./data/estate";
 import { change, periods } from "./model/changes";
+import { Decisions } from "./model/decisions";
 import { filter, kindOf } from "./model/filter";
 import { choices, group, type Groups } from "./model/groups";
 import { layout, type Box } from "./model/layout";
@@ -12,7 +14,10 @@ import { DEFAULTS, KINDS, read, write, type State } from "./state";
 export type Tone = "accepted" | "needs_person" | "attempts" | "other" | "allowed" | "denied" | "new" | "gone" | "kept" | "absent";
 
 /** What a line in the policy view is coloured by, the first that any of its edges has. */
-const POLICY_TONES = ["denied", "allowed", "attempts"] as const;
+const POLICY_TONES = ["denied", "allowed", "attempts", "other"] as const;
+
+/** What becomes of an edge under rules; `outside` lies between two addresses that none is for. */
+export type Fate = "allowed" | "denied" | "outside";
 
 /** Lines of a selection that are drawn beyond the busiest. */
 const MAX_SELECTED_LINES = 400;
@@ -39,8 +44,13 @@ function decoded(text: string): string {
 }
 
 export class App {
-  readonly estate: Estate;
-  readonly choices: string[];
+  estate: Estate;
+  choices: string[];
+  /** Which data this is: goes up when the server sends newer. */
+  generation = 0;
+  /** Whether a server can be asked for more than the page holds. */
+  readonly served: boolean;
+  readonly decisions = new Decisions(this);
   state: State;
   #listeners: (() => void)[] = [];
   #scheduled = false;
@@ -53,8 +63,9 @@ export class App {
   readonly #picture = last<Picture>();
   readonly #boxes = last<Map<string, Box>>();
 
-  constructor(estate: Estate) {
+  constructor(estate: Estate, served = false) {
     this.estate = estate;
+    this.served = served;
     this.choices = choices(estate);
     this.state = read(location.hash);
     addEventListener("hashchange", () => {
@@ -74,6 +85,20 @@ export class App {
     if (hash !== write(this.state)) history[step ? "pushState" : "replaceState"](null, "", `#${hash}`);
     this.moving = !step;
     this.#replace({ ...this.state, ...patch });
+  }
+
+  /** Shows anew what is shown: something beside the state has changed. */
+  touch(): void {
+    this.#replace(this.state);
+  }
+
+  /** Shows newer data; what is shown of it, and what is selected, stays. */
+  renew(estate: Estate): void {
+    this.estate = estate;
+    this.choices = choices(estate);
+    this.generation += 1;
+    this.moving = false;
+    this.touch();
   }
 
   reset(): void {
@@ -96,7 +121,7 @@ export class App {
   }
 
   get groups(): Groups {
-    return this.#groups(this.by, () => group(this.estate, this.by));
+    return this.#groups(JSON.stringify([this.generation, this.by]), () => group(this.estate, this.by));
   }
 
   /** Opened groups and roles: as chosen, or all while that is a picture of few things. */
@@ -120,7 +145,7 @@ export class App {
 
   get #filters(): string {
     const { query, external, label, namespace, service, since } = this.state;
-    return JSON.stringify([this.kinds, query, external, label, namespace, service, since]);
+    return JSON.stringify([this.generation, this.kinds, query, external, label, namespace, service, since]);
   }
 
   /** The kinds shown: what rules deny includes what was tried in vain. */
@@ -142,6 +167,12 @@ export class App {
     return JSON.stringify([this.by, this.open, this.#filters]);
   }
 
+  /** What a person chose to see: while it stays, so does where they look. */
+  get sceneKey(): string {
+    const { query, external, label, namespace, service, since } = this.state;
+    return JSON.stringify([this.by, this.open, this.kinds, query, external, label, namespace, service, since]);
+  }
+
   /** What makes the picture: the same key is the same picture. */
   get pictureKey(): string {
     return this.#key;
@@ -151,6 +182,12 @@ export class App {
     const last = this.estate.hours - 1;
     const to = this.state.to < 0 ? last : Math.min(this.state.to, last);
     return { from: Math.min(this.state.from, to), to };
+  }
+
+  /** Whether all hours are shown. */
+  get isWhole(): boolean {
+    const { from, to } = this.range;
+    return this.state.view === "changes" || (from === 0 && to === this.estate.hours - 1);
   }
 
   get periods(): [Range, Range] {
@@ -198,18 +235,27 @@ export class App {
   #tone(edge: number): Tone {
     const kind = kindOf(this.estate, edge);
     if (this.state.view !== "policy") return kind;
-    if (this.ruleOf(edge) >= 0) return "allowed";
-    return kind === "needs_person" || kind === "accepted" ? "denied" : "attempts";
+    return { allowed: "allowed", outside: "other", denied: kind === "needs_person" || kind === "accepted" ? "denied" : "attempts" }[this.fate(edge)] as Tone;
   }
 
-  get level() {
-    const { levels } = this.estate.document;
-    return levels[Math.min(this.state.level, levels.length - 1)];
+  /** The level of generalisation that is shown: which, of the document's. */
+  get #level(): number {
+    return Math.min(this.state.level, this.estate.document.levels.length - 1);
   }
 
-  /** The rule that allows an edge, or -1. */
-  ruleOf(edge: number): number {
-    return this.estate.ruleOf[Math.min(this.state.level, this.estate.ruleOf.length - 1)]?.[edge] ?? -1;
+  get level(): LevelJson | undefined {
+    return this.estate.document.levels[this.#level];
+  }
+
+  /** What becomes of an edge under the rules of the level. */
+  fate(edge: number): Fate {
+    const policy = this.estate.policy(this.#level);
+    return policy?.allowed[edge] ? "allowed" : policy?.outside[edge] ? "outside" : "denied";
+  }
+
+  /** The rules that let an edge pass, at either end. */
+  rulesOf(edge: number): RuleJson[] {
+    return (this.estate.policy(this.#level)?.rulesOf(edge) ?? []).map((rule) => this.level!.rules[rule]!);
   }
 
   /** What a selection stands for: edges of the estate. */

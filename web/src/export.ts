@@ -76,7 +76,7 @@ export function rows(app: App): string {
     const row = estate.rows[edge]!;
     const { service, name } = estate.serviceOf(edge);
     const { verdict, doubt } = estate.verdictOf(edge);
-    const rule = app.level?.rules[app.ruleOf(edge)]?.id ?? "";
+    const rule = app.rulesOf(edge).map(({ id }) => id).join(" ");
     const iso = (time: number) => new Date(time).toISOString();
     return [estate.nodes[row[0]]!.id, estate.nodes[row[1]]!.id, service, name ?? "", verdict, doubt ?? "", row[4], row[5], row[8], row[9], iso(row[10]), iso(row[11]), rule];
   });

@@ -23,6 +23,15 @@ export function bytes(value: number): string {
   return `${value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0)}${UNITS[unit]}B`;
 }
 
+/** `99.7 %`, as many digits as tell it apart from what is certain or impossible. */
+export function percent(share: number): string {
+  if (share <= 0 || share >= 1) return `${share * 100} %`;
+  if (share > 0.999999) return "more than 99.9999 %";
+  if (share < 0.000001) return "less than 0.0001 %";
+  const digits = Math.max(1, Math.ceil(-Math.log10(Math.min(share, 1 - share))) - 1);
+  return `${Number((share * 100).toFixed(digits))} %`;
+}
+
 /** `1 workload`, `2 workloads`. */
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;

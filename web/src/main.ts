@@ -6,6 +6,7 @@ import { Estate } from "./data/estate";
 import { load } from "./data/source";
 import { h } from "./dom";
 import { plain, plural } from "./format";
+import { follows, Live } from "./live";
 import { Graph } from "./view/graph";
 import { Header, LossBanner } from "./view/header";
 import { Panel } from "./view/panel";
@@ -19,8 +20,10 @@ const PAUSE = 90;
 const root = document.getElementById("app")!;
 
 try {
-  const app = new App(new Estate(await load()));
+  const { data, served } = await load();
+  const app = new App(new Estate(data), served);
   show(app);
+  if (served) void app.decisions.ask().catch(() => undefined);
   // The second frame after drawing begins when the first is on the screen.
   requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("first-picture")));
 } catch (error) {
@@ -31,7 +34,7 @@ try {
 function show(app: App): void {
   document.title = `Watershed · ${plain(app.estate.document.source)}`;
   const graph = new Graph(app);
-  const header = new Header(app, graph);
+  const header = new Header(app, graph, app.served && follows(location.search) ? new Live(app).element : null);
   const banner = new LossBanner(app);
   const [sidebar, timeline, tables, panel] = [new Sidebar(app), new Timeline(app), new Tables(app), new Panel(app)];
   const note = h("p", { class: "note" });
@@ -74,7 +77,7 @@ function say(said: HTMLElement, app: App): void {
 function legend(): HTMLElement {
   const entries: [string, string, string][] = [
     ["map", "accepted", "dependency"], ["map", "needs_person", "needs a person"], ["map", "attempts", "tried in vain"],
-    ["policy", "allowed", "allowed by a rule"], ["policy", "denied", "would be denied"], ["policy", "attempts", "vain tries, denied"],
+    ["policy", "allowed", "allowed by a rule"], ["policy", "denied", "would be denied"], ["policy", "attempts", "vain tries, denied"], ["policy", "other", "no rule is for it"],
     ["changes", "new", "new"], ["changes", "gone", "gone"], ["changes", "kept", "in both periods"],
   ];
   return h("ul", { class: "legend", "aria-label": "Colours" }, ...entries.map(([view, tone, text]) => h("li", { class: `${view} ${tone}` }, h("span", { class: "stroke" }), text)));

@@ -1,7 +1,7 @@
 // A generated estate as a document: the same seed gives the same estate. Applications of a few tiers call each
 // other and shared services, public clients come in, scanners try doors, two weeks pass, and one agent lost packets.
 
-import type { DocumentJson, EdgeRow, NodeJson } from "../src/data/document";
+import type { DocumentJson, EdgeRow, NodeJson, RuleJson } from "../src/data/document";
 
 /** Mulberry32: small, seeded, good enough to make data. */
 function random(seed: number): () => number {
@@ -44,7 +44,8 @@ export function generate(size: Size): DocumentJson {
     names: nodes.map((node) => `${node.id}.example`),
   };
   document.edges = makeEdges(size, nodes, below);
-  document.levels = [rules(document)];
+  document.levels = [rules(document), mined(document, "nano", 0), mined(document, "service", 3), mined(document, "ring-fence", 40)];
+  document.reach!.nodes = nodes.map((node) => (node.scope === "internal" ? [900, 12, 800, 30] : null));
   return document;
 }
 
@@ -66,7 +67,7 @@ function makeNodes(size: Size, below: (limit: number) => number): NodeJson[] {
   }
   for (let index = 0; index < outside; index += 1) {
     const id = `198.51.${index >> 8}.${index & 255}`;
-    const names = index < HOSTILE.length ? { names: [HOSTILE[index]!] } : {};
+    const names = index < HOSTILE.length ? { names: [HOSTILE[index]!] } : index === HOSTILE.length ? { names: ["api.example.com", "www.example.com", "cdn.example.com"] } : {};
     nodes.push({ id, kind: "address", addresses: [id], ...names, scope: "public", role: "client", tier: 0, dependants: 0, dependencies: 1 });
   }
   const hostile = HOSTILE.map((id, index): NodeJson => ({ id, kind: "host", labels: { app: HOSTILE[0]! }, addresses: [`10.255.255.${index}`], scope: "internal", role: "client", tier: 0, dependants: 0, dependencies: 1 }));
@@ -107,7 +108,40 @@ function row(client: number, server: number, service: number, verdict: number, s
   return [
     client, server, service, verdict, connections, answered, connections * 6, answered * 5, connections * 900, answered * 4200,
     FIRST_HOUR + hours[0]! * HOUR + 1000, FIRST_HOUR + hours[1]! * HOUR + 2000, hours, [state, connections], [0, connections, 1, answered], [server], [client], [server], [below(3)],
+    verdict === 0 ? 0.999999 : 0.5 + below(480) / 1000,
   ];
+}
+
+/** First and last of each run of numbers. */
+function runs(numbers: number[]): number[] {
+  const runs: number[] = [];
+  for (const number of numbers) {
+    if (runs.at(-1) === number - 1) runs[runs.length - 1] = number;
+    else runs.push(number, number);
+  }
+  return runs;
+}
+
+const accepted = (document: DocumentJson) => document.edges.flatMap((edge, index) => (edge[3] === 0 ? [index] : []));
+
+/** Rules at both ends, between roles of applications; each allows `price` connections that nobody made. */
+function mined(document: DocumentJson, name: string, price: number): DocumentJson["levels"][number] {
+  const who = (node: NodeJson) => (node.labels?.app ? `hosts/app=${node.labels.app},role=${node.labels.role ?? ""}` : node.id);
+  const rules = new Map<string, RuleJson>();
+  const allowed = accepted(document);
+  for (const index of allowed) {
+    const edge = document.edges[index]!;
+    const ends = [who(document.nodes[edge[1]]!), who(document.nodes[edge[0]]!)] as const;
+    const { service } = document.services[edge[2]]!;
+    for (const [direction, [subject, peer]] of [["ingress", ends], ["egress", [ends[1], ends[0]]]] as const) {
+      const key = `${direction} ${subject} ${peer} ${service}`;
+      const rule = rules.get(key) ?? { id: `allow-${name}-${rules.size}`, subject, direction, service, peers: [peer], price: price * (rules.size % 7), edges: [] };
+      rule.edges.push(index);
+      rules.set(key, rule);
+    }
+  }
+  const all = [...rules.values()];
+  return { name, price: all.reduce((sum, rule) => sum + rule.price!, 0), rules: all, allowed: runs(allowed), outside: [] };
 }
 
 function rules(document: DocumentJson): DocumentJson["levels"][number] {
@@ -125,7 +159,7 @@ function rules(document: DocumentJson): DocumentJson["levels"][number] {
     edges,
   }));
   const replayed = level.reduce((sum, rule) => sum + rule.edges.length, 0);
-  return { name: "exact", rules: level, proof: { edges_replayed: replayed, edges_held_back: 0, tuples_observed: replayed, tuples_unobserved: 0, probes_denied: 1000 } };
+  return { name: "exact", price: 0, rules: level, allowed: runs(accepted(document)), outside: [], proof: { edges_replayed: replayed, edges_held_back: 0, tuples_observed: replayed, tuples_unobserved: 0, probes_denied: 1000 } };
 }
 
 /** Everything but nodes, edges and rules. */
@@ -163,5 +197,15 @@ function frame(size: Size): DocumentJson {
     egress: [],
     scans: [{ source: "198.51.0.9", protocol: "tcp", kind: "port_scan", targets: ["app-0/web-0"], ports: "20-99,443", open: [], unanswered: 3, refused: 80, connections: 83, first_seen: new Date(FIRST_HOUR).toISOString(), last_seen: new Date(FIRST_HOUR + HOUR).toISOString() }],
     levels: [],
+    levels_left_out: [],
+    confidence: {
+      level: 0.95, coverage: 0.9973, edges: 1200, seen_once: 9, hours: size.hours, hours_unwatched: 0, hidden_share: 0.0031,
+      cycles: { daily: Math.floor(size.hours / 24), weekly: Math.floor(size.hours / 168), monthly: 0 },
+      bound: { horizon_hours: 168, expected: 5.4, at_most: 13, window_hours: 24, watched_hours: 23.8 },
+      backtest: { from: end - 24 * HOUR, expected: 4, at_most: 11, actual: 6, held: true },
+      ready: false,
+      missing: [{ what: "weekly_cycles", is: 0, wanted: 1 }, { what: "loss", is: 0.0031, wanted: 0.001 }],
+    },
+    reach: { steps: 3, tuples: [90000, 1200], nodes: [] },
   };
 }

@@ -32,8 +32,18 @@ async function pageMemory(page: Page): Promise<number> {
   return Math.max(...sizes);
 }
 
+/** How long this machine takes, now, to sort a million numbers in the page, milliseconds: what else runs on it shows. */
+const PACE = `(() => {
+  const start = performance.now();
+  Float64Array.from({ length: 1_000_000 }, (_, i) => (i * 7_919) % 1_000_003).sort();
+  return performance.now() - start;
+})()`;
+
 test("a large estate is a picture soon, moves smoothly and fits in memory", async ({ page, reports }) => {
+  // No time is asserted: a busy machine may take long, and the figures say how busy it was.
+  test.setTimeout(300_000);
   await open(page, reports.large);
+  const pace = (await page.evaluate(PACE)) as number;
   await expect(page.locator("canvas").first()).toBeVisible();
   const [start, end] = await page.evaluate(() => {
     const paint = performance.getEntriesByName("first-picture")[0]!.startTime;
@@ -50,8 +60,9 @@ test("a large estate is a picture soon, moves smoothly and fits in memory", asyn
   const memory = await pageMemory(page);
   expect(memory).toBeLessThan(500e6);
   console.log([
-    "10,000 workloads, 100,000 edges:",
-    `  first picture        ${Math.round(end! - start!)} ms after the data is there (goal 2000)`,
+    "10,000 workloads, 100,000 edges, rules at four levels:",
+    `  this machine         ${pace.toFixed(0)} ms to sort a million numbers in the page`,
+    `  first picture        ${Math.round(end! - start!)} ms after the data is there (goal 2000), ${((end! - start!) / pace).toFixed(1)} times that`,
     `  zooming              ${panning.map((rate) => rate.toFixed(0)).join(" pictures a second at the median, ")} at the slowest twentieth (goal 30)`,
     `  moving the slider    ${sliding.map((rate) => rate.toFixed(0)).join(" pictures a second at the median, ")} at the slowest twentieth (goal 30)`,
     `  selecting a group    ${selected} ms`,
@@ -60,6 +71,7 @@ test("a large estate is a picture soon, moves smoothly and fits in memory", asyn
 });
 
 test("any group of a large estate opens without drawing thousands of things", async ({ page, reports }) => {
+  test.setTimeout(300_000);
   await open(page, reports.large);
   await outline(page).getByRole("button", { name: /^Open app-0$/ }).click();
   await expect(outline(page).getByRole("button", { name: /^Close app-0$/ })).toBeVisible();

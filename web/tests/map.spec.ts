@@ -42,6 +42,24 @@ test("a selection shows its evidence, down to one dependency and its rule", asyn
   await expect(panel(page)).toContainText("app1, app2, job");
 });
 
+test("the evidence says how sure the direction is, and nothing doubtful is allowed", async ({ page, reports }) => {
+  await open(page, reports.lab, "#selected=x%3Aapp1%3Adb%3Atcp%252F5432");
+  await expect(panel(page)).toContainText("more than 99.999 % sure that app1 is the client");
+  await open(page, reports.small, "#kinds=needs_person");
+  await panel(page).locator(".edges button").first().click();
+  await expect(panel(page)).toContainText(/[5-9]\d(\.\d+)? % sure that/);
+  await expect(panel(page)).toContainText("too little for a rule");
+});
+
+test("an address is called by its name, and not as if it had but one", async ({ page, reports }) => {
+  await open(page, reports.small, "#open=g%3APublic%2520addresses&q=ip:198.51.0.4");
+  await outline(page).getByRole("button", { name: "api.example.com +2 ?" }).click();
+  await expect(panel(page).getByRole("heading", { name: "api.example.com +2 ?" })).toBeVisible();
+  await expect(panel(page)).toContainText("which of them a connection meant is not known");
+  await expect(panel(page)).toContainText("198.51.0.4");
+  await expect(panel(page)).toContainText("api.example.com, www.example.com, cdn.example.com");
+});
+
 test("a click on the picture selects what is under it", async ({ page, reports }) => {
   await open(page, reports.lab, "#open=");
   const box = (await page.getByRole("application").boundingBox())!;
@@ -86,23 +104,13 @@ test("the slider shows fewer hours, and loss is said only where there is some", 
   await expect(banner).toBeHidden();
   await expect(page).toHaveURL(/to=3/);
   await expect.poll(async () => Number(await figure(page, "dependencies"))).toBeLessThan(Number(before));
+  await expect(panel(page)).toContainText("Connections and volumes are of the whole period");
   await page.keyboard.press("ArrowRight");
   await expect(page).toHaveURL(/to=4/);
   await page.getByRole("button", { name: "All hours" }).click();
   await expect(banner).toBeVisible();
   await page.getByLabel("New since").selectOption({ index: 20 });
   await expect.poll(async () => Number(await figure(page, "dependencies"))).toBeLessThan(Number(before) / 2);
-});
-
-test("the policy view says what is allowed and what would be denied", async ({ page, reports }) => {
-  await open(page, reports.lab);
-  await page.getByRole("button", { name: "Policy" }).click();
-  expect(await figure(page, "rules")).toBe("17");
-  expect(await figure(page, "dependencies allowed")).toBe("31");
-  expect(await figure(page, "would be denied")).toBe("5");
-  await expect(panel(page)).toContainText("281 connections that nobody made: all denied");
-  await panel(page).getByRole("button", { name: /db tcp\/5432/ }).click();
-  await expect(panel(page).getByRole("heading", { name: /^allow-db-tcp-5432/ })).toBeVisible();
 });
 
 test("changes compare two periods", async ({ page, reports }) => {

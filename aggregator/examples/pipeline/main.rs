@@ -25,6 +25,7 @@ use std::sync::mpsc;
 
 use measure::{Measured, measure};
 use traffic::{BATCH, Made};
+use watershed_aggregator::inventory::fronts::FrontChange;
 use watershed_aggregator::{
     Aggregator, AggregatorConfig, AggregatorError, Block, Delivery, DeliveryToken, FlowSource, FlowStore,
     HistoryStore, OpenInventory, Run, StoreConfig, StoreError, StoreLocation, Told, Wanted, run, store,
@@ -216,6 +217,14 @@ impl HistoryStore for Nowhere {
     }
 
     fn history(&self, _: &Wanted) -> Result<Vec<Told>, StoreError> {
+        Err(StoreError::NothingKept)
+    }
+
+    fn remember_fronts(&mut self, _: &[FrontChange]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn fronts(&self, _: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
         Err(StoreError::NothingKept)
     }
 }

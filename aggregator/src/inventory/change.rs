@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use watershed_model::{Timestamp, Workload};
 
+use super::fronts::FrontChange;
+
 /// That an address or a network changed hands: from `at` on it is this workload's, or nobody's, up to the next change.
 ///
 /// Changes may be told in any order. One that is told later about the same time and prefix takes the place of the
@@ -59,6 +61,15 @@ impl Source {
             Self::Docker => "docker",
         }
     }
+}
+
+/// What those who watch have said that is new, for a store to keep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Whose addresses are.
+    pub told: Vec<Told>,
+    /// Where Services lead.
+    pub fronts: Vec<FrontChange>,
 }
 
 /// A change, and who said so.

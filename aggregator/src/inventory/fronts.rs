@@ -6,16 +6,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use watershed_model::{Endpoint, Protocol, Timestamp, Workload};
 
 /// Service ports remembered; beyond it new ones are refused and counted. A cluster of 10,000 Services with three ports
 /// in two address families has 60,000.
 pub const MAX_FRONTS: usize = 1_000_000;
 
-/// What one service port led to is remembered for so many changes, the latest: a rollout of a Service changes who is
-/// behind it, but seldom which workload and port that is.
-const MAX_CHANGES_EACH: usize = 32;
+/// Changes remembered; beyond it of each front the older half is forgotten. A rollout of a Service changes who is behind
+/// it, but seldom which workload and port that is.
+pub const MAX_FRONT_CHANGES: usize = 4_000_000;
 
 /// A port that hands connections on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,31 +60,103 @@ pub struct FrontChange {
     pub backend: Option<Arc<Backend>>,
 }
 
+/// What is said at once of where fronts lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrontUpdate {
+    /// What has changed.
+    Changes(Vec<FrontChange>),
+    /// All there is, as after a start: every other front has led to nobody since `at`.
+    Everything {
+        /// When it was so.
+        at: Timestamp,
+        /// Where each front leads, and since when as far as that is known.
+        led: Vec<FrontChange>,
+    },
+}
+
 /// Where a front led, from each time on.
 type Led = Vec<(Timestamp, Option<Arc<Backend>>)>;
 
 /// Every front and where it led when.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fronts {
     known: HashMap<Front, Led>,
+    limit: usize,
+    remembered: usize,
     refused: u64,
 }
 
+impl Default for Fronts {
+    fn default() -> Self {
+        Self { known: HashMap::new(), limit: MAX_FRONT_CHANGES, remembered: 0, refused: 0 }
+    }
+}
+
 impl Fronts {
-    /// Takes over a change. One of a time before the latest of its front takes the latest's place.
-    pub fn apply(&mut self, change: FrontChange) {
-        if self.known.len() >= MAX_FRONTS && !self.known.contains_key(&change.front) {
+    /// Takes over what is said, and returns those changes that say something new: told to others, in whatever order,
+    /// they make them the same.
+    pub fn take(&mut self, update: FrontUpdate) -> Vec<FrontChange> {
+        let mut changes = match update {
+            FrontUpdate::Changes(changes) => changes,
+            FrontUpdate::Everything { at, led } => self.differences(led, at),
+        };
+        changes.retain(|change| self.apply(change));
+        changes
+    }
+
+    /// Takes over one change; false where it says nothing new, or there is no room for it. One that is told later about
+    /// the same time takes the place of the earlier one.
+    pub fn apply(&mut self, change: &FrontChange) -> bool {
+        let full = self.known.len() >= MAX_FRONTS && !self.known.contains_key(&change.front);
+        if full || (self.remembered >= self.limit && !self.forget_older_half()) {
             self.refused += 1;
-            return;
+            return false;
         }
         let changes = self.known.entry(change.front).or_default();
-        while changes.last().is_some_and(|(at, _)| *at >= change.at) {
-            changes.pop();
+        let backend = change.backend.clone();
+        match changes.binary_search_by_key(&change.at, |(at, _)| *at) {
+            Ok(place) if changes[place].1 == backend => return false,
+            Ok(place) => changes[place].1 = backend,
+            Err(place) => {
+                changes.insert(place, (change.at, backend));
+                self.remembered += 1;
+            }
         }
-        if changes.len() >= MAX_CHANGES_EACH {
-            changes.remove(0);
+        true
+    }
+
+    /// What changes where from `at` on fronts lead as `led` says, and no others do. What has led there before goes on
+    /// doing so; what leads elsewhere does so from where that is known to have begun, but not from before the last
+    /// change that is known.
+    fn differences(&self, led: Vec<FrontChange>, at: Timestamp) -> Vec<FrontChange> {
+        let mut changes = Vec::new();
+        let mut there = HashSet::with_capacity(led.len());
+        for change in led {
+            there.insert(change.front);
+            match self.known.get(&change.front).and_then(|known| known.last()) {
+                Some((_, backend)) if *backend == change.backend => {}
+                Some((last, _)) if *last >= change.at => {
+                    changes.push(FrontChange { at: at.max(*last), ..change });
+                }
+                _ => changes.push(change),
+            }
         }
-        changes.push((change.at, change.backend));
+        let leads = |known: &Led| known.last().is_some_and(|(_, backend)| backend.is_some());
+        let gone = self.known.iter().filter(|(front, known)| !there.contains(*front) && leads(known));
+        let mut gone: Vec<Front> = gone.map(|(front, _)| *front).collect();
+        gone.sort_unstable();
+        changes.extend(gone.into_iter().map(|front| FrontChange { at, front, backend: None }));
+        changes
+    }
+
+    /// Whether that made room.
+    fn forget_older_half(&mut self) -> bool {
+        for changes in self.known.values_mut() {
+            changes.drain(..changes.len() / 2);
+            changes.shrink_to_fit();
+        }
+        self.remembered = self.known.values().map(Vec::len).sum();
+        self.remembered < self.limit
     }
 
     /// Where `to` led at `at`. `on_node` says whether the address is a node's.
@@ -144,7 +216,7 @@ mod tests {
         let front = Front::Address(address, Protocol::TCP, 80);
         let mut fronts = Fronts::default();
         for (time, backend) in [(10, Some(backend(8080))), (20, None), (30, Some(backend(9090)))] {
-            fronts.apply(FrontChange { at: at(time), front, backend });
+            assert!(fronts.apply(&FrontChange { at: at(time), front, backend }));
         }
         let to = Endpoint { address, port: 80 };
         let port =
@@ -158,10 +230,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_anew_after_a_stop_is_what_is_different() {
+        let front = |port| Front::EveryNode(Protocol::TCP, port);
+        let led =
+            |time, port, to| FrontChange { at: at(time), front: front(port), backend: Some(backend(to)) };
+        let mut fronts = Fronts::default();
+        let first = vec![led(1, 80, 8080), led(1, 81, 8081), led(20, 82, 8082), led(1, 83, 8083)];
+        assert_eq!(fronts.take(FrontUpdate::Everything { at: at(10), led: first.clone() }), first);
+        // One as before, one elsewhere with a start that cannot be, one with one that can, one gone.
+        let then = vec![led(1, 80, 8080), led(1, 81, 9090), led(30, 82, 9092)];
+        let gone = FrontChange { at: at(40), front: front(83), backend: None };
+        let new = fronts.take(FrontUpdate::Everything { at: at(40), led: then.clone() });
+        assert_eq!(new, [led(40, 81, 9090), led(30, 82, 9092), gone]);
+        assert_eq!(fronts.take(FrontUpdate::Changes(new.clone())), [], "nothing new");
+        let mut again = Fronts::default();
+        for change in new.iter().chain(&first) {
+            again.apply(change);
+        }
+        assert_eq!(again.known, fronts.known, "in whatever order");
+    }
+
+    #[test]
+    fn beyond_the_limit_what_is_older_is_forgotten() {
+        let front = Front::EveryNode(Protocol::TCP, 80);
+        let mut fronts = Fronts { limit: 8, ..Fronts::default() };
+        for time in 0..100 {
+            assert!(fronts.apply(&FrontChange { at: at(time), front, backend: Some(backend(time as u16)) }));
+        }
+        assert!(fronts.remembered <= 8 && fronts.refused() == 0);
+        assert_eq!(fronts.known[&front].last().unwrap().0, at(99));
+    }
+
+    #[test]
     fn a_port_of_every_node_is_one_of_nodes_only() {
         let mut fronts = Fronts::default();
         let front = Front::EveryNode(Protocol::TCP, 30_080);
-        fronts.apply(FrontChange { at: at(0), front, backend: Some(backend(8080)) });
+        fronts.apply(&FrontChange { at: at(0), front, backend: Some(backend(8080)) });
         let to = Endpoint { address: "192.0.2.1".parse().unwrap(), port: 30_080 };
         assert!(fronts.find(to, Protocol::TCP, true, at(1)).is_some());
         assert!(fronts.find(to, Protocol::TCP, false, at(1)).is_none());

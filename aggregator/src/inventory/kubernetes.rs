@@ -11,7 +11,7 @@ mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 use watershed_model::Timestamp;
 
+use self::client::Opened;
 use self::cluster::{Changed, Cluster};
 use self::watch::Event;
-use super::fronts::FrontChange;
+use super::fronts::FrontUpdate;
 use super::offer::offer;
 use super::{OpenInventory, Source, Update};
 use crate::AggregatorError;
@@ -35,6 +36,9 @@ const TOGETHER: usize = 512;
 
 /// How long a Service may go on changing before it is said where it leads: one rollout changes it once for each pod.
 const SETTLE_EVERY: Duration = Duration::from_millis(200);
+
+/// A watch that was opened and did not fail for so long goes on again.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(2);
 
 /// How to reach an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +98,7 @@ impl Trouble {
 /// How the watching goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubernetesStatus {
-    /// Whether every kind was listed, or could not be.
+    /// Whether every kind was listed, or may not be, and all of it was said: whoever takes over what waits knows it.
     pub synced: bool,
     /// Objects known, by [`Kind`].
     pub objects: [usize; Kind::ALL.len()],
@@ -110,6 +114,14 @@ pub struct KubernetesStatus {
     pub refused: u64,
     /// Kinds that fail at present, by [`Kind`], and why.
     pub failing: [Option<String>; Kind::ALL.len()],
+}
+
+impl KubernetesStatus {
+    /// Whether there is nothing to wait for: what there is has been said, or no kind can be listed at present.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.synced || self.failing.iter().all(Option::is_some)
+    }
 }
 
 /// A thread that watches an API server; it ends with this.
@@ -135,7 +147,8 @@ impl KubernetesWatch {
         let failed = |reason: String| AggregatorError::Kubernetes { access: access.clone(), reason };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        let (client, server) = runtime.block_on(client::open(access))?;
+        let opened = Opened::new(now);
+        let (client, server) = runtime.block_on(client::open(access, &opened))?;
         let (stop, stopped) = oneshot::channel();
         let status = Arc::<Mutex<KubernetesStatus>>::default();
         let watching = Watching {
@@ -144,7 +157,10 @@ impl KubernetesWatch {
             status: Arc::clone(&status),
             server,
             now,
+            opened,
             cluster: Cluster::default(),
+            denied: [false; Kind::ALL.len()],
+            failed: [Timestamp::MIN; Kind::ALL.len()],
         };
         let thread = thread::Builder::new().name("kubernetes".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -178,11 +194,16 @@ impl Drop for KubernetesWatch {
 /// What the thread works with.
 struct Watching {
     addresses: Sender<Update>,
-    fronts: Sender<Vec<FrontChange>>,
+    fronts: Sender<FrontUpdate>,
     status: Arc<Mutex<KubernetesStatus>>,
     server: String,
     now: fn() -> Timestamp,
     cluster: Cluster,
+    /// Kinds that this account may not see at present.
+    denied: [bool; Kind::ALL.len()],
+    opened: Opened,
+    /// When watching a kind failed last.
+    failed: [Timestamp; Kind::ALL.len()],
 }
 
 impl Watching {
@@ -200,9 +221,9 @@ impl Watching {
                         self.take(kind, event);
                     }
                 }
-                _ = tick.tick(), if changed => {
-                    changed = false;
-                    if !self.say().await {
+                _ = tick.tick() => {
+                    self.forgive();
+                    if std::mem::take(&mut changed) && !self.say().await {
                         return;
                     }
                 }
@@ -220,7 +241,10 @@ impl Watching {
             info!(kind = kind.as_str(), server = self.server, "watching again");
         }
         match event {
-            Event::Begin => self.cluster.begin(kind),
+            Event::Begin => {
+                self.cluster.begin(kind);
+                self.denied[index] = false;
+            }
             Event::Apply(object) => self.cluster.apply(&object, now),
             Event::Delete(object) => self.cluster.delete(&object, now),
             Event::End => {
@@ -229,6 +253,8 @@ impl Watching {
             }
             Event::Failed(trouble, reason) => {
                 status.troubles[trouble as usize] += 1;
+                self.denied[index] = trouble == Trouble::Denied;
+                self.failed[index] = now;
                 // Said once for each stretch of trouble: the count tells how often.
                 if status.failing[index].as_deref() != Some(reason.as_str()) {
                     warn!(
@@ -246,34 +272,61 @@ impl Watching {
         status.refused = self.cluster.refused();
     }
 
+    /// A watch that goes on where it broke off says nothing before something changes: whether it does shows in that it was
+    /// opened after it failed, and has not failed again.
+    fn forgive(&self) {
+        let now = (self.now)();
+        let mut status = self.status();
+        for kind in Kind::ALL {
+            let (opened, failed) = (self.opened.last(kind), self.failed[kind as usize]);
+            let goes_on = opened > failed && opened.plus(FORGIVEN_AFTER) < now;
+            if goes_on && status.failing[kind as usize].take().is_some() {
+                info!(kind = kind.as_str(), server = self.server, "watching again");
+            }
+        }
+    }
+
     /// Says what is different; false where nobody listens any more.
     ///
-    /// Nothing is said before each kind was listed once or could not be: half a list would say that addresses are
-    /// nobody's whose pods come later in it.
+    /// Nothing is said before each kind was listed once, or may not be: half of it would say that addresses are nobody's
+    /// whose pods come later, and that Services lead to nobody.
+    ///
+    /// Fronts come before addresses: whoever finds a Service's address to be the Service's finds where it leads, too. That
+    /// all is said is known only once it is there to be heard.
     async fn say(&mut self) -> bool {
         let now = (self.now)();
-        let (addresses, fronts) = {
-            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = !status.synced;
-            if first {
-                let mut kinds = status.lists.iter().zip(&status.failing);
-                let tried = kinds.all(|(lists, failing)| *lists > 0 || failing.is_some());
-                // Nothing at all is known of a server that was never reached.
-                if !tried || status.lists.iter().all(|lists| *lists == 0) {
-                    return true;
-                }
-                status.synced = true;
+        let first = {
+            let status = self.status();
+            let mut kinds = status.lists.iter().zip(self.denied);
+            let tried = kinds.all(|(lists, denied)| *lists > 0 || denied);
+            // Nothing at all is known of a server that lets nothing be seen.
+            if !status.synced && (!tried || status.lists.iter().all(|lists| *lists == 0)) {
+                return true;
             }
-            let Changed { addresses, fronts } =
-                if first { self.cluster.everything(now) } else { self.cluster.settle(now) };
-            status.changes += (addresses.len() + fronts.len()) as u64;
-            match first {
-                true => (Update::Everything { at: now, owned: addresses }, fronts),
-                false => (Update::Changes(addresses), fronts),
-            }
+            !status.synced
         };
-        let some = !matches!(&addresses, Update::Changes(changes) if changes.is_empty());
-        (!some || offer(&self.addresses, addresses).await)
-            && (fronts.is_empty() || offer(&self.fronts, fronts).await)
+        let Changed { addresses, fronts } =
+            if first { self.cluster.everything(now) } else { self.cluster.settle(now) };
+        let said = (addresses.len() + fronts.len()) as u64;
+        let (addresses, fronts) = if first {
+            (
+                Update::Everything { at: now, owned: addresses },
+                FrontUpdate::Everything { at: now, led: fronts },
+            )
+        } else {
+            (Update::Changes(addresses), FrontUpdate::Changes(fronts))
+        };
+        let nothing_led = matches!(&fronts, FrontUpdate::Changes(changes) if changes.is_empty());
+        let nothing_owned = matches!(&addresses, Update::Changes(changes) if changes.is_empty());
+        let heard = (nothing_led || offer(&self.fronts, fronts).await)
+            && (nothing_owned || offer(&self.addresses, addresses).await);
+        let mut status = self.status();
+        status.changes += said;
+        status.synced = true;
+        heard
+    }
+
+    fn status(&self) -> MutexGuard<'_, KubernetesStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

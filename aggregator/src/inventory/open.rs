@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload, WorkloadKind};
 
-use super::fronts::{Backend, FrontChange, Fronts, Server};
+use super::fronts::{Backend, FrontChange, FrontUpdate, Fronts, Server};
 use super::labels::Labelling;
 use super::{
-    FileInventory, History, HistoryCounts, Identity, Inventory, LabelRules, Overlap, Ranges, Source, Tenure,
-    Told, Update,
+    FileInventory, History, HistoryCounts, Identity, Inventory, LabelRules, News, Overlap, Ranges, Source,
+    Tenure, Told, Update,
 };
 use crate::{AggregatorError, InventoryConfig};
 
@@ -30,7 +30,7 @@ pub struct OpenInventory {
     overlaps: Vec<Overlap>,
     fronts: Fronts,
     /// Where it is said where Services lead, while somebody watches.
-    front_updates: Option<Receiver<Vec<FrontChange>>>,
+    front_updates: Option<Receiver<FrontUpdate>>,
 }
 
 /// What one source says.
@@ -87,6 +87,13 @@ impl OpenInventory {
         }
     }
 
+    /// Takes over where Services led, as a store kept it.
+    pub fn restore_fronts(&mut self, fronts: impl IntoIterator<Item = FrontChange>) {
+        for change in fronts {
+            self.fronts.apply(&change);
+        }
+    }
+
     /// Takes over a file for all times, as far as it says no others.
     fn read(&mut self, file: FileInventory) {
         let update = Update::Everything { at: Timestamp::MIN, owned: file.changes() };
@@ -109,7 +116,7 @@ impl OpenInventory {
     }
 
     /// Where one who watches says where Services lead; it waits while [`QUEUE_UPDATES`] wait.
-    pub fn follow_fronts(&mut self) -> Sender<Vec<FrontChange>> {
+    pub fn follow_fronts(&mut self) -> Sender<FrontUpdate> {
         let (sender, updates) = bounded(QUEUE_UPDATES);
         self.front_updates = Some(updates);
         sender
@@ -209,26 +216,27 @@ impl Inventory for OpenInventory {
         self.layers.iter().fold(HistoryCounts::default(), |sum, layer| sum.plus(layer.history.counts()))
     }
 
-    fn catch_up(&mut self) -> Vec<Told> {
-        let mut told = Vec::new();
+    fn catch_up(&mut self) -> News {
+        let mut news = News::default();
         let Self { layers, labelling, fronts, front_updates, .. } = self;
-        let changes = front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
-        for mut change in changes.flatten() {
-            // The same labels as when the workload's own addresses are asked for.
-            if let Some(backend) = &mut change.backend
-                && let Server::Workload(workload) = &mut Arc::make_mut(backend).server
-            {
-                *workload = labelling.label(workload);
-            }
-            fronts.apply(change);
-        }
         for Layer { source, history, updates } in layers {
             // As many as there is room for: one who goes on talking does not hold up the delivery.
             let updates = updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
             let changes = updates.flat_map(|update| history.take(labelling.update(update)));
-            told.extend(changes.map(|change| Told { source: *source, change }));
+            news.told.extend(changes.map(|change| Told { source: *source, change }));
         }
-        told
+        // After the addresses, before which they are said: whoever knows a Service's address knows where it leads.
+        for mut update in front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES)) {
+            let (FrontUpdate::Changes(changes) | FrontUpdate::Everything { led: changes, .. }) = &mut update;
+            for backend in changes.iter_mut().filter_map(|change| change.backend.as_mut()) {
+                // The same labels as when the workload's own addresses are asked for.
+                if let Server::Workload(workload) = &mut Arc::make_mut(backend).server {
+                    *workload = labelling.label(workload);
+                }
+            }
+            news.fronts.extend(fronts.take(update));
+        }
+        news
     }
 }
 
@@ -272,15 +280,15 @@ mod tests {
     fn what_a_watcher_says_is_taken_over_without_waiting_for_it() {
         let mut inventory = OpenInventory::default();
         let watcher = inventory.follow(Source::Docker);
-        assert!(inventory.catch_up().is_empty());
+        assert_eq!(inventory.catch_up(), News::default());
         let said = change(5, "10.0.0.2/32", "container");
         for _ in 0..2 {
             watcher.send(Update::Changes(vec![said.clone()])).unwrap();
         }
-        assert_eq!(inventory.catch_up(), [Told { source: Source::Docker, change: said }]);
+        assert_eq!(inventory.catch_up().told, [Told { source: Source::Docker, change: said }]);
         assert_eq!(who(&inventory, "10.0.0.2", 6).as_deref(), Some("container"));
         drop(watcher);
-        assert!(inventory.catch_up().is_empty());
+        assert_eq!(inventory.catch_up(), News::default());
         assert_eq!(who(&inventory, "10.0.0.2", 6).as_deref(), Some("container"), "the last state stays");
     }
 }

@@ -3,7 +3,7 @@
 use watershed_model::{Edge, FlowRecord, Timestamp, WorkloadKind};
 
 use super::*;
-use crate::inventory::fronts::{Front, FrontChange};
+use crate::inventory::fronts::{Front, FrontChange, FrontUpdate};
 use crate::inventory::{Change, Source, Update};
 use crate::testing::{address, batch, record};
 use crate::{Aggregator, AggregatorConfig, FlowStore as _, MemoryStore, OpenInventory, StoreConfig};
@@ -41,7 +41,7 @@ fn inventory() -> OpenInventory {
     let mut inventory = OpenInventory::default();
     inventory.follow(Source::Kubernetes).send(Update::Everything { at, owned: owned.into() }).unwrap();
     let changes = fronts.map(|front| FrontChange { at, front, backend: Some(Arc::clone(&backend)) });
-    inventory.follow_fronts().send(changes.into()).unwrap();
+    inventory.follow_fronts().send(FrontUpdate::Changes(changes.into())).unwrap();
     inventory
 }
 

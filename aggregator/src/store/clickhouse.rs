@@ -7,6 +7,7 @@
 //! server, so that several processes may add to one.
 
 mod connection;
+mod fronts;
 mod history;
 mod location;
 mod read;

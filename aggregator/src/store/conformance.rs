@@ -58,7 +58,9 @@ macro_rules! every_store_must {
             an_interface_that_went_away_is_loss_and_counts_once
             an_empty_store_tells_nothing
             an_inventory_is_told_as_it_was_kept
+            where_services_led_is_told_as_it_was_kept
             flows_joined_again_with_the_history_kept_are_joined_as_they_were
+            flows_to_services_joined_again_are_joined_as_they_were
             ;
             the_order_in_which_batches_come_changes_nothing
             how_records_are_cut_into_batches_changes_nothing

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use watershed_model::{TimeRange, Timestamp};
 
 use crate::StoreError;
+use crate::inventory::fronts::{FrontChange, MAX_FRONT_CHANGES};
 use crate::inventory::{MAX_CHANGES, Told};
 
 /// Keeps what the sources of an inventory tell, and tells it again.
@@ -24,6 +25,20 @@ pub trait HistoryStore {
     ///
     /// When the store cannot be read, or there are more than [`MAX_CHANGES`].
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError>;
+
+    /// Keeps where Services led, as [`remember`](Self::remember) keeps whose addresses were.
+    ///
+    /// # Errors
+    ///
+    /// When the changes could not all be kept; they may then be given again.
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError>;
+
+    /// Where Services led in a time, and for each front the last change before, in order of front and time.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or there are more than [`MAX_FRONT_CHANGES`].
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError>;
 }
 
 /// Which changes are wanted.
@@ -66,4 +81,13 @@ pub(super) fn in_order(mut told: Vec<Told>) -> Result<Vec<Told>, StoreError> {
     }
     told.sort_by_key(|told| (told.source, told.change.prefix, told.change.at));
     Ok(told)
+}
+
+/// The same of fronts.
+pub(super) fn fronts_in_order(mut changes: Vec<FrontChange>) -> Result<Vec<FrontChange>, StoreError> {
+    if changes.len() > MAX_FRONT_CHANGES {
+        return Err(StoreError::HistoryTooLarge { limit: MAX_FRONT_CHANGES });
+    }
+    changes.sort_by_key(|change| (change.front, change.at));
+    Ok(changes)
 }

@@ -50,6 +50,8 @@ pub struct MemoryStore {
     loss: BTreeMap<(AgentId, Hour, Loss), u64>,
     /// Whose addresses were.
     changes: history::Changes,
+    /// Where Services led.
+    fronts: history::Fronts,
     /// From the first packet to the last.
     extent: Option<TimeRange>,
 }
@@ -91,6 +93,7 @@ impl MemoryStore {
             runs: Runs::default(),
             loss: BTreeMap::new(),
             changes: BTreeMap::new(),
+            fronts: BTreeMap::new(),
             extent: None,
         }
     }

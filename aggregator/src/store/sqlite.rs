@@ -5,6 +5,7 @@
 //! between deliveries but what is in the file, so that several processes may add to one.
 
 pub(super) mod codec;
+mod fronts;
 mod history;
 mod read;
 mod retention;

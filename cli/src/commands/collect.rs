@@ -13,6 +13,7 @@ use crate::args::collect::CollectArguments;
 use crate::clock;
 use crate::failure::Failure;
 use crate::input;
+use crate::listening;
 use crate::output::text::plain;
 use crate::pipeline;
 use crate::settings::Settings;
@@ -43,6 +44,9 @@ pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Resul
     let mut sink = KafkaSink::open_watched(&config, watched(shipping, telemetry.health().clone()))
         .map_err(Failure::usage)?;
     complain(&plain(&format!("watershed: shipping to {} as {agent}", config.brokers)));
+    if source.is_live() {
+        listening::watch(&settings.flow.listening)?;
+    }
     let started = clock::now();
     let _server = telemetry.serve(Router::new())?;
     telemetry.health().ready();

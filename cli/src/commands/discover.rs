@@ -65,7 +65,7 @@ pub(crate) fn run(
     summary.write(out, style)?;
     if let Some(directory) = &mut directory {
         directory.write("summary.txt", |file| summary.write(file, Style::PLAIN))?;
-        write_map(directory, summary.source, &snapshot, &found)?;
+        write_map(directory, summary.source, (&snapshot, settings), &found)?;
         write_rules(directory, &found)?;
         writeln!(out, "\n{}", summary::written(directory, style))?;
     }
@@ -135,11 +135,11 @@ pub(super) fn decided<'a>(
 pub(super) fn write_map(
     directory: &mut Directory,
     source: &str,
-    snapshot: &Snapshot,
+    (snapshot, settings): (&Snapshot, &Settings),
     found: &Discovery<'_>,
 ) -> Result<(), Failure> {
     let Discovery { graph, rules, certificate, .. } = found;
-    let document = Document::of(Subject { source, graph, rules, certificate });
+    let document = Document::of(Subject { source, snapshot, graph, rules, certificate, settings })?;
     directory.write("report.html", |file| report::write(file, &document))?;
     for (name, format) in [
         ("graph.json", Format::Json),

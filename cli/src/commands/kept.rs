@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use watershed_aggregator::inventory::fronts::FrontChange;
 use watershed_aggregator::{
     Block, Deleted, DeliveryToken, FlowStore, HistoryStore, MemoryStore, OpenStore, Run, StoreConfig,
     StoreError, StoreLocation, Told, Wanted, store,
@@ -54,6 +55,17 @@ impl HistoryStore for Kept {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         self.memory.history(wanted)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        if let Some(disk) = &mut self.disk {
+            disk.remember_fronts(changes)?;
+        }
+        self.memory.remember_fronts(changes)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        self.memory.fronts(period)
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn run(
     if let Some(path) = &arguments.out {
         let mut directory = Directory::open(path)?;
         directory.write("summary.txt", |file| write(file, Style::PLAIN))?;
-        discover::write_map(&mut directory, summary.source, &stored.snapshot, &found)?;
+        discover::write_map(&mut directory, summary.source, (&stored.snapshot, settings), &found)?;
         writeln!(out, "\n{}", summary::written(&directory, style))?;
     }
     Ok(())

@@ -33,6 +33,7 @@ use crate::failure::Failure;
 use crate::fingerprint;
 use crate::input;
 use crate::inventory;
+use crate::listening;
 use crate::pipeline;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics, WatchingMetrics};
@@ -59,6 +60,9 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let source = open_source(arguments, Arc::clone(&stop))?;
 
     // Threads start once privileges are dropped.
+    if !arguments.live.interface.is_empty() {
+        listening::watch(&config.flow.listening)?;
+    }
     let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
     let mut inventory = inventory.start(&store)?;
     let watching = WatchingMetrics::register(telemetry.metrics());

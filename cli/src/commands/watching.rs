@@ -69,7 +69,7 @@ impl Watching {
         let known = || {
             let kubernetes = self.kubernetes.as_ref().map(KubernetesWatch::status);
             let docker = self.docker.as_ref().map(DockerWatch::status);
-            kubernetes.is_none_or(|status| status.synced || status.failing.iter().any(Option::is_some))
+            kubernetes.is_none_or(|status| status.is_settled())
                 && docker.is_none_or(|status| status.lists > 0 || status.failing.is_some())
         };
         while !known() && started.elapsed() < WAIT {

@@ -12,7 +12,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use tracing::{error, info, warn};
 use watershed_aggregator::inventory::{Overlap, Source, Update};
-use watershed_aggregator::{FileInventory, HistoryStore, OpenInventory, StoreError, Told, Wanted, inventory};
+use watershed_aggregator::{FileInventory, HistoryStore, OpenInventory, StoreError, Wanted, inventory};
 use watershed_model::{TimeRange, Timestamp};
 
 use crate::clock;
@@ -103,7 +103,8 @@ impl Watch {
     pub(crate) fn start(self, store: &impl HistoryStore) -> Result<OpenInventory, Failure> {
         let Self { mut inventory, file, mut look, metrics } = self;
         let now = clock::now();
-        inventory.restore(kept(store, now)?);
+        inventory.restore(kept(now, |period| store.history(&Wanted { period, address: None }))?);
+        inventory.restore_fronts(kept(now, |period| store.fronts(period))?);
         let Some((file, read)) = file else { return Ok(inventory) };
         let updates = inventory.follow(Source::File);
         // Taken over, and kept, with the first delivery.
@@ -125,11 +126,11 @@ impl Watch {
 }
 
 /// What a store kept of the inventory, as far back as fits.
-fn kept(store: &impl HistoryStore, now: Timestamp) -> Result<Vec<Told>, StoreError> {
-    let since = |back| {
-        let period = TimeRange { start: now.minus(back), end: Timestamp::MAX };
-        store.history(&Wanted { period, address: None })
-    };
+fn kept<T>(
+    now: Timestamp,
+    read: impl Fn(TimeRange) -> Result<Vec<T>, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let since = |back| read(TimeRange { start: now.minus(back), end: Timestamp::MAX });
     let mut kept = since(BACK[0]);
     for back in BACK.into_iter().skip(1) {
         if !matches!(kept, Err(StoreError::HistoryTooLarge { .. })) {
@@ -223,7 +224,7 @@ mod tests {
         for name in ["web", "shop"] {
             fs::write(&file, GOOD.replace("web", name)).unwrap();
             let mut inventory = watch(&file).start(&store).unwrap();
-            store.remember(&inventory.catch_up()).unwrap();
+            store.remember(&inventory.catch_up().told).unwrap();
         }
         let told = store.history(&Wanted::ALL).unwrap();
         let names = told.iter().map(|told| told.change.workload.as_ref().unwrap().name.as_str());

@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use watershed_graph::{Graph, Service, Verdict, json};
-use watershed_model::{ConnState, Hour, LossEntry, Party};
+use watershed_model::{ConnState, Hour, LossEntry, Party, Snapshot};
 use watershed_policy::RuleSet;
+use watershed_policy::confidence::{ConfidenceConfig, assess};
 use watershed_policy::proof::Certificate;
 
+use super::confidence::ConfidenceJson;
 use super::edges::{COLUMNS, Row, Tables, milliseconds};
 use super::levels::Level;
+use super::mined::{self, LeftOut};
+use super::reach::ReachJson;
+use crate::settings::Settings;
 
 /// Goes up when a field changes its meaning or goes away.
 const SCHEMA_VERSION: u32 = 1;
@@ -23,6 +28,10 @@ pub(crate) struct Subject<'a> {
     pub(crate) graph: &'a Graph<'a>,
     pub(crate) rules: &'a RuleSet,
     pub(crate) certificate: &'a Certificate,
+    /// What the graph was made of.
+    pub(crate) snapshot: &'a Snapshot,
+    /// What is worth most, and how sure is sure enough.
+    pub(crate) settings: &'a Settings,
 }
 
 /// Everything the page shows.
@@ -34,25 +43,44 @@ pub(crate) struct Document<'a> {
     tables: Tables<'a>,
     edges: Vec<Row<'a>>,
     levels: Vec<Level<'a>>,
+    left_out: Vec<LeftOut>,
+    confidence: ConfidenceJson,
+    reach: Option<ReachJson>,
 }
 
 impl<'a> Document<'a> {
     /// The document of what was found in a period.
-    pub(crate) fn of(subject: Subject<'a>) -> Self {
-        let Subject { graph, rules, certificate, .. } = subject;
+    ///
+    /// # Errors
+    /// Those of mining, which an accepted edge causes that nobody answered.
+    pub(crate) fn of(subject: Subject<'a>) -> Result<Self, watershed_policy::Error> {
+        let Subject { graph, rules, certificate, snapshot, settings, .. } = subject;
         let first_hour = first_hour(graph);
         let ids = graph.nodes().map(|node| (&node.party, node.id.as_str())).collect();
         let nodes: Vec<&Party> = graph.nodes().map(|node| &node.party).collect();
         // Every end of an edge is a node, and nodes are in order of their parties.
         let node = |party: &Party| nodes.binary_search(&party).unwrap_or_default();
         let mut tables = Tables::default();
-        let edges = graph.edges().map(|(edge, &verdict)| {
+        let edges = graph.edges().zip(graph.directions()).map(|((edge, &verdict), direction)| {
             let nodes = [node(&edge.key.client), node(&edge.key.server)];
-            tables.row(edge, verdict, nodes, first_hour)
+            tables.row(edge, (verdict, direction), nodes, first_hour)
         });
         let edges = edges.collect();
-        let levels = vec![Level::exact(graph, rules, certificate)];
-        Self { subject, ids, first_hour, tables, edges, levels }
+        let (mined, left_out) = mined::levels(graph)?;
+        let mut levels = vec![Level::exact(graph, rules, certificate)];
+        levels.extend(mined);
+        let config = ConfidenceConfig { ready: settings.ready, ..ConfidenceConfig::default() };
+        Ok(Self {
+            subject,
+            ids,
+            first_hour,
+            tables,
+            edges,
+            levels,
+            left_out,
+            confidence: ConfidenceJson::of(&assess(snapshot, graph.accepted(), &config), &config.ready),
+            reach: ReachJson::of(graph, rules, &settings.crown_jewels),
+        })
     }
 
     /// What to call a party: its node's id, or itself where it is none, as a scanner within a network.
@@ -65,7 +93,7 @@ impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { subject: Subject { source, graph, .. }, tables, .. } = self;
         let id = |party: &Party| self.id(party);
-        let mut document = serializer.serialize_struct("Document", 23)?;
+        let mut document = serializer.serialize_struct("Document", 26)?;
         document.serialize_field("schema_version", &SCHEMA_VERSION)?;
         document.serialize_field("version", env!("CARGO_PKG_VERSION"))?;
         document.serialize_field("source", source)?;
@@ -98,6 +126,9 @@ impl Serialize for Document<'_> {
         let scans = graph.scans().iter().map(|scan| json::scan(id, scan));
         document.serialize_field("scans", &scans.collect::<Vec<_>>())?;
         document.serialize_field("levels", &self.levels)?;
+        document.serialize_field("levels_left_out", &self.left_out)?;
+        document.serialize_field("confidence", &self.confidence)?;
+        document.serialize_field("reach", &self.reach)?;
         document.end()
     }
 }

@@ -5,15 +5,17 @@ use std::net::IpAddr;
 
 use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
-use watershed_graph::{Service, Verdict};
+use watershed_graph::{Direction, Service, Verdict};
 use watershed_model::{ConnState, Edge, Hour, Timestamp};
 
+use super::confidence::rounded;
 use super::tables::Table;
 
 /// The columns of a row, in order. `hours` has the first and last hour of each run, counted from the document's
 /// `first_hour`; `states` and `evidence` are pairs of an index and a count; times are milliseconds since the
-/// Unix epoch; everything else that is no count is an index.
-pub(super) const COLUMNS: [&str; 19] = [
+/// Unix epoch; `direction` is the probability that the client is the client; everything else that is no count is an
+/// index.
+pub(super) const COLUMNS: [&str; 20] = [
     "client",
     "server",
     "service",
@@ -33,6 +35,7 @@ pub(super) const COLUMNS: [&str; 19] = [
     "client_addresses",
     "server_addresses",
     "observers",
+    "direction",
 ];
 
 /// One edge.
@@ -47,6 +50,7 @@ pub(super) struct Row<'a> {
     names: Vec<usize>,
     addresses: [Vec<usize>; 2],
     observers: Vec<usize>,
+    direction: f64,
 }
 
 /// What rows point to.
@@ -65,7 +69,7 @@ impl<'a> Tables<'a> {
     pub(super) fn row(
         &mut self,
         edge: &'a Edge,
-        verdict: Verdict,
+        (verdict, direction): (Verdict, &Direction),
         nodes: [usize; 2],
         first_hour: Hour,
     ) -> Row<'a> {
@@ -87,6 +91,7 @@ impl<'a> Tables<'a> {
             names: edge.names.iter().map(|name| self.names.index(name)).collect(),
             addresses: [addresses(&edge.client_addresses), addresses(&edge.server_addresses)],
             observers: edge.observers.iter().map(|agent| self.agents.index(&agent.0)).collect(),
+            direction: rounded(direction.probability()),
         }
     }
 }
@@ -119,6 +124,7 @@ impl Serialize for Row<'_> {
         row.serialize_element(&self.addresses[0])?;
         row.serialize_element(&self.addresses[1])?;
         row.serialize_element(&self.observers)?;
+        row.serialize_element(&self.direction)?;
         row.end()
     }
 }

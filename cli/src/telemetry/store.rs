@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use watershed_aggregator::inventory::fronts::FrontChange;
 use watershed_aggregator::{
     Block, DeliveryToken, FlowStore, HistoryStore, OpenStore, Run, StoreConfig, StoreError, StoreLocation,
     Told, Wanted,
@@ -54,6 +55,16 @@ impl HistoryStore for MeteredStore {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         self.store.history(wanted)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        let remembered = self.store.remember_fronts(changes);
+        self.metrics.refusing(remembered.is_err());
+        remembered
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        self.store.fronts(period)
     }
 }
 

@@ -5,6 +5,7 @@ use watershed_model::{Evidence, Protocol, TcpFlags};
 use super::entry::Entry;
 use super::key::FlowKey;
 use crate::decode::{Segment, Transport};
+use crate::listening::Sockets;
 
 /// SCTP chunk types (RFC 9260 section 3.2).
 pub(super) mod chunk {
@@ -76,15 +77,26 @@ const fn is_ephemeral(port: u16) -> bool {
 /// Settles the direction of a connection that is about to be reported, and says why in its evidence.
 ///
 /// 1. A handshake settles it: who sent the SYN or INIT is the client.
-/// 2. Else what an application said: who sent a TLS or QUIC ClientHello, an HTTP request or a DNS query.
-/// 3. Else it stays as it began: see [`first_sender_is_client`].
+/// 2. Else the capturing host's sockets: who has one that listens is the server.
+/// 3. Else what an application said: who sent a TLS or QUIC ClientHello, an HTTP request or a DNS query.
+/// 4. Else it stays as it began: see [`first_sender_is_client`].
 ///
 /// `spoke` is what speaks for the key's low and high end as an application's client.
-pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2]) {
+pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2], sockets: &Sockets) {
     let [low, high] = spoke;
     let shook_hands = entry.evidence.intersects(Evidence::HANDSHAKES);
-    if low.is_empty() != high.is_empty() && high.is_empty() != entry.low_is_originator && !shook_hands {
+    let listens = |low: bool| sockets.has(entry.key.endpoint(low), entry.key.protocol());
+    let low_is_client = match (listens(true), listens(false)) {
+        (true, false) => Some(false),
+        (false, true) => Some(true),
+        _ => None,
+    };
+    let told = low_is_client.or((low.is_empty() != high.is_empty()).then_some(high.is_empty()));
+    if told.is_some_and(|low_is_client| low_is_client != entry.low_is_originator) && !shook_hands {
         turn(entry);
+    }
+    if low_is_client == Some(entry.low_is_originator) {
+        entry.evidence |= Evidence::LISTENING;
     }
     let (client, server) = if entry.low_is_originator { (low, high) } else { (high, low) };
     entry.evidence |= client;

@@ -1,6 +1,7 @@
 //! The table of open connections.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use watershed_model::{
     Encapsulation, EndReason, Evidence, FlowRecord, NameObservation, Protocol, TcpFlags, Timestamp,
@@ -20,6 +21,7 @@ use super::tcp::{self, Letter, TcpSegment};
 use super::timeouts::Timeouts;
 use super::wheel::Wheel;
 use crate::decode::{Segment, Segments, Transport, quoted_flow};
+use crate::listening::Sockets;
 
 /// Segments in one round of lookups: as many as the processor can fetch memory for at a time.
 const ROUND: usize = 32;
@@ -38,6 +40,8 @@ const RESERVED: usize = 1 << 20;
 pub struct FlowTable {
     config: FlowConfig,
     timeouts: Timeouts,
+    /// What the host listens on, as of the last time that something was due.
+    listening: Arc<Sockets>,
     index: Index,
     entries: Vec<Entry>,
     free: Vec<u32>,
@@ -58,6 +62,7 @@ impl FlowTable {
     pub fn new(config: FlowConfig) -> Self {
         Self {
             timeouts: Timeouts::new(&config),
+            listening: config.listening.get(),
             index: Index::new(),
             // Reserved at once, so that it never has to be copied; memory is used only where entries are.
             entries: Vec::with_capacity(config.max_flows.min(RESERVED)),
@@ -110,6 +115,7 @@ impl FlowTable {
     /// Ends or reports what is due as of `now`.
     #[cold]
     fn expire(&mut self, now: i64) {
+        self.listening = self.config.listening.get();
         let due = self.wheel.turn(now);
         for (place, &number) in due.iter().enumerate() {
             if let Some(&ahead) = due.get(place + AHEAD) {
@@ -122,6 +128,7 @@ impl FlowTable {
     /// Ends up to `at_most` of the connections that are open when it is first called, those that began first
     /// first; tells whether some are left. No packet may come in between.
     pub fn finish(&mut self, at_most: usize) -> bool {
+        self.listening = self.config.listening.get();
         let closing = self.closing.take().unwrap_or_else(|| self.open_latest_first());
         let closing = self.closing.insert(closing);
         let ending = closing.split_off(closing.len().saturating_sub(at_most));
@@ -372,7 +379,7 @@ impl FlowTable {
     fn write(&mut self, number: u32, end: EndReason) {
         let entry = &mut self.entries[number as usize];
         let told = if end == EndReason::Active { self.naming.told(entry) } else { self.naming.take(entry) };
-        direction::settle(entry, told.evidence);
+        direction::settle(entry, told.evidence, &self.listening);
         let encapsulation = self.encapsulations.get(entry.encapsulation).cloned();
         let interface = self.tallies.best(entry.taps);
         self.records.push(record(entry, told.hints, encapsulation, interface, end));

@@ -40,7 +40,7 @@ impl Direction {
     }
 }
 
-/// How many clients each service answered: a port that many use is a server's.
+/// How many clients each service surely answered: a port that many use is a server's.
 #[derive(Debug, Default)]
 pub struct FanIn(HashMap<(Party, Protocol, u16), u64>);
 
@@ -51,7 +51,7 @@ impl FanIn {
         let mut clients = HashMap::new();
         for edge in edges {
             let EdgeKey { server, protocol, port, .. } = &edge.borrow().key;
-            if edge.borrow().answered > 0 && protocol.has_ports() {
+            if edge.borrow().answered > handed_over(edge.borrow()) && protocol.has_ports() {
                 *clients.entry((server.clone(), *protocol, *port)).or_default() += 1;
             }
         }
@@ -72,6 +72,9 @@ impl FanIn {
     /// 3. datagrams: how many more flows the client began than the server, but for one;
     /// 4. more than one client of the server's port;
     /// 5. less connections that speak against it, in proportion to those that speak for it.
+    ///
+    /// What was seen in no more connections than had an end that changed hands meanwhile may be of another pair, and
+    /// weighs half; a client with no others does not count as one.
     #[must_use]
     pub fn direction(&self, edge: &Edge) -> Direction {
         let protocol = edge.key.protocol;
@@ -93,8 +96,16 @@ fn family_weight(edge: &Edge, family: Family) -> f64 {
     WEIGHTS
         .iter()
         .filter(|weight| weight.family == family && edge.evidence.of(weight.flag) > 0)
-        .map(|weight| weight.over(edge.key.protocol))
+        .map(|weight| {
+            let sure = u64::from(edge.evidence.of(weight.flag)) > handed_over(edge);
+            weight.over(edge.key.protocol) * if sure { 1.0 } else { weights::HANDED_OVER }
+        })
         .fold(0.0, f64::max)
+}
+
+/// Connections an end of which changed hands meanwhile, so that they may be of another pair of workloads.
+pub(crate) fn handed_over(edge: &Edge) -> u64 {
+    edge.evidence.of(Evidence::HANDED_OVER).into()
 }
 
 /// Flows are independent draws: each begins with the client, or was met at any packet of either side. One of

@@ -43,6 +43,22 @@ fn a_port_that_several_clients_use_is_a_servers() {
 }
 
 #[test]
+fn what_was_seen_while_an_address_changed_hands_weighs_less() {
+    let seen = Evidence::FIRST_PACKET | Evidence::HTTP_REQUEST | Evidence::HANDED_OVER;
+    let ambiguous = tcp(A, B, 50_051).with(ConnState::Oth, seen).build();
+    let clear = tcp(A, B, 50_051).with(ConnState::Oth, seen - Evidence::HANDED_OVER).build();
+    let odds = |edge: &Edge, others: &[Edge]| FanIn::of(others.iter().chain([edge])).direction(edge).log_odds;
+    assert!(odds(&ambiguous, &[]) > 0.0 && odds(&ambiguous, &[]) == odds(&clear, &[]) / 2.0);
+    let mut both = ambiguous.clone();
+    both.connections += clear.connections;
+    both.evidence.merge(&clear.evidence);
+    assert_eq!(odds(&both, &[]), odds(&clear, &[]), "one connection is surely of these two");
+
+    let other = tcp(C, B, 50_051).with(ConnState::Sf, seen).build();
+    assert_eq!(odds(&clear, &[other]), odds(&clear, &[]), "whether that is another client is not known");
+}
+
+#[test]
 fn datagrams_say_more_the_more_flows_began_with_the_client() {
     let flows = |began: u32, other: u32| {
         let mut edge = udp(A, B, 40_000).with(ConnState::Sf, Evidence::empty()).build();

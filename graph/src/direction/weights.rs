@@ -68,6 +68,10 @@ pub(crate) const CONTRADICTED: f64 = 7.5;
 /// Against counts up to so many times as much.
 pub(crate) const MAX_CONTRADICTION: f64 = 2.0;
 
+/// What counts of evidence that may be all of connections an end of which changed hands: of two workloads it was seen
+/// with, it is one's.
+pub(crate) const HANDED_OVER: f64 = 0.5;
+
 impl Weight {
     pub(crate) fn over(&self, protocol: Protocol) -> f64 {
         if is_connected(protocol) { self.connected } else { self.datagrams }

@@ -155,5 +155,11 @@ fn what_was_only_seen_while_an_address_changed_hands_makes_no_rule() {
     let another = tcp(A, B, 5432).build();
     more.connections += another.connections;
     more.evidence.merge(&another.evidence);
+    assert_eq!(
+        among(&more, &[]),
+        Verdict::NeedsPerson(Doubt::HandedOver),
+        "the one that was answered may be the other's"
+    );
+    more.answered += another.answered;
     assert_eq!(among(&more, &[]), Verdict::Accepted, "another connection speaks for it");
 }

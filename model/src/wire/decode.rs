@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use prost::bytes::Buf as _;
 use prost::{Message as _, decode_length_delimiter};
 
 use super::{Head, MAX_BYTES, MAX_ITEMS, MAX_STRING, VERSION, WireError, proto};
@@ -27,18 +26,33 @@ pub fn decode(bytes: &[u8]) -> Result<Batch, WireError> {
             return Err(WireError::TooMany { items, count });
         }
     }
-    let batch = proto::Batch::decode(bytes).map_err(|error| newer(bytes).unwrap_or(error.into()))?;
-    check_version(batch.version)?;
-    let now = Timestamp::from_nanos(batch.now);
-    Ok(Batch {
-        agent: agent(batch.agent)?,
-        started: Timestamp::from_nanos(batch.started),
-        sequence: batch.sequence,
+    check_version(proto::Head::decode(bytes)?.version)?;
+    let frame = proto::Frame::decode(bytes)?;
+    let now = Timestamp::from_nanos(frame.now);
+    let mut batch = Batch {
+        agent: agent(frame.agent)?,
+        started: Timestamp::from_nanos(frame.started),
+        sequence: frame.sequence,
         now,
-        records: batch.records.into_iter().map(|it| record(it, now)).collect::<Result<_, _>>()?,
-        names: batch.names.into_iter().map(|it| observation(it, now)).collect::<Result<_, _>>()?,
-        counters: counters(&batch.counters.unwrap_or_default()),
-    })
+        records: Vec::with_capacity(records),
+        names: Vec::with_capacity(names),
+        counters: counters(&frame.counters.unwrap_or_default()),
+    };
+    // One message for all records, since it keeps its memory: thousands of a batch at a time would not stay in a
+    // processor's cache.
+    let (mut message, mut rest) = (proto::FlowRecord::default(), bytes);
+    while let Some((key, field)) = next_field(&mut rest) {
+        match key {
+            RECORD => {
+                message.clear();
+                message.merge(field)?;
+                batch.records.push(record(&mut message, now)?);
+            }
+            NAME => batch.names.push(observation(proto::NameObservation::decode(field)?, now)?),
+            _ => {}
+        }
+    }
+    Ok(batch)
 }
 
 /// Which batch these octets are, without looking at what is in it.
@@ -74,30 +88,42 @@ fn newer(bytes: &[u8]) -> Option<WireError> {
     (head.version > VERSION).then_some(WireError::Version { found: head.version })
 }
 
+/// Keys of the fields that hold a record and a name: a field's number and wire type 2.
+const RECORD: usize = 7 << 3 | 2;
+const NAME: usize = 8 << 3 | 2;
+
 /// How many records and names there are; `None` where the octets end within a field.
 fn count_items(mut bytes: &[u8]) -> Option<(usize, usize)> {
-    /// The key of a field that holds a message: its number and wire type 2.
-    const fn key(field: usize) -> usize {
-        field << 3 | 2
-    }
     let (mut records, mut names) = (0, 0);
-    while bytes.has_remaining() {
-        let field = decode_length_delimiter(&mut bytes).ok()?;
-        records += usize::from(field == key(7));
-        names += usize::from(field == key(8));
-        let length = match field & 7 {
-            0 => decode_length_delimiter(&mut bytes).map(|_| 0).ok()?,
-            1 => 8,
-            2 => decode_length_delimiter(&mut bytes).ok()?,
-            5 => 4,
-            _ => return None,
-        };
-        bytes = bytes.get(length..)?;
+    while !bytes.is_empty() {
+        let (key, _) = next_field(&mut bytes)?;
+        records += usize::from(key == RECORD);
+        names += usize::from(key == NAME);
     }
     Some((records, names))
 }
 
+/// The key of the next field, and its octets; `None` where there is none, or it is cut.
+fn next_field<'a>(bytes: &mut &'a [u8]) -> Option<(usize, &'a [u8])> {
+    let key = decode_length_delimiter(&mut *bytes).ok()?;
+    let length = match key & 7 {
+        0 => decode_length_delimiter(&mut *bytes).map(|_| 0).ok()?,
+        1 => 8,
+        2 => decode_length_delimiter(&mut *bytes).ok()?,
+        5 => 4,
+        _ => return None,
+    };
+    let (field, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some((key, field))
+}
+
 fn text(field: &'static str, text: String) -> Result<String, WireError> {
+    short(field, &text)?;
+    Ok(text)
+}
+
+const fn short<'a>(field: &'static str, text: &'a str) -> Result<&'a str, WireError> {
     if text.len() > MAX_STRING {
         return Err(WireError::TooLong { field, bytes: text.len() });
     }
@@ -119,7 +145,8 @@ const fn earlier(now: Timestamp, by: i64) -> Timestamp {
     Timestamp::from_nanos(now.as_nanos().wrapping_sub(by))
 }
 
-fn record(record: proto::FlowRecord, now: Timestamp) -> Result<FlowRecord, WireError> {
+/// Takes from the message what it can.
+fn record(record: &mut proto::FlowRecord, now: Timestamp) -> Result<FlowRecord, WireError> {
     let first_seen = earlier(now, record.first_seen);
     let client_v6 = record.client_v6_high.zip(record.client_v6_low);
     let server_v6 = record.server_v6_high.zip(record.server_v6_low);
@@ -135,16 +162,16 @@ fn record(record: proto::FlowRecord, now: Timestamp) -> Result<FlowRecord, WireE
         protocol: Protocol(small("protocol", record.protocol)?),
         first_seen,
         last_seen: earlier(first_seen, record.last_seen.wrapping_neg()),
-        to_server: traffic(&record.to_server.unwrap_or_default())?,
-        to_client: traffic(&record.to_client.unwrap_or_default())?,
+        to_server: traffic(record.to_server.as_ref())?,
+        to_client: traffic(record.to_client.as_ref())?,
         state: state(record.state)?,
-        history: History::from(text("history", record.history)?.as_str()),
+        history: History::from(short("history", &record.history)?),
         handshake_rtt: record.handshake_rtt.map(Duration::from_nanos),
         evidence: Evidence::from_bits_truncate(record.evidence),
-        names: record.names.map(hints).transpose()?.map(Box::new),
-        encapsulation: record.encapsulation.map(encapsulation).transpose()?.map(Box::new),
+        names: record.names.take().map(hints).transpose()?.map(Box::new),
+        encapsulation: record.encapsulation.take().map(encapsulation).transpose()?.map(Box::new),
         interface: InterfaceId(record.interface),
-        summary: record.summary.map(|it| summary(&it)).transpose()?.map(Box::new),
+        summary: record.summary.as_ref().map(summary).transpose()?.map(Box::new),
         part: record.part,
         end: end(record.end)?,
     })
@@ -164,7 +191,8 @@ fn octets(field: &'static str, octets: &[u8]) -> Result<IpAddr, WireError> {
         .map_err(|_| WireError::TooLong { field, bytes: octets.len() })
 }
 
-fn traffic(traffic: &proto::Traffic) -> Result<Traffic, WireError> {
+fn traffic(traffic: Option<&proto::Traffic>) -> Result<Traffic, WireError> {
+    let Some(traffic) = traffic else { return Ok(Traffic::default()) };
     Ok(Traffic {
         packets: traffic.packets,
         ip_bytes: traffic.ip_bytes,

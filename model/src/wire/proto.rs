@@ -40,6 +40,21 @@ pub(super) struct Head {
     pub(super) sequence: u64,
 }
 
+/// Everything of [`Batch`] but records and names, which are read one at a time.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Frame {
+    #[prost(string, tag = "2")]
+    pub(super) agent: String,
+    #[prost(sfixed64, tag = "3")]
+    pub(super) started: i64,
+    #[prost(uint64, tag = "4")]
+    pub(super) sequence: u64,
+    #[prost(sfixed64, tag = "5")]
+    pub(super) now: i64,
+    #[prost(message, optional, tag = "6")]
+    pub(super) counters: Option<Counters>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct FlowRecord {
     #[prost(fixed32, optional, tag = "1")]

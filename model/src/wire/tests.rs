@@ -281,8 +281,8 @@ fn what_an_agent_tells_of_its_interfaces_stays_readable() {
     let mut batch = smallest();
     batch.counters =
         Counters { packets: 5, kernel_received: 7, interfaces: 2, interfaces_away: 1, ..Counters::default() };
-    let octets = "0801120161190100000000000000200229030000000000000032\
-                  0b0805a80107b00102b80101";
+    let octets = "08011201611901000000000000002002290300000000000000321a0805220a0000\
+                  00000000000000002a0100a80107b00102b80101";
     let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(written, octets);
     let older = Younger::decode(encode(&batch).as_slice()).unwrap();
@@ -400,7 +400,7 @@ fn implemented() -> Vec<String> {
             fields.push(format!("{message} {number} {label}{kind} {name}"));
         }
     }
-    fields.retain(|field| !field.starts_with("Head "));
+    fields.retain(|field| !field.starts_with("Head ") && !field.starts_with("Frame "));
     fields.sort();
     fields
 }

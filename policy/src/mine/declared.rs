@@ -129,40 +129,51 @@ impl<'a> Declared<'a> {
         subject: Someone<'_>,
         peer: Someone<'_>,
     ) -> Option<Vec<&'a [Allowed]>> {
+        let classes = &self.plan.classes;
+        if matches!(subject, Someone::Node(node) if !classes.in_cluster(classes.of_node[node as usize])) {
+            return None;
+        }
+        let plan = self.plan;
+        let ports = |at: RuleId| plan.rules[at as usize].ports.as_slice();
+        Some(self.rules(direction, subject, peer)?.into_iter().map(ports).collect())
+    }
+
+    /// The rules for `subject`, a host or a pod, that mean `peer`, by their places in the plan; `None` where there
+    /// are none for such as it: an address.
+    pub(crate) fn rules(
+        &self,
+        direction: Direction,
+        subject: Someone<'_>,
+        peer: Someone<'_>,
+    ) -> Option<Vec<RuleId>> {
         let side = &self.sides[direction as usize];
         let plan = self.plan;
         let rule = |at: RuleId| &plan.rules[at as usize];
-        let ports = |rule: &'a Rule| rule.ports.as_slice();
         match (subject, peer) {
             (Someone::Address(_), _) => None,
             (Someone::Node(node), peer) => {
                 let class = plan.classes.of_node[node as usize];
-                if !plan.classes.in_cluster(class) {
-                    return None;
-                }
                 let mut permitted = Vec::new();
                 if let Someone::Node(node) = peer {
                     let narrow = &side.narrow[class as usize];
                     let peer = plan.classes.of_node[node as usize];
                     let first = narrow.partition_point(|&(other, _)| other < peer);
                     let of_peer = narrow[first..].iter().take_while(|&&(other, _)| other == peer);
-                    permitted.extend(of_peer.map(|&(_, at)| ports(rule(at))));
+                    permitted.extend(of_peer.map(|&(_, at)| at));
                 }
                 if let Someone::Stranger { number, namespace, labels } = peer {
                     let meant = side.by_peer.stranger(number, namespace, labels);
-                    let own = meant.iter().map(|&at| rule(at));
-                    permitted
-                        .extend(own.filter(|rule| rule.subjects.binary_search(&class).is_ok()).map(ports));
+                    let own = |&at: &RuleId| rule(at).subjects.binary_search(&class).is_ok();
+                    permitted.extend(meant.iter().copied().filter(own));
                 } else {
-                    let wide = side.wide.of(class).iter().map(|&at| rule(at));
-                    permitted.extend(wide.filter(|rule| self.means_peer(rule, peer)).map(ports));
+                    let wide = side.wide.of(class).iter().copied();
+                    permitted.extend(wide.filter(|&at| self.means_peer(rule(at), peer)));
                 }
                 Some(permitted)
             }
             (Someone::Stranger { number, namespace, labels }, peer) => {
                 let own = side.by_subject.stranger(number, namespace, labels);
-                let own = own.iter().map(|&at| rule(at));
-                Some(own.filter(|rule| self.means_peer(rule, peer)).map(ports).collect())
+                Some(own.iter().copied().filter(|&at| self.means_peer(rule(at), peer)).collect())
             }
         }
     }

@@ -10,6 +10,8 @@
 //! Every dependency that is put in is allowed by the rules that come out, at both ends. What may be admitted
 //! beyond that depends on the [`Level`].
 
+mod allowing;
+
 mod blocks;
 
 mod census;
@@ -40,6 +42,7 @@ mod sides;
 
 use std::fmt;
 
+pub use allowing::{Allowing, Outcome, Permission};
 pub use census::Census;
 pub(crate) use census::NodeId;
 use classes::{ClassId, Classes, Hosts};

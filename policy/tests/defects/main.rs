@@ -54,10 +54,7 @@ fn notices(defect: Defect, dialect: Dialect) -> Option<bool> {
             broken
         }
     };
-    let error = match export.proof(&right) {
-        Ok(_) => return Some(false),
-        Err(error) => error,
-    };
+    let Err(error) = export.proof(&right) else { return Some(false) };
     // By what passes and what does not: only a word that no dialect has is no text at all.
     let is_refuted = matches!(error, Error::Refuted(_) | Error::RefutedPolicies(_));
     assert_eq!(is_refuted, defect != Defect::UnknownProtocol, "{defect:?} in {dialect:?}: {error}");

@@ -10,7 +10,19 @@ import time
 from pathlib import Path
 
 from . import LabError
-from .topology import FRONT4, FRONT6, HOSTS, NODES, NOWHERE, VNI, Host
+from .topology import (
+    FRONT4,
+    FRONT6,
+    HOSTS,
+    NODES,
+    NOWHERE,
+    SECOND_NODE,
+    SERVICES,
+    SHOP_VNI,
+    UNDERLAY,
+    VNI,
+    Host,
+)
 
 PREFIX = "ws-"
 STATE = Path("/run/watershed-lab")
@@ -59,18 +71,22 @@ def wait_until(condition, what: str, seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-def build() -> None:
+def build(two_nodes: bool = False) -> None:
     """Builds every namespace and link; nothing runs in them yet."""
     STATE.mkdir(mode=0o755)
     (STATE / "logs").mkdir()
     for name in ("fabric", "router", *NODES, *HOSTS):
         _namespace(name)
     for bridge in BRIDGES:
-        _ip("fabric", f"link add {bridge} type bridge mcast_snooping 0 stp_state 0", f"link set {bridge} up")
+        _bridge("fabric", bridge)
+    if two_nodes:
+        _second_node()
     _overlay()
     for number, host in enumerate(HOSTS.values(), start=1):
-        _attach(host, number)
+        _attach(host, number, "fabric2" if two_nodes and host.name in SECOND_NODE else "fabric")
     _router()
+    if two_nodes:
+        _service_address()
 
 
 def destroy() -> None:
@@ -135,9 +151,9 @@ def _link(near: str, device: str, far: str, far_device: str, mac: str = "") -> N
         run(inside(name, ("ethtool", "-K", one, *OFFLOADS)))
 
 
-def _attach(host: Host, number: int) -> None:
+def _attach(host: Host, number: int, fabric: str) -> None:
     on_node = host.bridge in NODES
-    switch, bridge = (host.bridge, "office0") if on_node else ("fabric", host.bridge)
+    switch, bridge = (host.bridge, "office0") if on_node else (fabric, host.bridge)
     _link(host.name, "eth0", switch, f"p-{host.name}", f"02:00:00:00:00:{number:02x}")
     _ip(switch, f"link set p-{host.name} master {bridge} up")
     mtu = "mtu 1450" if on_node else ""  # room for the overlay's headers
@@ -162,6 +178,35 @@ def _etc(host: Host) -> None:
     (folder / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
     nameserver = "nameserver 10.20.0.53\n" if host.bridge == "shop0" else ""
     (folder / "resolv.conf").write_text(f"{nameserver}search .\noptions timeout:1 attempts:2\n")
+
+
+def _bridge(name: str, bridge: str) -> None:
+    _ip(name, f"link add {bridge} type bridge mcast_snooping 0 stp_state 0", f"link set {bridge} up")
+
+
+def _second_node() -> None:
+    """The shop's bridge reaches over two nodes, by an overlay over a link with room for its headers."""
+    _namespace("fabric2")
+    _bridge("fabric2", "shop0")
+    _link("fabric", "uplink", "fabric2", "uplink")
+    for name, own, peer in (("fabric", *UNDERLAY), ("fabric2", *reversed(UNDERLAY))):
+        _ip(
+            name,
+            f"addr add {own}/30 dev uplink",
+            "link set uplink mtu 1600 up",
+            f"link add vxlan{SHOP_VNI} type vxlan id {SHOP_VNI} local {own} remote {peer} dstport 4789 dev uplink",
+        )
+        run(inside(name, ("ethtool", "-K", f"vxlan{SHOP_VNI}", *OFFLOADS)))
+        _ip(name, f"link set vxlan{SHOP_VNI} master shop0 up")
+
+
+def _service_address() -> None:
+    """A service address of each family that the first node translates to a web server, as Kubernetes' nodes do."""
+    rules = "".join(
+        f"{family} daddr {address} tcp dport 80 dnat {family} to {target}; " for family, address, target in SERVICES
+    )
+    chain = f"chain in {{ type nat hook prerouting priority dstnat; {rules}}}"
+    run(inside("router", ("nft", f"table inet service {{ {chain}; }}")))
 
 
 def _overlay() -> None:

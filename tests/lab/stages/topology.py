@@ -75,6 +75,12 @@ HOSTS = {
 }
 NODES = {"node-a": "172.16.0.1", "node-b": "172.16.0.2"}
 
+# With `--two-nodes` these of the shop run on a second node; an overlay joins the two, and the first translates
+# service addresses: family, address (port 80), and who stands behind it.
+SECOND_NODE = ("app1", "app2", "db", "cache")
+UNDERLAY, SHOP_VNI = ("172.16.1.1", "172.16.1.2"), 43
+SERVICES = [("ip", "192.0.2.80", "10.20.0.11:8080"), ("ip6", "2001:db8:80::80", "[fd00:20::12]:8080")]
+
 # The zone that the shop's DNS server serves, and the names that it must not know.
 NAMES = {
     "app1.shop.example": ["10.20.0.21"],

@@ -75,6 +75,15 @@ pub fn fresh_location() -> String {
     format!("{server}/watershed_test_{}_{number}", std::process::id())
 }
 
+/// What the engine answers that has the store at `location`, values of a row with tabs between them.
+pub fn ask(location: &str, query: &str) -> String {
+    let place = location.strip_prefix("clickhouse://").and_then(|place| place.split_once('/'));
+    let (server, database) =
+        place.unwrap_or_else(|| panic!("{location}: not clickhouse://HOST:PORT/DATABASE"));
+    let address = server.rsplit('@').next().unwrap_or(server);
+    post(address, &format!("/?database={database}"), query).trim_end().to_owned()
+}
+
 fn start_shared() -> String {
     let data = tempfile::tempdir().unwrap().keep();
     let (mut child, address) = launch(&data, &["--temporary"]);

@@ -161,7 +161,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         url = urlsplit(self.path)
         parameters = dict(parse_qsl(url.query, keep_blank_values=True))
-        body = self.body()
+        try:
+            body = self.body()
+        except ConnectionError:
+            body = None
         if body is None:
             # The client went away in the middle: nothing of it counts.
             self.close_connection = True

@@ -1,5 +1,6 @@
 //! A topic of a test's own: written as agents do, and looked at as the group has it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -10,8 +11,14 @@ use rdkafka::{Offset, TopicPartitionList};
 use watershed_model::{Batch, wire};
 use watershed_tests::binary;
 
+use crate::place::Place;
+
 /// How long to wait for what has to come: brokers of a busy machine take their time.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often the group is asked where it is, and how many times at most.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+const ASK_TIMES: u32 = 600;
 
 /// A topic, and the group of the same name that reads it.
 pub(crate) struct Topic {
@@ -26,7 +33,10 @@ impl Topic {
     pub(crate) fn new(brokers: &str, test: &str, partitions: i32) -> Self {
         use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
         use rdkafka::client::DefaultClientContext;
-        let name = format!("aggregating.{test}.{}", std::process::id());
+        // One test may run on several stores at a time.
+        static TOPICS: AtomicU32 = AtomicU32::new(0);
+        let number = TOPICS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("aggregating.{test}.{}.{number}", std::process::id());
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", brokers);
         let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
@@ -56,7 +66,12 @@ impl Topic {
         let group = self.consumer(&self.name);
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&self.name, 0, self.partitions - 1);
-        let committed = group.committed_offsets(asked, PATIENCE).unwrap();
+        // Nobody answers for a group while its coordinator comes up.
+        let committed = (0..ASK_TIMES).find_map(|_| {
+            let committed = group.committed_offsets(asked.clone(), PATIENCE);
+            committed.inspect_err(|_| std::thread::sleep(ASK_EVERY)).ok()
+        });
+        let committed = committed.expect("what the group has committed");
         committed.elements().iter().filter(|element| !element.metadata().is_empty()).count()
     }
 
@@ -85,9 +100,9 @@ impl Topic {
     }
 
     /// How to aggregate what is in it.
-    pub(crate) fn aggregate(&self, instance: &str, store: &str) -> std::process::Command {
+    pub(crate) fn aggregate(&self, instance: &str, store: &Place) -> std::process::Command {
         let mut command = std::process::Command::new(binary::watershed().unwrap());
-        command.args(["aggregate", "--kafka", &self.brokers, "--store", store]);
+        command.args(["aggregate", "--kafka", &self.brokers, "--store", &store.to_string()]);
         for setting in [
             format!("kafka.topic={}", self.name),
             format!("aggregate.group={}", self.name),

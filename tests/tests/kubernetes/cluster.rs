@@ -109,6 +109,15 @@ impl Cluster {
         self.runtime.block_on(self.client.request(request.unwrap()))
     }
 
+    /// The status with which it refuses.
+    #[track_caller]
+    pub(crate) fn refusal(&self, method: &str, path: &str, body: &Value) -> u16 {
+        match self.runtime.block_on(request(&self.client, method, path, body)) {
+            Err(kube::Error::Api(status)) => status.code,
+            answer => panic!("{method} {path} is not refused: {answer:?}"),
+        }
+    }
+
     pub(crate) fn namespace(&self, name: &str) {
         self.ask("POST", "/api/v1/namespaces", &json!({"metadata": {"name": name}}));
     }
@@ -146,6 +155,8 @@ pub(crate) struct Pod<'a> {
     pub(crate) addresses: Vec<String>,
     pub(crate) ports: Value,
     pub(crate) on_host: bool,
+    /// Its node's address.
+    pub(crate) on_node: &'a str,
 }
 
 impl<'a> Pod<'a> {
@@ -158,6 +169,7 @@ impl<'a> Pod<'a> {
             addresses: vec![address.to_owned()],
             ports: json!([{"name": "http", "containerPort": 8080}]),
             on_host: false,
+            on_node: "192.0.2.10",
         }
     }
 
@@ -179,7 +191,7 @@ impl<'a> Pod<'a> {
             name: self.name.clone(),
             object: json!({"metadata": metadata, "spec": {"hostNetwork": self.on_host, "containers": [container]}}),
             status: json!({"status": {"phase": "Running", "podIP": self.addresses[0], "podIPs": ips,
-                "hostIP": "192.0.2.10", "hostIPs": [{"ip": "192.0.2.10"}], "startTime": format!("{}Z", &started[..19])}}),
+                "hostIP": self.on_node, "hostIPs": [{"ip": self.on_node}], "startTime": format!("{}Z", &started[..19])}}),
         }
     }
 

@@ -1,12 +1,13 @@
 //! What happens in a cluster every day: each change is known, at its time, as of whom it is.
 
 use serde_json::json;
+use watershed_aggregator::inventory::kubernetes::Kind;
 use watershed_tests::kubernetes::ControlPlane;
 
 use crate::cluster::{Cluster, Pod, Watcher, now};
 
 /// ReplicaSet of Deployment `web`, for one of its rollouts.
-fn replica_set(cluster: &Cluster, name: &str) {
+pub(crate) fn replica_set(cluster: &Cluster, name: &str) {
     let labels = json!({"app": "web", "pod-template-hash": name});
     let template =
         json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none"}]}});
@@ -19,14 +20,14 @@ fn replica_set(cluster: &Cluster, name: &str) {
     );
 }
 
-fn slice(port: u16, addresses: &[&str]) -> serde_json::Value {
+pub(crate) fn slice(port: u16, addresses: &[&str]) -> serde_json::Value {
     let endpoints: Vec<_> =
         addresses.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
     json!({"metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}], "endpoints": endpoints})
 }
 
-const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices";
+pub(crate) const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices";
 
 #[test]
 fn what_happens_in_a_cluster_is_known() {
@@ -125,10 +126,19 @@ fn services(cluster: &Cluster, watcher: &mut Watcher) {
         watcher.leads("192.0.2.10", node_port).as_deref() == Some("web.shop.svc:80 shop/web:8080")
     });
 
+    let (fronts, services) = (watcher.inventory.fronts().len(), watcher.status().objects);
     let headless = json!({"metadata": {"name": "direct"}, "spec": {"clusterIP": "None", "selector": {"app": "web"}, "ports": [{"port": 8080}]}});
     cluster.ask("POST", "/api/v1/namespaces/shop/services", &headless);
-    watcher.until("it is known", |watcher| watcher.status().objects[4] >= 3);
-    assert_eq!(watcher.leads("10.1.0.2", 8080), None, "it leads nowhere else");
+    let mut direct = slice(8080, &["10.1.0.2", "10.1.0.3"]);
+    direct["metadata"] = json!({"name": "direct-1", "labels": {"kubernetes.io/service-name": "direct"}});
+    cluster.ask("POST", SLICES, &direct);
+    watcher.until("both are known", |watcher| {
+        let known = watcher.status().objects;
+        [Kind::Services, Kind::EndpointSlices]
+            .map(|kind| kind as usize)
+            .iter()
+            .all(|&kind| known[kind] > services[kind])
+    });
 
     // Another port for the same name: a rollout that moves the pods to it.
     let mut moved = slice(9090, &["10.1.0.3"]);
@@ -137,6 +147,10 @@ fn services(cluster: &Cluster, watcher: &mut Watcher) {
     watcher.until("the target port is another", |watcher| {
         watcher.leads(&addresses[0], 80).as_deref() == Some("web.shop.svc:80 shop/web:9090")
     });
+    // What was known before that has been said before it.
+    assert_eq!(watcher.leads("10.1.0.2", 8080), None, "a headless Service leads nowhere else");
+    assert_eq!(watcher.who("10.1.0.2", now()).as_deref(), Some("deployment shop/web"));
+    assert_eq!(watcher.inventory.fronts().len(), fronts, "and has no address");
 }
 
 /// Pods in the node's network are known by their ports.

@@ -9,6 +9,8 @@ mod cluster;
 
 mod events;
 
+mod rights;
+
 mod lies;
 
 mod outages;
@@ -16,3 +18,5 @@ mod outages;
 mod many;
 
 mod exports;
+
+mod lab;

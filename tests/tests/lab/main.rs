@@ -16,7 +16,7 @@ mod named;
 
 mod dialects;
 
-mod kernel;
+mod sent;
 
 mod live;
 

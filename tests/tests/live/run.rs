@@ -77,12 +77,12 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     assert!(came, "it never came that {what}");
 }
 
-fn store_in(folder: &Path) -> String {
+pub(crate) fn store_in(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("edges.db").display())
 }
 
 /// The edges that a store holds, one a line.
-fn edges(hosts: &Namespaces, store: &str) -> String {
+pub(crate) fn edges(hosts: &Namespaces, store: &str) -> String {
     let out = tempfile::tempdir().unwrap();
     hosts.watershed_run(&["map", "--store", store, "--out", out.path().to_str().unwrap()]);
     fs::read_to_string(out.path().join("edges.jsonl")).unwrap()

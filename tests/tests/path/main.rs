@@ -14,7 +14,13 @@ mod lonely;
 
 mod nodes;
 
+mod shop;
+
 mod stuck;
+
+#[allow(dead_code, reason = "shared with the tests of the lab")]
+#[path = "../lab/truth.rs"]
+mod truth;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -124,10 +124,11 @@ impl Nodes {
             );
         }
         nodes.connect();
-        nodes.carry(broker);
+        let on = ["node1", "node2"].map(|node| nodes.name(node));
+        nodes.running = carry(broker, nodes.folder.path(), &on);
         for (pod, port) in [("app", 8080), ("db", 5432), ("db", 9000), ("web", 8000), ("web", 8001)] {
             let server = nodes.inside(pod, &["python3", "-u", "-c", SERVER, &port.to_string()]);
-            nodes.start(server, "serving");
+            nodes.running.push(started(server, "serving"));
         }
         nodes
     }
@@ -176,48 +177,9 @@ impl Nodes {
         }
     }
 
-    /// A way to the broker from each node.
-    fn carry(&mut self, broker: &str) {
-        let port = broker.rsplit(':').next().unwrap();
-        let path = self.folder.path().join("broker");
-        let path = path.to_str().unwrap().to_owned();
-        let mut outside = Command::new("python3");
-        outside.args(["-u", "-c", CARRY, port, &path, "outside"]);
-        self.start(outside, "serving");
-        for node in ["node1", "node2"] {
-            let inside = self.inside(node, &["python3", "-u", "-c", CARRY, port, &path, "inside"]);
-            self.start(inside, "serving");
-        }
-    }
-
-    fn start(&mut self, command: Command, ready: &str) {
-        let mut process = Process::start(command);
-        process.until_said(ready);
-        self.running.push(process);
-    }
-
     /// An agent on all interfaces of a node, once it captures.
     pub(crate) fn agent(&self, node: &str, name: &str, broker: &str, topic: &str, more: &[&str]) -> Process {
-        let binary = binary::watershed().unwrap();
-        let mut agent = self.inside(node, &[binary.to_str().unwrap()]);
-        // What the node says to the broker is no traffic of the pods.
-        agent.args(["collect", "--interface", "any", "--filter", "not net 127.0.0.0/8", "--agent", name]);
-        agent.args([
-            "--kafka",
-            broker,
-            "--set",
-            &format!("kafka.topic={topic}"),
-            "--set",
-            "metrics.listen=none",
-        ]);
-        agent.arg("--spool").arg(self.spool(name)).args(more);
-        let mut agent = Process::start(agent);
-        agent.until_said("watershed: shipping to");
-        agent
-    }
-
-    fn spool(&self, agent: &str) -> std::path::PathBuf {
-        Path::new(self.folder.path()).join(agent)
+        agent(&self.name(node), name, (broker, topic), &self.folder.path().join(name), more)
     }
 
     /// Makes connections from a pod, one after the other.
@@ -268,9 +230,7 @@ impl Nodes {
     }
 
     fn inside(&self, name: &str, command: &[&str]) -> Command {
-        let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", &self.name(name)]).args(command);
-        inside
+        inside(&self.name(name), command)
     }
 
     fn shell(&self, name: &str, script: &str) {
@@ -298,12 +258,57 @@ impl Drop for Nodes {
     }
 }
 
+/// A way to the broker from each of these namespaces, on the same port of its loopback.
+pub(crate) fn carry(broker: &str, folder: &Path, namespaces: &[String]) -> Vec<Process> {
+    let port = broker.rsplit(':').next().unwrap();
+    let path = folder.join("broker");
+    let path = path.to_str().unwrap();
+    let mut outside = Command::new("python3");
+    outside.args(["-u", "-c", CARRY, port, path, "outside"]);
+    let mut carrying = vec![started(outside, "serving")];
+    for namespace in namespaces {
+        let carry = inside(namespace, &["python3", "-u", "-c", CARRY, port, path, "inside"]);
+        carrying.push(started(carry, "serving"));
+    }
+    carrying
+}
+
+/// An agent on all interfaces of a namespace that ships to a topic of a broker, once it captures.
+pub(crate) fn agent(
+    namespace: &str,
+    name: &str,
+    (broker, topic): (&str, &str),
+    spool: &Path,
+    more: &[&str],
+) -> Process {
+    let binary = binary::watershed().unwrap();
+    let mut agent = inside(namespace, &[binary.to_str().unwrap()]);
+    // What the node says to the broker is no traffic of the pods.
+    agent.args(["collect", "--interface", "any", "--filter", "not net 127.0.0.0/8", "--agent", name]);
+    agent.args(["--kafka", broker, "--set", &format!("kafka.topic={topic}")]);
+    agent.args(["--set", "metrics.listen=none", "--spool"]).arg(spool).args(more);
+    started(agent, "watershed: shipping to")
+}
+
+fn started(command: Command, ready: &str) -> Process {
+    let mut process = Process::start(command);
+    process.until_said(ready);
+    process
+}
+
+/// A command that runs in a namespace.
+pub(crate) fn inside(namespace: &str, command: &[&str]) -> Command {
+    let mut inside = Command::new("ip");
+    inside.args(["netns", "exec", namespace]).args(command);
+    inside
+}
+
 fn run(command: &[&str]) {
     done(Command::new(command[0]).args(&command[1..]));
 }
 
 /// Runs a command that must succeed and returns what it printed.
-fn done(command: &mut Command) -> String {
+pub(crate) fn done(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(

@@ -1,4 +1,5 @@
-//! An aggregator whose ClickHouse answers nothing: it waits, and takes no more memory than it may.
+//! An aggregator whose ClickHouse answers nothing: it waits, takes no more memory than it may, and keeps every
+//! connection once when it is answered again.
 
 use std::fs;
 use std::time::Duration;
@@ -91,7 +92,7 @@ fn resident(id: u32) -> u64 {
 }
 
 #[test]
-fn an_aggregator_waits_for_a_stuck_store_in_bounded_memory() {
+fn an_aggregator_waits_for_a_stuck_store_in_bounded_memory_and_loses_nothing() {
     let broker = kafka::brokers().unwrap();
     let topic = format!("stuck.{}", std::process::id());
     ship(broker, &topic);
@@ -118,4 +119,14 @@ fn an_aggregator_waits_for_a_stuck_store_in_bounded_memory() {
     let location: StoreLocation = store.parse().unwrap();
     until_kept(&mut process, &opened(location), BATCHES);
     process.end();
+    let all = (BATCHES * RECORDS).to_string();
+    for sql in [
+        "SELECT count() FROM flows",
+        "SELECT uniqExact(client_address) FROM flows",
+        "SELECT sum(connections) FROM edges_hourly",
+        "SELECT uniqExact(client_address) FROM edges_hourly",
+        "SELECT sum(connections) FROM edges_daily",
+    ] {
+        assert_eq!(server.ask("stuck", sql), all, "each connection is there once: {sql}");
+    }
 }

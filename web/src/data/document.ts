@@ -52,21 +52,67 @@ export interface ScanJson {
 export interface RuleJson {
   id: string;
   subject: string;
+  /** Whether it is for connections to the subject or from it; an exact rule has none and is at the server. */
+  direction?: "ingress" | "egress";
   service: string;
   peers: string[];
+  /** Connections that it allows though nobody was seen to make them. */
+  price?: number;
+  /** The edges that it lets pass at its end. */
   edges: number[];
 }
 
 export interface LevelJson {
   name: string;
+  price: number;
   rules: RuleJson[];
-  proof: {
+  /** Edges that pass at both ends: first and last of each run. */
+  allowed: number[];
+  /** Those between two addresses, which no rule is for; likewise. */
+  outside: number[];
+  proof?: {
     edges_replayed: number;
     edges_held_back: number;
     tuples_observed: number;
     tuples_unobserved: number;
     probes_denied: number;
   };
+}
+
+/** A level that is too large for a page, and why. */
+export interface LeftOutJson {
+  name: string;
+  why: string;
+}
+
+export interface BoundJson {
+  horizon_hours: number;
+  expected: number;
+  at_most: number;
+  window_hours: number;
+  watched_hours: number;
+}
+
+export interface ConfidenceJson {
+  level: number;
+  coverage: number;
+  edges: number;
+  seen_once: number;
+  hours: number;
+  hours_unwatched: number;
+  hidden_share: number;
+  cycles: { daily: number; weekly: number; monthly: number };
+  bound: BoundJson | null;
+  backtest: { from: number; expected: number; at_most: number; actual: number; held: boolean } | null;
+  ready: boolean;
+  missing: { what: string; is: number; wanted: number }[];
+}
+
+export interface ReachJson {
+  steps: number;
+  tuples: [before: number, after: number];
+  /** By node: services that it may use, and others that it gets to, each before and after. */
+  nodes: ([number, number, number, number] | null)[];
 }
 
 export interface ExposureJson {
@@ -95,6 +141,7 @@ export type EdgeRow = [
   clientAddresses: number[],
   serverAddresses: number[],
   observers: number[],
+  direction: number,
 ];
 
 export interface DocumentJson {
@@ -120,4 +167,7 @@ export interface DocumentJson {
   egress: ExposureJson[];
   scans: ScanJson[];
   levels: LevelJson[];
+  levels_left_out: LeftOutJson[];
+  confidence: ConfidenceJson;
+  reach: ReachJson | null;
 }

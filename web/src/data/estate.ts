@@ -1,7 +1,8 @@
 // The document made quick to ask: numbers in typed arrays, one place for each edge's index.
 
+import { shorten } from "../format";
 import type { Kind } from "../state";
-import type { DocumentJson, EdgeRow, NodeJson, ServiceJson, VerdictJson } from "./document";
+import type { DocumentJson, EdgeRow, LevelJson, NodeJson, ServiceJson, VerdictJson } from "./document";
 
 /** Milliseconds in an hour. */
 export const HOUR = 3_600_000;
@@ -19,6 +20,14 @@ export interface Range {
   to: number;
 }
 
+/** What the rules of a level say of each edge. */
+export interface Policy {
+  allowed: Uint8Array;
+  outside: Uint8Array;
+  /** The rules that let an edge pass, at either end. */
+  rulesOf(edge: number): number[];
+}
+
 export class Estate {
   readonly nodes: NodeJson[];
   readonly rows: EdgeRow[];
@@ -29,8 +38,8 @@ export class Estate {
   readonly connections: Float64Array;
   readonly firstHour: Int32Array;
   readonly lastHour: Int32Array;
-  /** By level: the rule that allows each edge, or -1. */
-  readonly ruleOf: Int32Array[];
+  /** By level, once it was asked for. */
+  readonly #policies: (Policy | undefined)[] = [];
   /** How many hours there are, from `document.first_hour` on. */
   readonly hours: number;
   readonly byId = new Map<string, number>();
@@ -64,11 +73,20 @@ export class Estate {
     });
     this.hours = last + 1;
     this.nodes.forEach((node, index) => this.byId.set(node.id, index));
-    this.ruleOf = document.levels.map((level) => {
-      const rules = new Int32Array(count).fill(-1);
-      level.rules.forEach((rule, index) => rule.edges.forEach((edge) => (rules[edge] = index)));
-      return rules;
-    });
+  }
+
+  /** What the rules of a level say; made when it is first shown, since of four levels one or two are looked at. */
+  policy(level: number): Policy | undefined {
+    const found = this.document.levels[level];
+    return found && (this.#policies[level] ??= policyOf(found, this.rows.length));
+  }
+
+  /** What to call a node: an address by a name of its own, and by how many others it may be meant. */
+  nameOf(node: number, longest = Infinity): string {
+    const { id, kind, names } = this.nodes[node]!;
+    if (kind !== "address" || !names?.length) return id;
+    const others = names.length > 1 ? ` +${names.length - 1} ?` : "";
+    return shorten(names[0]!, longest - others.length) + others;
   }
 
   /** Whether an edge was seen in an hour of the range. */
@@ -96,4 +114,26 @@ export class Estate {
     const row = this.rows[edge]!;
     return row[8] + row[9];
   }
+}
+
+/** A level's rules by edge, in three arrays rather than a list for each edge. */
+function policyOf(level: LevelJson, count: number): Policy {
+  const ends = new Uint32Array(count + 1);
+  for (const rule of level.rules) for (const edge of rule.edges) ends[edge + 1]! += 1;
+  for (let edge = 0; edge < count; edge += 1) ends[edge + 1]! += ends[edge]!;
+  const next = ends.slice();
+  const rules = new Uint32Array(ends[count]!);
+  level.rules.forEach((rule, index) => rule.edges.forEach((edge) => (rules[next[edge]!++] = index)));
+  return {
+    allowed: among(level.allowed, count),
+    outside: among(level.outside, count),
+    rulesOf: (edge) => [...rules.subarray(ends[edge]!, ends[edge + 1]!)],
+  };
+}
+
+/** Marks what lies in runs of first and last. */
+function among(runs: number[], count: number): Uint8Array {
+  const marks = new Uint8Array(count);
+  for (let i = 0; i + 1 < runs.length; i += 2) marks.fill(1, runs[i]!, runs[i + 1]! + 1);
+  return marks;
 }

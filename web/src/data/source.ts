@@ -5,22 +5,33 @@ import { SCHEMA_VERSION, type DocumentJson } from "./document";
 /** What stands in a page that has no data yet: see cli/src/report.rs. */
 const NO_DATA = "watershed:data";
 
-export async function load(): Promise<DocumentJson> {
+export interface Loaded {
+  data: DocumentJson;
+  /** Whether it came from a server. */
+  served: boolean;
+}
+
+export async function load(): Promise<Loaded> {
   const element = document.getElementById("data");
   performance.mark("data-here");
   const inside: unknown = JSON.parse(element?.textContent || "null");
   // Its text is not needed again, and it is large.
   element?.remove();
-  const data = inside === null || inside === NO_DATA ? await ask() : inside;
+  const served = inside === null || inside === NO_DATA;
+  return { data: served ? await ask() : check(inside), served };
+}
+
+/** Asks the server, for the period in the page's address. */
+export async function ask(): Promise<DocumentJson> {
+  const answer = await fetch(`api/v1/map${location.search}`);
+  if (!answer.ok) throw new Error(`the server said ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
+  return check(await answer.json());
+}
+
+function check(data: unknown): DocumentJson {
   const read = data as DocumentJson;
   if (read.schema_version !== SCHEMA_VERSION) {
     throw new Error(`the data has version ${read.schema_version}; this page reads ${SCHEMA_VERSION}`);
   }
   return read;
-}
-
-async function ask(): Promise<unknown> {
-  const answer = await fetch(`api/v1/map${location.search}`);
-  if (!answer.ok) throw new Error(`the server said ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
-  return answer.json();
 }

@@ -12,6 +12,9 @@ const MAX_PLAIN_MEMBERS = 36;
 /** Members of an opened group or role that are drawn; the others are one box. */
 const MAX_MEMBERS = 120;
 
+/** Characters of an address's name on the picture: what its box has room for. */
+const MAX_NAME = 22;
+
 /** Lines that are drawn, the busiest first; a selection shows all of its own. */
 export const MAX_LINES = 260;
 
@@ -105,8 +108,10 @@ function drawMembers(estate: Estate, parent: string, members: number[], weight: 
   for (const index of busiest.slice(0, MAX_MEMBERS)) {
     const node = estate.nodes[index]!;
     const kind = node.kind === "address" ? "address" : "workload";
-    const detail = node.kind === "address" ? (node.names?.[0] ?? "") : "";
-    put({ id: nodeId(node.id), kind, label: plain(node.id), detail: plain(detail), parent, members: [index], external: node.scope === "public" });
+    // A name says more than an address; which of several it is nobody can know.
+    const name = estate.nameOf(index, MAX_NAME);
+    const detail = name === node.id ? "" : node.id;
+    put({ id: nodeId(node.id), kind, label: plain(name), detail: plain(detail), parent, members: [index], external: node.scope === "public" });
   }
   const rest = busiest.slice(MAX_MEMBERS);
   if (rest.length > 0) {

@@ -21,6 +21,7 @@ export class Graph {
   readonly #cy: Core;
   readonly element: HTMLElement;
   #drawn = "";
+  #scene = "";
   /** The classes that each line was given last. */
   #looks = new Map<string, string>();
   #theme = "";
@@ -82,6 +83,11 @@ export class Graph {
     });
     if (moved) {
       this.#drawn = drawn;
+    }
+    // Newer data of the same scene moves nobody's eyes.
+    const scene = this.#app.sceneKey;
+    if (scene !== this.#scene) {
+      this.#scene = scene;
       this.fit(this.#app.picture.byId.get(state.selected)?.kind === "open" ? this.#cy.getElementById(state.selected) : undefined);
     }
   }

@@ -19,7 +19,7 @@ export class Header {
   readonly #views = new Map<View, HTMLElement>();
   readonly #query: HTMLInputElement;
 
-  constructor(app: App, graph: Graph) {
+  constructor(app: App, graph: Graph, live: HTMLElement | null) {
     this.#app = app;
     const views = VIEWS.map((view) => {
       const tab = button(NAMES[view], () => app.set({ view, selected: "" }));
@@ -38,9 +38,9 @@ export class Header {
     this.element = h("header", { class: "top" },
       h("h1", {}, mark(), "Watershed"),
       h("nav", { class: "views", "aria-label": "Views" }, ...views),
-      this.#query, save, themes);
+      this.#query, live ?? "", save, themes);
     addEventListener("keydown", (event) => {
-      const typingNow = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+      const typingNow = ["INPUT", "SELECT", "TEXTAREA"].includes((event.target as Element).tagName);
       if (event.key === "/" && !typingNow && !event.ctrlKey && !event.metaKey) {
         event.preventDefault();
         this.#query.focus();

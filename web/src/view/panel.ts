@@ -2,11 +2,13 @@
 
 import type { App } from "../app";
 import { append, button, h } from "../dom";
-import { bytes, count, plain, plural, time } from "../format";
+import { bytes, count, percent, plain, plural, time } from "../format";
 import { total, type Totals } from "../model/totals";
 import type { PictureNode } from "../model/picture";
-import { bars, edgeList, facts, mark, section, serviceText, tags } from "./parts";
-import { changes, overview, policy } from "./summaries";
+import { decision } from "./decide";
+import { bars, edgeList, facts, mark, section, serviceText, tags, WHOLE_PERIOD } from "./parts";
+import { policy, price } from "./policy";
+import { changes, overview } from "./summaries";
 
 export class Panel {
   readonly element = h("aside", { class: "panel", "aria-label": "Details" });
@@ -21,17 +23,34 @@ export class Panel {
     this.element.hidden = view === "scans" || view === "table";
     if (this.element.hidden) return;
     const selection = selected(this.#app);
+    const focus = focused(this.element);
     this.element.replaceChildren();
     if (selection) {
       append(this.element, [button("Close", () => this.#app.select(""), { class: "close quiet", "aria-label": "Close the details" }), ...selection]);
     } else {
       append(this.element, view === "policy" ? policy(this.#app) : view === "changes" ? changes(this.#app) : overview(this.#app));
     }
+    focus?.();
   }
 }
 
+/** What gives the focus back to what has it now, once the panel was drawn anew. */
+function focused(panel: HTMLElement): (() => void) | undefined {
+  const had = document.activeElement;
+  if (!(had instanceof HTMLElement) || had === panel || !panel.contains(had)) return undefined;
+  const caret = had instanceof HTMLTextAreaElement ? had.selectionStart : undefined;
+  return () => {
+    const like = had.id ? panel.querySelector<HTMLElement>(`#${had.id}`) : [...panel.querySelectorAll<HTMLElement>(had.tagName)].find((each) => each.textContent === had.textContent);
+    like?.focus();
+    if (caret !== undefined && like instanceof HTMLTextAreaElement) like.setSelectionRange(caret, caret);
+  };
+}
+
+/** Parts of the panel; what there is nothing to say of is left out. */
+type Content = (Node | false)[];
+
 /** The panel's content for what is selected; nothing where that is no longer there. */
-function selected(app: App): Node[] | undefined {
+function selected(app: App): Content | undefined {
   const { selected } = app.state;
   if (selected === "") return undefined;
   const all = app.edgesOf(selected);
@@ -70,6 +89,11 @@ function amounts(totals: Totals): HTMLElement {
   ]);
 }
 
+/** Volumes, and where only some hours are shown, that these are of them all. */
+function volumes(app: App, totals: Totals): Node[] {
+  return [amounts(totals), ...(app.isWhole ? [] : [h("p", { class: "muted hint" }, WHOLE_PERIOD)])];
+}
+
 /** How connections went and why the client is taken for the client. */
 function evidence(totals: Totals): Node[] {
   return [
@@ -88,21 +112,47 @@ function oneEdge(app: App, edge: number): Node[] {
     const known = addresses.map((index) => estate.document.addresses[index]!).filter((address) => address !== id);
     return [label, h("span", {}, button(plain(id), () => app.select(`n:${id}`), { class: "link" }), known.length > 0 && h("span", { class: "muted" }, ` ${known.join(", ")}`))] as [string, Node];
   };
-  const rule = app.ruleOf(edge);
-  const level = app.level;
   return [
-    title("Dependency", `${estate.nodes[row[0]]!.id} → ${estate.nodes[row[1]]!.id}`),
+    title("Dependency", `${estate.nameOf(row[0])} → ${estate.nameOf(row[1])}`),
     h("p", {}, h("b", {}, serviceText(app, edge)), " ", mark(app, edge)),
     h("p", { class: "muted" }, `${verdict.text.charAt(0).toUpperCase()}${verdict.text.slice(1)}.`),
     facts([end("Client", row[0], row[16]), end("Server", row[1], row[17])]),
-    amounts(totals),
-    rule >= 0 && level
-      ? section("Policy", h("p", {}, "Allowed by ", button(level.rules[rule]!.id, () => app.select(`r:${level.rules[rule]!.id}`), { class: "link code" })))
-      : section("Policy", h("p", {}, "No rule allows it: denied once default deny is on.")),
+    ...volumes(app, totals),
+    section("Direction", ...direction(app, edge)),
+    section("Policy", ...fate(app, edge)),
     ...(totals.names.length > 0 ? [section("Names that clients used", tags(totals.names))] : []),
     ...evidence(totals),
     section("Hours", h("p", { class: "muted" }, hoursText(app, row[12]))),
   ];
+}
+
+/** Below this nothing becomes a rule, unless the settings say otherwise: `graph.min_direction_probability`. */
+const SURE = 0.99;
+
+/** From here on a probability may have been rounded up, at most to what nothing ever is. */
+const ROUNDED_UP = 0.999999;
+
+/** How sure it is that the client is the client. */
+function direction(app: App, edge: number): Node[] {
+  const { estate } = app;
+  const row = estate.rows[edge]!;
+  const client = plain(estate.nameOf(row[0]));
+  const text = h("p", {}, h("b", {}, row[19] >= ROUNDED_UP ? "more than 99.999 %" : percent(row[19])), ` sure that ${client} is the client.`);
+  return row[19] < SURE ? [text, h("p", { class: "muted" }, "That is too little for a rule: a handshake seen from its start would settle it.")] : [text];
+}
+
+/** What the rules do with it, and which. */
+function fate(app: App, edge: number): Node[] {
+  const rules = app.rulesOf(edge).map((rule) => h("li", {}, button(rule.id, () => app.select(`r:${rule.id}`), { class: "link code" })));
+  const level = app.level?.name ?? "";
+  switch (app.fate(edge)) {
+    case "allowed":
+      return [h("p", {}, `Allowed at level ${level} by `), h("ul", {}, ...rules)];
+    case "outside":
+      return [h("p", {}, `Between two addresses: at level ${level} no rule is for it.`)];
+    case "denied":
+      return [h("p", {}, rules.length > 0 ? `Denied at level ${level}: one end would let it pass, the other would not.` : "No rule allows it: denied once default deny is on."), h("ul", {}, ...rules)];
+  }
 }
 
 function hoursText(app: App, runs: number[]): string {
@@ -118,13 +168,13 @@ function line(app: App, id: string, edges: number[]): Node[] | undefined {
   const totals = total(app.estate, edges);
   return [
     title(plural(edges.length, "dependency", "dependencies"), `${name(found.from)} → ${name(found.to)}`),
-    amounts(totals),
+    ...volumes(app, totals),
     section("Dependencies", edgeList(app, edges, "None in this period.")),
     ...evidence(totals),
   ];
 }
 
-function oneNode(app: App, index: number, edges: number[]): Node[] {
+function oneNode(app: App, index: number, edges: number[]): Content {
   const { estate } = app;
   const node = estate.nodes[index]!;
   const kind = { host: "Workload", network: "Network", address: "Address" }[node.kind] ?? node.kind;
@@ -134,7 +184,8 @@ function oneNode(app: App, index: number, edges: number[]): Node[] {
   const labels = Object.entries(node.labels ?? {}).map(([key, value]) => `${key}=${value}`);
   const role = { client: "uses services", server: "offers services", both: "uses and offers services", bystander: "no settled dependency" }[node.role];
   return [
-    title(kind, node.id),
+    title(kind, estate.nameOf(index)),
+    node.kind === "address" && (node.names?.length ?? 0) > 1 && h("p", { class: "muted" }, "It has several names: which of them a connection meant is not known."),
     labels.length > 0 ? tags(labels) : h("span"),
     facts([
       ["Namespace", node.namespace && plain(node.namespace)],
@@ -144,10 +195,24 @@ function oneNode(app: App, index: number, edges: number[]): Node[] {
       ["Names", some((node.names ?? []).map(plain))],
       ["Group", app.groups.names[app.groups.of[index]!]],
     ]),
+    ...reach(app, index),
     ...(exposed ? [section("Reached from public addresses", bars(exposed.services.map((each) => [`${each.protocol}/${each.port}${each.used ? "" : " (only probed)"}`, each.connections])))] : []),
     section(`Used by ${used.length}`, edgeList(app, used, "Nobody in this period.")),
     section(`Uses ${uses.length}`, edgeList(app, uses, "Nothing in this period.")),
   ];
+}
+
+/** Where a workload gets to before the exact rules and after. */
+function reach(app: App, index: number): Node[] {
+  const { reach } = app.estate.document;
+  const of = reach?.nodes[index];
+  if (!reach || !of) return [];
+  const [mayBefore, mayAfter, getsBefore, getsAfter] = of;
+  const row = (name: string, before: number, after: number) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "number" }, count(before)), h("td", { class: "number" }, count(after)));
+  return [section("Reach, before the exact rules and after",
+    h("table", { class: "small" },
+      h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col", class: "number" }, "before"), h("th", { scope: "col", class: "number" }, "after"))),
+      h("tbody", {}, row("services it may use", mayBefore, mayAfter), row(`others it gets to in ${reach.steps} steps`, getsBefore, getsAfter))))];
 }
 
 /** The first few, and how many more. */
@@ -169,8 +234,8 @@ function several(app: App, node: PictureNode, edges: number[]): Node[] {
     title(kind, node.label),
     h("p", { class: "muted" }, node.detail),
     node.kind === "more" ? h("span") : h("p", {}, button(open ? "Close it" : "Open it", () => app.toggle(node.id), { class: "primary" })),
-    amounts(total(estate, edges)),
-    section("Members", h("ul", { class: "members" }, ...busiest!.map((member) => h("li", {}, button(plain(estate.nodes[member]!.id), () => app.select(`n:${estate.nodes[member]!.id}`), { class: "link" }))),
+    ...volumes(app, total(estate, edges)),
+    section("Members", h("ul", { class: "members" }, ...busiest!.map((member) => h("li", {}, button(plain(estate.nameOf(member)), () => app.select(`n:${estate.nodes[member]!.id}`), { class: "link" }))),
       node.members.length > busiest!.length && h("li", { class: "muted" }, `and ${count(node.members.length - busiest!.length)} more`))),
     section(`Used by others: ${uses.length === 0 && used.length === 0 ? "none" : count(used.length)}`, edgeList(app, used, "Nobody outside it, in this period.")),
     section(`Uses others: ${count(uses.length)}`, edgeList(app, uses, "Nothing outside it, in this period.")),
@@ -181,14 +246,20 @@ function several(app: App, node: PictureNode, edges: number[]): Node[] {
 function rule(app: App, id: string, edges: number[]): Node[] | undefined {
   const found = app.level?.rules.find((each) => each.id === id);
   if (!found) return undefined;
+  const [subject, peers] = [plain(found.subject), some(found.peers.map(plain))];
+  const [from, to] = found.direction === "egress" ? [subject, peers] : [peers, subject];
+  const stands = { ingress: "at the server: what may come in", egress: "at the client: what may go out" };
   return [
-    title("Rule", found.id),
+    title(`Rule, level ${app.level!.name}`, found.id),
     facts([
       ["Allows", found.service],
-      ["To", plain(found.subject)],
-      ["From", some(found.peers.map(plain))],
+      ["To", to],
+      ["From", from],
+      ["Stands", found.direction && stands[found.direction]],
+      ["Price", found.price === undefined ? undefined : price(found.price)],
       ["Rests on", `${plural(found.edges.length, "dependency", "dependencies")}, ${plural(total(app.estate, found.edges).connections, "connection")}`],
     ]),
+    decision(app, id),
     section("What it allows of what was seen", edgeList(app, edges, "Nothing of this period.")),
     ...evidence(total(app.estate, edges)),
   ];

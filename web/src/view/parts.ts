@@ -5,6 +5,9 @@ import { h } from "../dom";
 import { bytes, count, plain, plural } from "../format";
 import { kindOf } from "../model/filter";
 
+/** What volumes are where the slider shows only some hours. */
+export const WHOLE_PERIOD = "Connections and volumes are of the whole period: of each hour it is only known what was seen in it, not how much.";
+
 /** Rows of a list; the table has them all. */
 const MAX_ROWS = 60;
 
@@ -62,7 +65,7 @@ export function edgeList(app: App, edges: number[], empty: string): HTMLElement 
   if (edges.length === 0) return h("p", { class: "muted" }, empty);
   const { estate } = app;
   const items = busiest(app, edges).map((edge) => {
-    const [client, server] = [estate.nodes[estate.client[edge]!]!.id, estate.nodes[estate.server[edge]!]!.id];
+    const [client, server] = [estate.nameOf(estate.client[edge]!), estate.nameOf(estate.server[edge]!)];
     const ends = h("span", { class: "ends" }, h("bdi", {}, plain(client)), " → ", h("bdi", {}, plain(server)));
     const what = h("span", { class: "what" }, serviceText(app, edge), mark(app, edge));
     const much = h("span", { class: "much" }, `${count(estate.connections[edge]!)} · ${bytes(estate.bytesOf(edge))}`);

@@ -27,31 +27,43 @@ export class Sidebar {
   readonly #since: HTMLSelectElement;
   readonly #outline = h("ul", { class: "outline" });
   #drawn = "";
+  #generation = 0;
 
   constructor(app: App) {
     this.#app = app;
-    const { estate } = app;
-    const labels = count(estate.nodes.flatMap((node) => Object.entries(node.labels ?? {}).map(([key, value]) => `${key}=${value}`)));
-    const namespaces = count(estate.nodes.flatMap((node) => node.namespace ?? []));
-    const services = count(Array.from(estate.service, (service) => estate.document.services[service]!.service));
-    this.#by = choice("Group by", app.choices.map((by) => [by, by]), (by) => app.set({ by, open: undefined, selected: "" }));
-    this.#label = choice("Label", any(labels), (label) => app.set({ label }));
-    this.#namespace = choice("Namespace", any(namespaces), (namespace) => app.set({ namespace }));
-    this.#service = choice("Service", any(services), (service) => app.set({ service }));
-    this.#external = choice("Outside", [["", "with"], ["only", "only"], ["none", "without"]], (external) => app.set({ external: external as "" }));
-    const hours = Array.from({ length: Math.min(estate.hours, MAX_CHOICES) }, (_, i) => Math.floor((i * estate.hours) / Math.min(estate.hours, MAX_CHOICES)));
-    this.#since = choice("New since", [["-1", "any time"], ...hours.slice(1).map((hour): [string, string] => [String(hour), minute(estate.timeOf(hour))])], (since) => app.set({ since: Number(since) }));
+    this.#by = choice("Group by", (by) => app.set({ by, open: undefined, selected: "" }));
+    this.#label = choice("Label", (label) => app.set({ label }));
+    this.#namespace = choice("Namespace", (namespace) => app.set({ namespace }));
+    this.#service = choice("Service", (service) => app.set({ service }));
+    this.#external = choice("Outside", (external) => app.set({ external: external as "" }));
+    this.#since = choice("New since", (since) => app.set({ since: Number(since) }));
+    fill(this.#external, [["", "with"], ["only", "only"], ["none", "without"]]);
+    this.#fill();
     const boxes = KINDS.map((kind) => {
       const box = h("input", { type: "checkbox", change: () => this.#toggle(kind) }) as HTMLInputElement;
       this.#kinds.set(kind, box);
       return h("label", { class: `check ${kind}` }, box, h("span", { class: "swatch" }), KIND_NAMES[kind]);
     });
-    const selects = [this.#by, this.#label, ...(namespaces.length > 0 ? [this.#namespace] : []), this.#service, this.#external, ...(estate.hours > 1 ? [this.#since] : [])];
+    const selects = [this.#by, this.#label, this.#namespace, this.#service, this.#external, this.#since];
     this.element = h("nav", { class: "sidebar", "aria-label": "Filters and outline" },
       h("fieldset", { class: "kinds" }, h("legend", {}, "Show"), ...boxes),
       h("fieldset", { class: "selects" }, h("legend", {}, "Filter"), ...selects.map((select) => h("label", {}, select.getAttribute("aria-label")!, select)), button("Clear filters", () => app.reset(), { class: "quiet" })),
       h("h2", { id: "outline" }, "Outline"), this.#outline);
     this.#outline.setAttribute("aria-labelledby", "outline");
+  }
+
+  /** Offers what there is to choose from; a choice of one is none. */
+  #fill(): void {
+    const { estate, choices } = this.#app;
+    const labels = count(estate.nodes.flatMap((node) => Object.entries(node.labels ?? {}).map(([key, value]) => `${key}=${value}`)));
+    const namespaces = count(estate.nodes.flatMap((node) => node.namespace ?? []));
+    const services = count(Array.from(estate.service, (service) => estate.document.services[service]!.service));
+    const hours = Array.from({ length: Math.min(estate.hours, MAX_CHOICES) }, (_, i) => Math.floor((i * estate.hours) / Math.min(estate.hours, MAX_CHOICES)));
+    fill(this.#by, choices.map((by) => [by, by]));
+    fill(this.#label, any(labels));
+    fill(this.#namespace, any(namespaces));
+    fill(this.#service, any(services));
+    fill(this.#since, [["-1", "any time"], ...hours.slice(1).map((hour): [string, string] => [String(hour), minute(estate.timeOf(hour))])]);
   }
 
   #toggle(kind: Kind): void {
@@ -60,7 +72,11 @@ export class Sidebar {
   }
 
   update(): void {
-    const { state, kinds, by } = this.#app;
+    const { state, kinds, by, generation } = this.#app;
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.#fill();
+    }
     for (const [kind, box] of this.#kinds) {
       box.checked = kinds.includes(kind);
       // What rules deny is what their view is about.
@@ -72,6 +88,7 @@ export class Sidebar {
       if (![...select.options].some((option) => option.value === value)) select.append(h("option", { value }, plain(value)));
       select.value = value;
     }
+    for (const select of [this.#namespace, this.#since]) select.parentElement!.hidden = select.options.length < 2;
     const drawn = this.#app.pictureKey;
     if (drawn !== this.#drawn) {
       this.#drawn = drawn;
@@ -110,7 +127,10 @@ function any(values: [string, number][]): [string, string][] {
   return [["", "any"], ...values.map(([value, count]): [string, string] => [value, `${plain(value)} (${count})`])];
 }
 
-function choice(name: string, options: [string, string][], change: (value: string) => void): HTMLSelectElement {
-  const select = h("select", { "aria-label": name, change: (event) => change((event.target as HTMLSelectElement).value) }, ...options.map(([value, text]) => h("option", { value }, text)));
-  return select as HTMLSelectElement;
+function choice(name: string, change: (value: string) => void): HTMLSelectElement {
+  return h("select", { "aria-label": name, change: (event) => change((event.target as HTMLSelectElement).value) }) as HTMLSelectElement;
+}
+
+function fill(select: HTMLSelectElement, options: [string, string][]): void {
+  select.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));
 }

@@ -1,23 +1,24 @@
-// What a view is about, when nothing is selected: the estate, its policy, its changes.
+// What a view is about, when nothing is selected: the estate, its changes.
 
 import type { App } from "../app";
 import { button, h } from "../dom";
-import { bytes, count, plain, plural } from "../format";
+import { bytes, count, plain } from "../format";
 import { change } from "../model/changes";
 import { kindOf } from "../model/filter";
 import { total } from "../model/totals";
-import { edgeList, facts, section } from "./parts";
+import { edgeList, section, WHOLE_PERIOD } from "./parts";
+import { sureness } from "./sureness";
 import { span } from "./timeline";
 
 /** Rows of a list of nodes or rules. */
 const MAX_ROWS = 80;
 
-function head(title: string, text: string): HTMLElement {
+export function head(title: string, text: string): HTMLElement {
   return h("header", {}, h("h2", {}, title), h("p", { class: "muted" }, text));
 }
 
 /** Numbers in large type. */
-function figures(pairs: [string, string, string?][]): HTMLElement {
+export function figures(pairs: [string, string, string?][]): HTMLElement {
   return h("dl", { class: "figures" }, ...pairs.map(([term, value, tone]) => h("div", { class: tone ?? "" }, h("dt", {}, term), h("dd", {}, value))));
 }
 
@@ -28,7 +29,7 @@ export function overview(app: App): Node[] {
   const nodes = new Set(active.flatMap((edge) => [estate.client[edge]!, estate.server[edge]!]));
   const doubtful = active.filter((edge) => kindOf(estate, edge) === "needs_person");
   const { shared_services: shared, exposed, scans } = estate.document;
-  const nodeButton = (id: string) => button(plain(id), () => app.select(`n:${id}`), { class: "link" });
+  const nodeButton = (id: string) => button(plain(estate.byId.has(id) ? estate.nameOf(estate.byId.get(id)!) : id), () => app.select(`n:${id}`), { class: "link" });
   return [
     head("Overview", `${estate.document.source} · ${span(app, app.range)} UTC`),
     figures([
@@ -39,60 +40,13 @@ export function overview(app: App): Node[] {
       ["traffic", bytes(totals.bytesToClient + totals.bytesToServer)],
       ["in the scan ledger", count(scans.length), scans.length > 0 ? "warn" : ""],
     ]),
+    ...(app.isWhole ? [] : [h("p", { class: "muted hint" }, WHOLE_PERIOD)]),
+    section("Error bar", ...sureness(app)),
     section("Shared services", shared.length > 0 ? h("ul", { class: "pairs" }, ...shared.slice(0, MAX_ROWS).map((each) => h("li", {}, nodeButton(each.node), h("span", { class: "muted" }, `used by ${count(each.dependants)}`)))) : h("p", { class: "muted" }, "None: nothing is used by many and uses few.")),
     section("Reached from public addresses", exposed.length > 0 ? h("ul", { class: "pairs" }, ...exposed.slice(0, MAX_ROWS).map((each) => h("li", {}, nodeButton(each.node), h("span", { class: "muted" }, each.services.map((s) => `${s.protocol}/${s.port}${s.used ? "" : " probed"}`).slice(0, 4).join(", "))))) : h("p", { class: "muted" }, "Nothing.")),
     section("Needs a person", edgeList(app, doubtful, "Nothing: every direction is clear.")),
     section("Busiest", edgeList(app, active, "Nothing is shown: widen the filters or the hours.")),
   ];
-}
-
-export function policy(app: App): Node[] {
-  const { estate, level } = app;
-  if (!level) return [head("Policy", "No rules were proposed.")];
-  const active = app.active;
-  const allowed = active.filter((edge) => app.ruleOf(edge) >= 0);
-  const denied = active.filter((edge) => app.ruleOf(edge) < 0);
-  const real = denied.filter((edge) => kindOf(estate, edge) === "needs_person" || kindOf(estate, edge) === "accepted");
-  const vain = denied.filter((edge) => kindOf(estate, edge) === "attempts");
-  const inView = new Set(allowed.map((edge) => app.ruleOf(edge)));
-  const { proof } = level;
-  const rules = level.rules.filter((_, index) => inView.has(index));
-  return [
-    head("Policy", "What the proposed rules allow of what was seen, and what they would deny once default deny is on."),
-    levels(app),
-    figures([
-      ["rules", count(level.rules.length)],
-      ["dependencies allowed", count(allowed.length), "good"],
-      ["would be denied", count(real.length), real.length > 0 ? "warn" : ""],
-      ["vain tries denied", count(vain.length)],
-    ]),
-    section("Proof", facts([
-      ["Replayed", `${plural(proof.edges_replayed, "dependency", "dependencies")} as ${plural(proof.tuples_observed, "connection")}: all allowed`],
-      ["Probed", `${plural(proof.probes_denied, "connection")} that nobody made: all denied`],
-      ["Price", proof.tuples_unobserved === 0 ? "nothing is allowed that was not seen" : `${plural(proof.tuples_unobserved, "connection")} allowed that nobody was seen to make`],
-      ["Held back", proof.edges_held_back > 0 ? `${plural(proof.edges_held_back, "dependency", "dependencies")} that no rule can express` : undefined],
-    ])),
-    section("Would be denied, though it is real traffic", edgeList(app, real, "Nothing.")),
-    section(`Rules for what is shown: ${count(rules.length)}`, ruleList(app, rules)),
-    section("Vain tries, rightly denied", edgeList(app, vain, "None.")),
-  ];
-}
-
-/** The switch between levels of generalisation, where there are several. */
-function levels(app: App): HTMLElement {
-  const { levels } = app.estate.document;
-  const buttons = levels.map((level, index) => button(level.name, () => app.set({ level: index }), { "aria-pressed": String(app.level === level) }));
-  return levels.length > 1 ? h("div", { class: "choice", role: "group", "aria-label": "Level" }, ...buttons) : h("span");
-}
-
-function ruleList(app: App, rules: { id: string; service: string; subject: string; peers: string[] }[]): HTMLElement {
-  const items = rules.slice(0, MAX_ROWS).map((rule) =>
-    h("li", {}, h("button", { type: "button", click: () => app.select(`r:${rule.id}`) },
-      h("span", { class: "ends" }, h("bdi", {}, plain(rule.subject)), " ", h("span", { class: "code" }, rule.service)),
-      h("span", { class: "much" }, `from ${count(rule.peers.length)}`),
-      h("span", { class: "what" }, rule.peers.slice(0, 6).map(plain).join(", ") + (rule.peers.length > 6 ? " …" : "")))));
-  const rest = rules.length - items.length;
-  return h("div", {}, h("ul", { class: "edges" }, ...items), rest > 0 && h("p", { class: "muted" }, `and ${plural(rest, "other")}: filter to see them`));
 }
 
 export function changes(app: App): Node[] {

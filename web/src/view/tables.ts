@@ -3,7 +3,7 @@
 import type { App } from "../app";
 import { button, h } from "../dom";
 import { bytes, count, minute, plain, plural, shorten } from "../format";
-import { mark, serviceText } from "./parts";
+import { mark, serviceText, WHOLE_PERIOD } from "./parts";
 
 /** Rows on a page of a table. */
 const PAGE = 200;
@@ -65,12 +65,13 @@ export class Tables {
     const active = [...this.#app.active].sort((a, b) => estate.connections[b]! - estate.connections[a]! || a - b);
     const rows = this.#slice(active).map((edge) => {
       const row = estate.rows[edge]!;
-      const end = (index: number) => button(plain(estate.nodes[index]!.id), () => this.#app.set({ view: "map", selected: this.#app.edgeKey(edge) }), { class: "link" });
+      const end = (index: number) => button(plain(estate.nameOf(index)), () => this.#app.set({ view: "map", selected: this.#app.edgeKey(edge) }), { class: "link" });
       return [end(row[0]), end(row[1]), serviceText(this.#app, edge), mark(this.#app, edge), count(row[4]), count(row[5]), bytes(row[8]), bytes(row[9]), minute(row[10]), minute(row[11])];
     });
     const columns = ["Client", "Server", "Service", "Verdict"].map((name): Column => ({ name }));
     const numbers = ["Connections", "Answered", "To server", "To client"].map((name) => ({ name, numeric: true }));
-    return [table(`${plural(active.length, "dependency", "dependencies")}, the busiest first`, [...columns, ...numbers, { name: "First seen" }, { name: "Last seen" }], rows), this.#pages(active.length)];
+    const whole = this.#app.isWhole ? "" : ` ${WHOLE_PERIOD}`;
+    return [table(`${plural(active.length, "dependency", "dependencies")}, the busiest first.${whole}`, [...columns, ...numbers, { name: "First seen" }, { name: "Last seen" }], rows), this.#pages(active.length)];
   }
 
   #slice<T>(all: T[]): T[] {

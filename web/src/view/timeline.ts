@@ -5,6 +5,7 @@ import { button, h } from "../dom";
 import { minute, plural } from "../format";
 import { histogram } from "../model/totals";
 import type { Range } from "../data/estate";
+import { write } from "../state";
 
 /** Bars at most: as many as fit a screen. */
 const MAX_BARS = 160;
@@ -18,20 +19,35 @@ export class Timeline {
   readonly #to: HTMLInputElement;
   readonly #all: HTMLElement;
   #drawn = "";
+  readonly #exact = button("Exact numbers of these hours", () => this.#ask(), { class: "quiet" });
+  readonly #back = button("All that the store holds", () => location.assign(`${location.pathname}${location.hash}`), { class: "quiet" });
 
   constructor(app: App) {
     this.#app = app;
     const slider = (label: string, input: (value: number) => void) =>
       h("input", { type: "range", min: 0, max: app.estate.hours - 1, step: 1, "aria-label": label, disabled: app.estate.hours < 2, input: (event) => input(Number((event.target as HTMLInputElement).value)) }) as HTMLInputElement;
-    const last = app.estate.hours - 1;
     this.#from = slider("First hour shown", (value) => app.set({ from: Math.min(value, app.range.to) }, false));
-    this.#to = slider("Last hour shown", (value) => app.set({ to: Math.max(value, app.range.from) === last ? -1 : Math.max(value, app.range.from) }, false));
+    this.#to = slider("Last hour shown", (value) => app.set({ to: Math.max(value, app.range.from) === app.estate.hours - 1 ? -1 : Math.max(value, app.range.from) }, false));
     this.#all = button("All hours", () => app.set({ from: 0, to: -1 }), { class: "quiet" });
-    this.element = h("section", { class: "timeline", "aria-label": "Time" }, h("div", { class: "line" }, this.#caption, this.#all), h("div", { class: "track" }, this.#bars, this.#from, this.#to));
+    this.element = h("section", { class: "timeline", "aria-label": "Time" }, h("div", { class: "line" }, this.#caption, h("span", {}, this.#back, this.#exact, this.#all)), h("div", { class: "track" }, this.#bars, this.#from, this.#to));
+  }
+
+  /** Asks the server for the hours shown alone: what the page has counts the whole period. */
+  #ask(): void {
+    const { estate, range, state } = this.#app;
+    const iso = (hour: number) => new Date(estate.timeOf(hour)).toISOString().replace(".000Z", "Z");
+    // A period includes its end.
+    const to = new Date(estate.timeOf(range.to + 1) - 1).toISOString();
+    const hash = write({ ...state, from: 0, to: -1, since: -1, compare: [] });
+    location.assign(`?${new URLSearchParams({ from: iso(range.from), to })}#${hash}`);
   }
 
   update(): void {
     const { estate, range, state } = this.#app;
+    for (const slider of [this.#from, this.#to]) {
+      slider.max = String(estate.hours - 1);
+      slider.disabled = estate.hours < 2;
+    }
     this.element.hidden = state.view === "changes" || state.view === "scans";
     this.#from.value = String(range.from);
     this.#to.value = String(range.to);
@@ -39,6 +55,8 @@ export class Timeline {
     this.#to.setAttribute("aria-valuetext", minute(estate.timeOf(range.to)));
     const whole = range.from === 0 && range.to === estate.hours - 1;
     this.#all.hidden = whole;
+    this.#exact.hidden = whole || !this.#app.served;
+    this.#back.hidden = !whole || !this.#app.served || location.search === "";
     this.#caption.textContent = `${span(this.#app, range)} UTC · ${plural(range.to - range.from + 1, "hour")}${whole ? "" : ` of ${estate.hours}`}`;
     const key = `${this.#app.pictureKey}`;
     if (key !== this.#drawn) {

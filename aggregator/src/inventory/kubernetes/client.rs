@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
@@ -12,8 +14,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use thiserror::Error;
 use tower::{BoxError, Layer, Service};
+use watershed_model::Timestamp;
 
-use super::Access;
+use super::{Access, Kind};
 use crate::AggregatorError;
 
 /// Octets of one event of a watch. etcd keeps no object of more than 1.5 MiB (`--max-request-bytes`).
@@ -35,7 +38,7 @@ pub(super) struct TooLarge {
 /// # Errors
 ///
 /// The settings are missing or wrong.
-pub(super) async fn open(access: &Access) -> Result<(Client, String), AggregatorError> {
+pub(super) async fn open(access: &Access, opened: &Opened) -> Result<(Client, String), AggregatorError> {
     let failed = |reason: String| AggregatorError::Kubernetes { access: access.clone(), reason };
     let config = match access {
         Access::InCluster => Config::incluster().map_err(|error| failed(error.to_string()))?,
@@ -47,7 +50,7 @@ pub(super) async fn open(access: &Access) -> Result<(Client, String), Aggregator
     };
     let server = config.cluster_url.to_string();
     let builder = ClientBuilder::try_from(config).map_err(|error| failed(told(&error)))?;
-    Ok((builder.with_layer(&BoundedLayer).build(), server))
+    Ok((builder.with_layer(&BoundedLayer { opened: opened.clone() }).build(), server))
 }
 
 /// An error with what caused it, each said once.
@@ -78,21 +81,50 @@ pub(super) fn is_too_large(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// Bounds the bodies of responses.
-#[derive(Clone, Copy, Debug)]
-struct BoundedLayer;
+/// When the watch of each kind was opened last.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    now: fn() -> Timestamp,
+    times: Arc<[AtomicI64; Kind::ALL.len()]>,
+}
+
+impl Opened {
+    pub(super) fn new(now: fn() -> Timestamp) -> Self {
+        let never = || AtomicI64::new(Timestamp::MIN.as_nanos());
+        Self { now, times: Arc::new(Kind::ALL.map(|_| never())) }
+    }
+
+    /// `path` names objects by their kind at its end.
+    fn note(&self, path: &str) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+            self.times[kind as usize].store((self.now)().as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn last(&self, kind: Kind) -> Timestamp {
+        Timestamp::from_nanos(self.times[kind as usize].load(Ordering::Relaxed))
+    }
+}
+
+/// Bounds the bodies of responses, and notes when a watch is opened.
+#[derive(Clone, Debug)]
+struct BoundedLayer {
+    opened: Opened,
+}
 
 impl<S> Layer<S> for BoundedLayer {
     type Service = Bounded<S>;
 
     fn layer(&self, inner: S) -> Bounded<S> {
-        Bounded { inner }
+        Bounded { inner, opened: self.opened.clone() }
     }
 }
 
 #[derive(Clone, Debug)]
 struct Bounded<S> {
     inner: S,
+    opened: Opened,
 }
 
 impl<S, R, B> Service<Request<R>> for Bounded<S>
@@ -113,10 +145,15 @@ where
     fn call(&mut self, request: Request<R>) -> Self::Future {
         let query = request.uri().query().unwrap_or_default();
         let is_watch = query.split('&').any(|part| part == "watch=true");
+        let (path, opened) = (request.uri().path().to_owned(), self.opened.clone());
         let response = self.inner.call(request);
         Box::pin(async move {
             let limit = if is_watch { MAX_EVENT } else { MAX_PAGE };
-            Ok(response.await?.map(|inner| BoundedBody { inner, is_watch, limit, read: 0 }))
+            let response = response.await?;
+            if is_watch && response.status().is_success() {
+                opened.note(&path);
+            }
+            Ok(response.map(|inner| BoundedBody { inner, is_watch, limit, read: 0 }))
         })
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use watershed_model::{Timestamp, Workload};
+use watershed_model::{TimeRange, Timestamp, Workload};
 
 use super::connection::Connection;
 use super::rows::{InventoryRow, WorkloadRow};
-use super::{ClickHouseConfig, ClickHouseStore, READ, schema, write};
+use super::{ClickHouseConfig, ClickHouseStore, READ, fronts, schema, write};
+use crate::inventory::fronts::FrontChange;
 use crate::inventory::{MAX_CHANGES, Source, Told};
 use crate::store::history::{HistoryStore, Wanted, in_order};
 use crate::{Change, StoreError};
@@ -35,7 +36,7 @@ impl HistoryStore for ClickHouseStore {
                 at: change.at.as_nanos(),
                 workload: workloads.number(change.workload.as_ref()),
             });
-            write::insert(connection, "inventory", None, rows).await
+            write::insert::<InventoryRow>(connection, "inventory", None, rows).await
         })
     }
 
@@ -57,6 +58,14 @@ impl HistoryStore for ClickHouseStore {
             Ok(())
         })?;
         in_order(told)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        fronts::remember(self, changes)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        fronts::read(self, period)
     }
 }
 

@@ -4,7 +4,7 @@ use watershed_model::{Hour, Timestamp};
 
 use super::connection::Connection;
 use super::rows::DeletedRow;
-use super::{ClickHouseConfig, READ, history, read, schema, write};
+use super::{ClickHouseConfig, READ, fronts, history, read, schema, write};
 use crate::StoreError;
 use crate::store::runs::Run;
 use crate::store::status::Deleted;
@@ -57,6 +57,7 @@ pub(super) fn delete_before(
     delete("losses", OLD_EDGES)?;
     delete("edges_hourly", OLD_EDGES)?;
     history::forget_before(connection, config, end.start())?;
+    fronts::forget_before(connection, config, end.start())?;
     close_gaps(connection, end)?;
     record(connection, &deleted)?;
     Ok(deleted)
@@ -78,5 +79,5 @@ fn record(connection: &Connection, deleted: &Deleted) -> Result<(), StoreError> 
     let Deleted { hours, edge_hours, names } = *deleted;
     let rows = [("hours", hours), ("edge_hours", edge_hours), ("names", names)];
     let rows = rows.map(|(what, count)| DeletedRow { what: what.to_owned(), count });
-    connection.wait(DELETE, write::insert(connection, "deleted", None, rows))
+    connection.wait(DELETE, write::insert::<DeletedRow>(connection, "deleted", None, rows))
 }

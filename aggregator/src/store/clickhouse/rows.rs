@@ -1,8 +1,7 @@
 //! Rows as ClickHouse has them: mirrors of the tables' columns, and what stands in them.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::ops::Deref;
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize, Serializer};
@@ -11,14 +10,16 @@ use watershed_model::{Evidence, FlowRecord, History, NameObservation, Summary, T
 use crate::BatchToken;
 use crate::Row as Joined;
 
-/// A row of `flows`.
+/// A row of `flows`; what it can it borrows, since there are many.
 #[derive(Clone, Debug, Row, Serialize)]
-pub(super) struct FlowRow {
+pub(super) struct FlowRow<'a> {
     first_seen: i64,
     duration: u64,
-    client_address: Ipv6Addr,
+    #[serde(serialize_with = "octets")]
+    client_address: IpAddr,
     client_port: u16,
-    server_address: Ipv6Addr,
+    #[serde(serialize_with = "octets")]
+    server_address: IpAddr,
     server_port: u16,
     protocol: u8,
     pub(super) client_workload: u64,
@@ -39,16 +40,15 @@ pub(super) struct FlowRow {
     handshake_rtt: u64,
     evidence: u32,
     answered: u64,
-    names: Vec<Box<str>>,
+    names: Vec<&'a str>,
     #[serde(serialize_with = "text")]
-    dns_query: Option<Box<str>>,
+    dns_query: Option<&'a str>,
     #[serde(serialize_with = "text")]
     encapsulation: Option<Box<str>>,
     interface: u32,
     part: u32,
     end: &'static str,
-    #[serde(serialize_with = "shared")]
-    agent: Arc<str>,
+    agent: &'a str,
     started: i64,
     sequence: u64,
     /// Of a summary only.
@@ -60,18 +60,18 @@ pub(super) struct FlowRow {
 /// What stands in `end` where the row stands for several connections.
 const SUMMARY: &str = "summary";
 
-impl FlowRow {
+impl<'a> FlowRow<'a> {
     /// The row of a record in the batch that `token` names; workloads by their numbers, 0 for none.
-    pub(super) fn of(row: &Joined<'_>, token: &BatchToken, workloads: (u64, u64)) -> Self {
+    pub(super) fn of(row: &Joined<'a>, token: &'a BatchToken, workloads: (u64, u64)) -> Self {
         let record = row.record;
         let (client_workload, server_workload) = workloads;
         let encapsulation = record.encapsulation.as_ref().filter(|wrapped| ***wrapped != Default::default());
         Self {
             first_seen: record.first_seen.as_nanos(),
             duration: duration(record),
-            client_address: address(record.client.address),
+            client_address: record.client.address,
             client_port: record.client.port,
-            server_address: address(record.server.address),
+            server_address: record.server.address,
             server_port: record.server.port,
             protocol: record.protocol.0,
             client_workload,
@@ -93,15 +93,15 @@ impl FlowRow {
                 .map_or(0, |rtt| u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX)),
             evidence: record.evidence.bits(),
             answered: row.answered,
-            names: row.names().collect::<BTreeSet<_>>().into_iter().map(Box::from).collect(),
-            dns_query: record.names.as_ref().and_then(|hints| hints.dns_query.clone()),
+            names: names(row),
+            dns_query: record.names.as_ref().and_then(|hints| hints.dns_query.as_deref()),
             encapsulation: encapsulation
                 .and_then(|wrapped| serde_json::to_string(wrapped).ok())
                 .map(String::into_boxed_str),
             interface: record.interface.0,
             part: record.part,
             end: if record.summary.is_some() { SUMMARY } else { record.end.as_str() },
-            agent: Arc::clone(&token.agent.0),
+            agent: &token.agent.0,
             started: token.started.as_nanos(),
             sequence: token.sequence,
             connections: record.summary.as_ref().map_or(0, |summary| summary.connections),
@@ -109,6 +109,14 @@ impl FlowRow {
             evidence_counts: record.summary.as_deref().map(evidence).unwrap_or_default(),
         }
     }
+}
+
+/// Names of the server, in order, each once.
+fn names<'a>(row: &Joined<'a>) -> Vec<&'a str> {
+    let mut names: Vec<_> = row.names().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// States and how many connections ended in each.
@@ -189,12 +197,28 @@ pub(super) struct InventoryRow {
     pub(super) workload: u64,
 }
 
+/// A row of `fronts`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct FrontRow {
+    pub(super) address: String,
+    pub(super) protocol: u8,
+    pub(super) port: u16,
+    pub(super) at: i64,
+    /// Workload, service, address, port, and whether the address is rewritten.
+    pub(super) leads: (u64, String, String, u16, bool),
+}
+
 /// The column of an address.
 pub(super) fn address(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     }
+}
+
+/// The address in its column, all octets at once.
+fn octets<S: Serializer>(column: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u128(u128::from_le_bytes(address(*column).octets()))
 }
 
 /// The address in its column.
@@ -211,10 +235,6 @@ fn letters<S: Serializer>(history: &History, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(history.as_str())
 }
 
-fn text<S: Serializer>(text: &Option<Box<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+fn text<S: Serializer, T: Deref<Target = str>>(text: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text.as_deref().unwrap_or_default())
-}
-
-fn shared<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
 }

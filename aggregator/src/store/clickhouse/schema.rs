@@ -9,7 +9,7 @@ use crate::StoreError;
 
 /// What makes version 1, 2, ... of the tables out of the one before: on every server, and then in a cluster. Each
 /// may run again.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     (
         include_str!("../../../migrations/clickhouse/0001_tables.sql"),
         include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
@@ -24,6 +24,10 @@ const MIGRATIONS: [(&str, &str); 4] = [
     ),
     // Views over what is asked: over the distributed tables in a cluster, with nothing to add there.
     (include_str!("../../../migrations/clickhouse/0004_views.sql"), ""),
+    (
+        include_str!("../../../migrations/clickhouse/0005_fronts.sql"),
+        include_str!("../../../migrations/clickhouse/0005_cluster.sql"),
+    ),
 ];
 
 /// Which migrations were run.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use watershed_model::{Batch, Encapsulation, Protocol};
 
 use super::*;
+use crate::inventory::fronts::FrontChange;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
 use crate::{HistoryStore, MemoryStore, OpenInventory, StoreLocation, Told, Wanted};
@@ -50,6 +51,14 @@ impl HistoryStore for OnServer {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         self.open().history(wanted)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        self.store.remember_fronts(changes)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        self.open().fronts(period)
     }
 }
 
@@ -202,7 +211,7 @@ fn what_is_no_store_is_left_alone() {
     assert!(none.contains("there is no such database"), "{none}");
     run("INSERT INTO migrations VALUES (7, 'later')");
     let later = refused(&location, &config, false).to_string();
-    assert!(later.contains("its format is version 7, this program knows up to 4"), "{later}");
+    assert!(later.contains("its format is version 7, this program knows up to 5"), "{later}");
     run("DROP TABLE migrations");
     let foreign = refused(&location, &config, true).to_string();
     assert!(foreign.contains("it is the database of another program"), "{foreign}");

@@ -4,12 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{Evidence, Snapshot, TimeRange, Timestamp, Workload};
+use watershed_model::{Evidence, FlowRecord, Protocol, Snapshot, TimeRange, Timestamp, Workload};
 
 use super::{kept, seconds};
+use crate::inventory::fronts::{Backend, Front, FrontChange, FrontUpdate, Server};
 use crate::inventory::{Source, Update};
-use crate::testing::{batch, record};
+use crate::testing::{address, batch, record};
 use crate::{Aggregator, AggregatorConfig, Change, FlowStore, OpenInventory, Told, Wanted};
+
+pub(in crate::store) const ALWAYS: TimeRange = TimeRange { start: Timestamp::MIN, end: Timestamp::MAX };
 
 pub(in crate::store) fn said(source: Source, at: i64, network: &str, name: &str) -> Told {
     let workload = (!name.is_empty()).then(|| {
@@ -102,4 +105,99 @@ pub(in crate::store) fn flows_joined_again_with_the_history_kept_are_joined_as_t
     assert_eq!(edges, ["a -> db tcp/443", "b -> db tcp/443", "rest -> db tcp/443"]);
     let handed_over: u32 = live.edges.iter().map(|edge| edge.evidence.of(Evidence::HANDED_OVER)).sum();
     assert_eq!(handed_over, 1);
+}
+
+const SERVICE: &str = "10.96.0.7";
+
+/// That a port of a Service leads to this workload, or to nobody, at 8000 more than its own.
+pub(in crate::store) fn led(at: i64, port: u16, name: &str) -> FrontChange {
+    let workload = said(Source::Kubernetes, at, SERVICE, name).change.workload;
+    let backend = workload.map(|workload| {
+        Arc::new(Backend {
+            service: Some("web.shop.svc".into()),
+            server: Server::Workload(workload),
+            port: Some(8_000 + port),
+            rewritten: true,
+        })
+    });
+    let front = Front::Address(address(SERVICE), Protocol::TCP, port);
+    FrontChange { at: Timestamp::from_parts(at, 0), front, backend }
+}
+
+pub(in crate::store) fn where_services_led_is_told_as_it_was_kept<S: FlowStore>(new: impl Fn() -> S) {
+    let external = Backend {
+        service: None,
+        server: Server::Address(address("2001:db8::1")),
+        port: None,
+        rewritten: false,
+    };
+    let front = Front::EveryNode(Protocol::UDP, 30_080);
+    let all = [
+        led(1, 80, "a"),
+        led(3, 80, ""),
+        led(5, 80, "b"),
+        led(5, 81, "c"),
+        FrontChange { at: Timestamp::from_parts(2, 0), front, backend: Some(Arc::new(external)) },
+    ];
+    let mut store = new();
+    store.remember_fronts(&[]).unwrap();
+    assert_eq!(store.fronts(ALWAYS).unwrap(), []);
+    for change in all.iter().rev() {
+        store.remember_fronts(std::slice::from_ref(change)).unwrap();
+    }
+    store.remember_fronts(&[led(5, 81, "d"), led(5, 81, "e")]).unwrap();
+    store.remember_fronts(&[led(5, 81, "e"), led(5, 81, "c")]).unwrap();
+    store.remember_fronts(&all).unwrap();
+    assert_eq!(store.fronts(ALWAYS).unwrap(), all, "in order, each once, the later told one");
+    let [_, gone, b, c, node] = all;
+    let wanted = |start, end| store.fronts(seconds(start, end).unwrap()).unwrap();
+    assert_eq!(wanted(4, 5), [gone, b.clone(), c.clone(), node.clone()], "and where each led before");
+    assert_eq!(wanted(6, 9), [b, c, node]);
+}
+
+/// What is kept of where Services led brings the same flows to the same pods, also for a process that starts again.
+pub(in crate::store) fn flows_to_services_joined_again_are_joined_as_they_were<S: FlowStore>(
+    new: impl Fn() -> S,
+) {
+    let flow = |port: u16, at: i64| record("10.0.0.1", SERVICE, port, at.unsigned_abs());
+    let mut store = new();
+    let mut batches = Vec::new();
+    let steps: [(Vec<FrontChange>, Vec<FlowRecord>); 3] = [
+        (vec![led(0, 80, "web"), led(0, 81, "api")], vec![flow(80, 1), flow(81, 2)]),
+        // The Service is led elsewhere, then nowhere.
+        (vec![led(4, 80, "shop"), led(6, 81, "")], vec![flow(80, 3), flow(80, 5), flow(81, 7)]),
+        // What is there after a stop is said anew: one as before, one that came meanwhile.
+        (vec![led(0, 80, "shop"), led(8, 82, "db")], vec![flow(80, 9), flow(82, 10), flow(81, 11)]),
+    ];
+    for (number, (changed, flows)) in steps.into_iter().enumerate() {
+        let mut inventory = OpenInventory::default();
+        inventory.restore(store.history(&Wanted::ALL).unwrap());
+        inventory.restore_fronts(store.fronts(ALWAYS).unwrap());
+        let owned =
+            [said(Source::Kubernetes, 0, "10.0.0.1", "shop"), said(Source::Kubernetes, 0, SERVICE, "svc")];
+        let owned = owned.map(|told| told.change).to_vec();
+        let at = Timestamp::from_parts(8, 0);
+        inventory.follow(Source::Kubernetes).send(Update::Everything { at, owned }).unwrap();
+        let update = match number {
+            2 => FrontUpdate::Everything { at, led: changed },
+            _ => FrontUpdate::Changes(changed),
+        };
+        inventory.follow_fronts().send(update).unwrap();
+        batches.push(batch("a", number as u64, flows));
+        store = kept(store, inventory, batches.last().cloned());
+    }
+    let live = store.snapshot(None).unwrap();
+    let edges: Vec<String> =
+        live.edges.iter().map(|edge| format!("{} {}", edge.key, edge.connections)).collect();
+    let right = [
+        "shop -> api tcp/8081 1",
+        "shop -> db tcp/8082 1",
+        "shop -> shop tcp/8080 2",
+        "shop -> svc tcp/81 2",
+        "shop -> web tcp/8080 2",
+    ];
+    assert_eq!(edges, right);
+    let mut again: OpenInventory = store.history(&Wanted::ALL).unwrap().into_iter().collect();
+    again.restore_fronts(store.fronts(ALWAYS).unwrap());
+    assert_eq!(kept(new(), again, batches).snapshot(None).unwrap(), live);
 }

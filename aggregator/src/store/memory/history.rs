@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{Timestamp, Workload};
+use watershed_model::{TimeRange, Timestamp, Workload};
 
 use super::MemoryStore;
+use crate::inventory::fronts::{Backend, Front, FrontChange, MAX_FRONT_CHANGES};
 use crate::inventory::{MAX_CHANGES, Source, Told};
-use crate::store::history::{HistoryStore, Wanted, in_order};
+use crate::store::history::{HistoryStore, Wanted, fronts_in_order, in_order};
 use crate::{Change, StoreError};
 
 /// Changes by source and prefix.
 pub(super) type Changes = BTreeMap<(Source, IpNet), BTreeMap<Timestamp, Option<Arc<Workload>>>>;
+
+/// Where each front led, from each time on.
+pub(super) type Fronts = BTreeMap<Front, BTreeMap<Timestamp, Option<Arc<Backend>>>>;
 
 impl HistoryStore for MemoryStore {
     fn remember(&mut self, told: &[Told]) -> Result<(), StoreError> {
@@ -39,5 +43,29 @@ impl HistoryStore for MemoryStore {
             ));
         }
         in_order(told)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        if self.fronts.values().map(BTreeMap::len).sum::<usize>() + changes.len() > MAX_FRONT_CHANGES {
+            return Err(StoreError::HistoryTooLarge { limit: MAX_FRONT_CHANGES });
+        }
+        for FrontChange { at, front, backend } in changes {
+            self.fronts.entry(*front).or_default().insert(*at, backend.clone());
+        }
+        Ok(())
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        let mut wanted = Vec::new();
+        for (front, changes) in &self.fronts {
+            let first = changes.range(..=period.start).next_back().map_or(period.start, |(at, _)| *at);
+            let changes = changes.range(first..).take_while(|(at, _)| **at <= period.end);
+            wanted.extend(changes.map(|(at, backend)| FrontChange {
+                at: *at,
+                front: *front,
+                backend: backend.clone(),
+            }));
+        }
+        fronts_in_order(wanted)
     }
 }

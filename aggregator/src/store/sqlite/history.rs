@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
-use watershed_model::Timestamp;
+use watershed_model::{TimeRange, Timestamp};
 
-use super::{Failure, SqliteStore, damaged, read, schema, write};
+use super::{Failure, SqliteStore, damaged, fronts, read, schema, write};
+use crate::inventory::fronts::FrontChange;
 use crate::inventory::{MAX_CHANGES, Source, Told};
-use crate::store::history::{HistoryStore, Wanted, in_order};
+use crate::store::history::{HistoryStore, Wanted, fronts_in_order, in_order};
 use crate::{Change, StoreError};
 
 const REMEMBER: &str = "REPLACE INTO inventory (network, source, at, workload) VALUES (?1, ?2, ?3, ?4)";
@@ -39,6 +40,20 @@ impl HistoryStore for SqliteStore {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         in_order(history(&self.connection, wanted).map_err(self.failed("read the store"))?)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let failed = self.failed("keep where Services lead in the store");
+        let transaction = schema::begin(&mut self.connection).map_err(&failed)?;
+        fronts::remember(&transaction, changes).map_err(|error| error.into_store_error(&failed))?;
+        transaction.commit().map_err(&failed)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        fronts_in_order(fronts::read(&self.connection, period).map_err(self.failed("read the store"))?)
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use watershed_model::{Hour, Timestamp};
 
-use super::{codec, history, read, schema, write};
+use super::{codec, fronts, history, read, schema, write};
 use crate::store::status::Deleted;
 
 /// Deletes whole hours that end by `before`, each in its own transaction: others write in between, and a crash undoes little.
@@ -46,12 +46,14 @@ fn delete_unused(database: &mut Connection, before: Hour) -> rusqlite::Result<()
         transaction.execute("DELETE FROM address_name WHERE last_seen < ?1", [before.start().as_nanos()])?;
     write::close_gaps_before(&transaction, before)?;
     history::forget_before(&transaction, before.start())?;
+    fronts::forget_before(&transaction, before.start())?;
     count(&transaction, "names", names)?;
     transaction.execute_batch(
         "DELETE FROM name WHERE id NOT IN (SELECT name FROM edge_name UNION SELECT name FROM address_name);
         DELETE FROM party WHERE id NOT IN (SELECT client FROM edge UNION SELECT server FROM edge);
         DELETE FROM workload WHERE id NOT IN (SELECT workload FROM party WHERE workload IS NOT NULL
-            UNION SELECT workload FROM inventory WHERE workload IS NOT NULL);",
+            UNION SELECT workload FROM inventory WHERE workload IS NOT NULL
+            UNION SELECT workload FROM front WHERE workload IS NOT NULL);",
     )?;
     transaction.commit()
 }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use watershed_model::{Batch, Hour, Loss, LossEntry, SkipReason};
 
 use super::*;
+use crate::inventory::fronts::FrontChange;
 use crate::store::conformance::{batches, every_store_must, inventory, kept, seconds, traffic};
 use crate::testing::{batch, record, seeded};
 use crate::{
@@ -54,6 +55,14 @@ impl HistoryStore for OnDisk {
 
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.history(wanted)
+    }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        self.store().remember_fronts(changes)
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        SqliteStore::open_existing(&self.path(), &StoreConfig::default())?.fronts(period)
     }
 }
 
@@ -176,7 +185,7 @@ fn a_later_version_is_refused() {
     let disk = OnDisk::new();
     disk.store.as_ref().unwrap().connection.pragma_update(None, "user_version", 7).unwrap();
     let message = refused(&disk.path());
-    assert!(message.contains("its format is version 7, this program knows up to 3"), "{message}");
+    assert!(message.contains("its format is version 7, this program knows up to 4"), "{message}");
 }
 
 #[test]
@@ -303,7 +312,7 @@ fn a_store_of_the_first_version_goes_on_without_counting_its_loss_again() {
 #[test]
 fn retention_leaves_whose_an_address_was_when_what_is_kept_began() {
     use crate::inventory::Source::{File, Kubernetes};
-    use crate::store::conformance::said;
+    use crate::store::conformance::{ALWAYS, led, said};
     let hour = 3_600;
     let mut disk = OnDisk::new();
     let all = [
@@ -315,9 +324,14 @@ fn retention_leaves_whose_an_address_was_when_what_is_kept_began() {
         said(Kubernetes, hour, "10.0.0.2", ""),
     ];
     disk.remember(&all).unwrap();
+    let fronts =
+        [led(1, 80, "a"), led(hour, 80, "b"), led(3 * hour, 80, "c"), led(1, 81, "d"), led(hour, 81, "")];
+    disk.remember_fronts(&fronts).unwrap();
     let records = [10, 3 * 3_600].map(|at| record("10.0.0.1", "10.0.0.9", 443, at)).to_vec();
     let mut disk = kept(disk, OpenInventory::default(), [batch("a", 0, records)]);
     disk.store().delete_before(Timestamp::from_parts(2 * hour, 0)).unwrap();
     let [site, _, b, c, ..] = all;
     assert_eq!(disk.history(&Wanted::ALL).unwrap(), [site, b, c]);
+    let [_, b, c, ..] = fronts;
+    assert_eq!(disk.fronts(ALWAYS).unwrap(), [b, c]);
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::{error, info};
+use watershed_aggregator::inventory::fronts::FrontChange;
 use watershed_aggregator::{Block, DeliveryToken, FlowStore, HistoryStore, Run, StoreError, Told, Wanted};
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
@@ -83,6 +84,14 @@ impl<S: FlowStore> HistoryStore for PatientStore<S> {
     fn history(&self, wanted: &Wanted) -> Result<Vec<Told>, StoreError> {
         self.inner.history(wanted)
     }
+
+    fn remember_fronts(&mut self, changes: &[FrontChange]) -> Result<(), StoreError> {
+        self.insist(|store| store.remember_fronts(changes))
+    }
+
+    fn fronts(&self, period: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
+        self.inner.fronts(period)
+    }
 }
 
 impl<S: FlowStore> FlowStore for PatientStore<S> {
@@ -126,6 +135,14 @@ mod tests {
         }
 
         fn history(&self, _: &Wanted) -> Result<Vec<Told>, StoreError> {
+            Err(StoreError::NothingKept)
+        }
+
+        fn remember_fronts(&mut self, _: &[FrontChange]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn fronts(&self, _: TimeRange) -> Result<Vec<FrontChange>, StoreError> {
             Err(StoreError::NothingKept)
         }
     }

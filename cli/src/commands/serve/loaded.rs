@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use watershed_aggregator::{FlowStore as _, store};
+use watershed_model::Snapshot;
 
 use super::answer::Problem;
 use super::items::{EdgeItem, LossItem, NodeItem, RuleItem, ScanItem};
@@ -97,14 +98,20 @@ impl Library {
         let found = discover::discover(&snapshot, settings).map_err(|failure| match failure {
             Failure::Usage(error) | Failure::Work(error) => Problem::work(error),
         })?;
-        Loaded::of(source, &found)
+        Loaded::of(source, &snapshot, &found, settings)
     }
 }
 
 impl Loaded {
-    fn of(source: &str, found: &Discovery<'_>) -> Result<Self, Problem> {
+    fn of(
+        source: &str,
+        snapshot: &Snapshot,
+        found: &Discovery<'_>,
+        settings: &Settings,
+    ) -> Result<Self, Problem> {
         let Discovery { graph, rules, certificate, .. } = found;
-        let document = Document::of(Subject { source, graph, rules, certificate });
+        let subject = Subject { source, snapshot, graph, rules, certificate, settings };
+        let document = Document::of(subject).map_err(Problem::work)?;
         Ok(Self {
             map: report::json(&document).map_err(Problem::work)?.into(),
             nodes: graph.nodes().map(NodeItem::from).collect(),

@@ -231,6 +231,34 @@ fn a_service_of_no_pods_leads_to_the_address_that_people_gave_it() {
 }
 
 #[test]
+fn a_service_leads_from_outside_as_from_inside() {
+    let mut cluster = Cluster::default();
+    cluster.apply(&pod(web_pod("web-5d4-a", "10.0.0.1", &labels())), at(11));
+    let balanced = json!({"metadata": {"name": "web", "namespace": "shop", "creationTimestamp": "1970-01-01T00:00:05Z"},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.7", "externalIPs": ["203.0.113.7"], "selector": {"app": "web"},
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "nodePort": 30_080}]},
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}, {"hostname": "lb.example"}]}}});
+    cluster.apply(&service(balanced.clone()), at(11));
+    cluster.apply(&slice("web-1", 8080, &["10.0.0.1"]), at(11));
+    let changed = cluster.settle(at(12));
+    let leads = "-> deployment shop/web:8080";
+    let ways = ["10.96.0.7:80", "198.51.100.7:80", "203.0.113.7:80", "node:30080"];
+    assert_eq!(fronts(&changed), ways.map(|way| format!("5 {way} {leads}")));
+    let owned = told(&changed);
+    for address in ["10.96.0.7", "198.51.100.7", "203.0.113.7"] {
+        assert!(owned.contains(&format!("5 {address}/32 service shop/web app=web")), "{owned:?}");
+    }
+
+    // The load balancer is taken away; the rest stays.
+    let mut without = balanced;
+    without["status"] = json!({});
+    cluster.apply(&service(without), at(20));
+    let changed = cluster.settle(at(21));
+    assert_eq!(told(&changed), ["20 198.51.100.7/32 nobody"]);
+    assert_eq!(fronts(&changed), ["21 198.51.100.7:80 -> nobody"]);
+}
+
+#[test]
 fn pods_in_the_nodes_network_are_known_by_their_ports_and_the_address_is_the_nodes() {
     let mut cluster = Cluster::default();
     cluster.apply(
