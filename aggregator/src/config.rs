@@ -102,6 +102,9 @@ pub struct StoreConfig {
     /// `EdgesRefused`. Four million take about 700 MB. A snapshot of a store on disk goes through memory; one
     /// of more edges is an error.
     pub max_edges: usize,
+    /// Edges of a snapshot, each whole with its names and addresses, some 2 KB; one of more is an error. No limit of
+    /// its own by default: whoever answers strangers sets one.
+    pub max_snapshot: usize,
     /// Names held in memory, counted as pairs of address and name and as pairs of edge and name, each; beyond
     /// it names count as `NamesRefused`. One million take about 200 MB.
     pub max_names: usize,
@@ -117,6 +120,7 @@ impl Default for StoreConfig {
         Self {
             location: StoreLocation::Memory,
             max_edges: 4_000_000,
+            max_snapshot: usize::MAX,
             max_names: 1_000_000,
             clickhouse: ClickHouseConfig::default(),
             max_bytes: 64 << 30,

@@ -218,6 +218,12 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// A period has more edges than a snapshot may have.
+    #[error("cannot take a snapshot: the period has more than {limit} edges; ask for a shorter one")]
+    TooManyEdges {
+        /// The limit.
+        limit: usize,
+    },
     /// The inventory changed more often than fits into memory.
     #[error(
         "cannot tell whose addresses were: there are more than {limit} changes; ask for a shorter time, or let \

@@ -42,6 +42,6 @@ pub use progress::Progress;
 pub use run::{Aggregator, run};
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
 pub use store::{
-    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, HistoryStore,
-    MemoryStore, OpenStore, Run, SqliteStore, StoreStatus, Wanted,
+    AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, HeldEdges,
+    HistoryStore, MemoryStore, OpenStore, Run, SqliteStore, StoreStatus, Wanted,
 };

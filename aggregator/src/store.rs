@@ -6,6 +6,8 @@ mod sqlite;
 
 mod clickhouse;
 
+mod held;
+
 mod history;
 
 mod fronts;
@@ -23,6 +25,7 @@ use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 pub(crate) use clickhouse::NoLocation;
 pub use clickhouse::{ClickHouseConfig, ClickHouseLocation, ClickHouseStore};
+pub use held::HeldEdges;
 pub use history::{HistoryStore, Wanted};
 pub use memory::{EdgesInOrder, MemoryStore};
 pub use runs::Run;
@@ -121,6 +124,20 @@ impl OpenStore {
             Self::Memory(store) => store.added(),
             Self::Sqlite(store) => store.added(),
             Self::ClickHouse(store) => store.added(),
+        }
+    }
+
+    /// The edges with a packet in `period`, or all: to be handed out one at a time, where a snapshot has them all at
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// When the period ends before it starts, has more edges than `max_edges`, or the store cannot be read.
+    pub fn hold(&self, period: Option<TimeRange>) -> Result<HeldEdges<'_>, StoreError> {
+        match self {
+            Self::Memory(store) => HeldEdges::within(store, period),
+            Self::Sqlite(store) => store.hold(period),
+            Self::ClickHouse(store) => store.hold(period),
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod top;
 pub(crate) mod who;
 
 use std::path::PathBuf;
@@ -61,6 +62,7 @@ what is missing.
 
 Capturing needs root or CAP_NET_RAW, and a build with `--features live`. Once the interfaces are
 open, every other capability is given up: DIR has to belong to whoever runs this, or not exist yet.
+With --user root is given up at the very start, and DIR and all files in it are that user's.
 It ends with --for, Ctrl-C or SIGTERM, each with the whole summary. On a terminal, connections that
 go on are reported every 5 s, so that the view can show them (setting flow.active_report).
 
@@ -201,6 +203,10 @@ pub(crate) enum Command {
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StoredArguments),
 
+    /// Show the edges of a store as they come: new ones, the busiest, what is lost
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::TopArguments),
+
     /// Tell whose an address was, and as what it was seen
     #[command(after_help = who::EXAMPLES)]
     Who(who::WhoArguments),
@@ -274,6 +280,10 @@ pub(crate) struct LiveArguments {
     /// Leave out what is not addressed to this host
     #[arg(long, requires = "interface")]
     pub(crate) no_promiscuous: bool,
+
+    /// Become this user first, with the right to capture and no other: a name or UID:GID [setting: capture.user]
+    #[arg(long, value_name = "USER", requires = "interface")]
+    pub(crate) user: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -431,8 +441,22 @@ impl Arguments {
             Command::Rules(rules) => (None, rules.inventory()),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
             Command::Who(who) => (None, Some(&who.inventory)),
-            Command::Map(_) | Command::Serve(_) | Command::Status(_) => (None, None),
+            Command::Map(_) | Command::Serve(_) | Command::Status(_) | Command::Top(_) => (None, None),
             Command::Config { .. } | Command::Completions { .. } | Command::Man { .. } => (None, None),
+        };
+        let live = match &self.command {
+            Command::Run(run) => Some(&run.live),
+            _ => capture.map(|capture| &capture.live),
+        };
+        if let Some(user) = live.and_then(|live| live.user.clone()) {
+            given.push(Given { key: "capture.user".into(), text: user, flag: "--user".into() });
+        }
+        let mut flag = |key: &str, value: Option<&String>| {
+            given.extend(value.map(|text| Given {
+                key: key.into(),
+                text: text.clone(),
+                flag: format!("--{key}"),
+            }));
         };
         flag("threads", capture.and_then(|c| c.threads.as_ref()));
         flag("inventory", inventory.and_then(|i| i.inventory.as_ref()));
@@ -456,6 +480,9 @@ impl Arguments {
         if let Command::Aggregate(aggregate) = &self.command {
             given.extend(aggregate.given());
         }
+        if let Command::Serve(serve) = &self.command {
+            given.extend(serve.given());
+        }
         let set = self.set.iter().cloned();
         given.extend(set.map(|(key, text)| Given { flag: format!("--set {key}"), key, text }));
         given
@@ -468,41 +495,4 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn flags_become_settings_in_order() {
-        let line =
-            ["watershed", "edges", "a.pcap", "--threads", "2", "--set", "threads=1", "-i", "hosts.csv"];
-        let given = Arguments::parse_from(line).given();
-        let pairs: Vec<_> =
-            given.iter().map(|g| (g.key.as_str(), g.text.as_str(), g.flag.as_str())).collect();
-        assert_eq!(
-            pairs,
-            [
-                ("threads", "2", "--threads"),
-                ("inventory", "hosts.csv", "--inventory"),
-                ("threads", "1", "--set threads")
-            ]
-        );
-    }
-
-    #[test]
-    fn help_is_no_wider_than_a_terminal() {
-        for command in
-            std::iter::once(Arguments::command()).chain(Arguments::command().get_subcommands().cloned())
-        {
-            for text in [command.get_after_help(), command.get_about()].into_iter().flatten() {
-                assert!(text.to_string().lines().all(|line| line.len() <= 100), "{text}");
-            }
-        }
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ mod run;
 mod serve;
 mod shell;
 mod status;
+mod top;
 mod watching;
 mod who;
 
@@ -87,6 +88,11 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             status::run(stored, &settings, style, &mut out)?;
         }
         Command::Serve(serve) => serve::run(serve, load()?.settings, &mut out)?,
+        Command::Top(arguments) => {
+            let settings = load()?.settings;
+            let style = Style::of(settings.color, &environment);
+            top::run(arguments, &settings, style, &mut out)?;
+        }
         Command::Who(arguments) => {
             let settings = load()?.settings;
             let style = Style::of(settings.color, &environment);

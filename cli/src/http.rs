@@ -11,8 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
+use axum::body::{self, Body};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
@@ -23,14 +24,31 @@ use tokio::time;
 /// Connections at a time: scrapers and a few people. Further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Octets of a request's body that a route may take.
+/// Octets of a request's body.
 const MAX_BODY: usize = 64 * 1024;
 
-/// How long a route may take to answer; Prometheus waits 10 s by default.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may take for a request's head, and be silent between two requests.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a client may take for a request's body, which is small.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a route may take to begin its answer. Routes that may need long have limits of their own, which are
+/// shorter and say what to do.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long to wait before accepting again when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long clients may take.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    head: Duration,
+    body: Duration,
+}
+
+/// With anybody on a network.
+const PATIENCE: Patience = Patience { head: HEAD_WITHIN, body: BODY_WITHIN };
 
 /// An address that is listened on; nobody is answered yet.
 #[derive(Debug)]
@@ -62,17 +80,21 @@ impl Bound {
 
     /// Answers by `routes` until the server is dropped.
     pub(crate) fn serve(self, routes: Router) -> io::Result<Server> {
+        self.serve_with(routes, PATIENCE)
+    }
+
+    fn serve_with(self, routes: Router, patience: Patience) -> io::Result<Server> {
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let listener = {
             let _within = runtime.enter();
             TcpListener::from_std(self.listener)?
         };
         let (stop, stopped) = oneshot::channel();
-        let routes = limited(routes);
+        let routes = limited(routes, patience);
         let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, routes) => {}
+                    () = accept(listener, routes, patience) => {}
                     _ = stopped => {}
                 }
             });
@@ -91,8 +113,27 @@ impl Drop for Server {
     }
 }
 
-fn limited(routes: Router) -> Router {
-    routes.layer(DefaultBodyLimit::max(MAX_BODY)).layer(middleware::from_fn(in_time))
+fn limited(routes: Router, patience: Patience) -> Router {
+    let whole = move |request, next| with_body(request, next, patience.body);
+    routes.layer(middleware::from_fn(in_time)).layer(middleware::from_fn(whole))
+}
+
+/// Takes the whole body before anything is done with the request, so that a slow client holds up nothing but itself.
+async fn with_body(request: Request, next: Next, within: Duration) -> Response {
+    let (head, body) = request.into_parts();
+    let announced = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let too_large = || {
+        let error = format!("the body of a request has at most {MAX_BODY} octets\n");
+        (StatusCode::PAYLOAD_TOO_LARGE, error).into_response()
+    };
+    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > MAX_BODY as u64) {
+        return too_large();
+    }
+    match time::timeout(within, body::to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Ok(Err(_)) => too_large(),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n").into_response(),
+    }
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -102,14 +143,14 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router) {
+async fn accept(listener: TcpListener, routes: Router, patience: Patience) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let routes = routes.clone();
                 tokio::spawn(async move {
-                    connection::serve(stream, routes).await;
+                    connection::serve(stream, routes, patience.head).await;
                     drop(permit);
                 });
             }

@@ -19,6 +19,7 @@ mod report;
 mod settings;
 mod telemetry;
 mod terminal;
+mod user;
 
 use std::process::ExitCode;
 

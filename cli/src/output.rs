@@ -4,6 +4,7 @@
 //! does not change a file that another program reads.
 
 pub(crate) mod ahead;
+pub(crate) mod board;
 pub(crate) mod check;
 pub(crate) mod drift;
 pub(crate) mod edges;

@@ -12,6 +12,7 @@ mod inventory;
 mod kafka;
 mod keys;
 mod print;
+mod serve;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub(crate) use environment::Environment;
 pub(crate) use inventory::InventoryPlace;
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use print::{example, print};
+pub(crate) use serve::{Readers, ServeSettings};
 pub(crate) use value::parse_duration;
 
 use crate::args::Arguments;

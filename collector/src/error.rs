@@ -147,8 +147,19 @@ pub enum SourceError {
         error: io::Error,
     },
     /// The kernel keeps privileges from being dropped.
-    #[error("cannot drop privileges after opening the interfaces: {reason}; nothing was captured")]
+    #[error("cannot drop privileges: {reason}; nothing was captured")]
     Privileges {
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// The process may not become another user.
+    #[error(
+        "cannot become user {uid}: {reason}; start as root with CAP_SETUID and CAP_SETGID, or as that user with \
+         CAP_NET_RAW"
+    )]
+    User {
+        /// Whom it was to become.
+        uid: u32,
         /// The operating system's reason.
         reason: String,
     },

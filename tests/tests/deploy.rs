@@ -94,7 +94,8 @@ fn container(workload: &Value) -> &Value {
         list(&container["env"]).iter().map(|variable| variable["name"].as_str().unwrap()).collect();
     is_understood(&words(&container["args"]), &environment);
     assert_eq!(environment.iter().collect::<BTreeSet<_>>().len(), environment.len(), "{environment:?}");
-    assert_eq!(pod["automountServiceAccountToken"], false);
+    let asks = words(&container["args"]).contains(&"--kubernetes");
+    assert_eq!(pod["automountServiceAccountToken"], asks);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
     container
 }
@@ -106,17 +107,21 @@ fn variable<'a>(container: &'a Value, name: &str) -> &'a str {
 
 #[test]
 fn the_chart_renders_and_asks_for_no_more_than_it_needs() {
-    for (values, capabilities) in [
-        (&[][..], json!(["NET_RAW", "SETPCAP"])),
-        (&["deploy/helm/watershed/values-hardened.yaml"], json!(["NET_RAW"])),
-        (&["deploy/helm/watershed/values-large.yaml"], json!(["NET_RAW", "SETPCAP"])),
+    for (values, asks) in [
+        (&[][..], false),
+        (&["deploy/helm/watershed/values-hardened.yaml"], true),
+        (&["deploy/helm/watershed/values-large.yaml"], true),
     ] {
         let objects = rendered(values);
+        let capabilities = json!(["NET_RAW", "SETUID", "SETGID", "CHOWN", "SETPCAP"]);
         let agent = container(object(&objects, "DaemonSet", "test-watershed-agent"));
         let context = &agent["securityContext"];
         assert_eq!(context["capabilities"], json!({"drop": ["ALL"], "add": capabilities}));
+        assert_eq!(variable(agent, "WATERSHED_CAPTURE_USER"), "964:964");
         let aggregator = object(&objects, "Deployment", "test-watershed-aggregator");
-        assert_eq!(aggregator["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"], true);
+        let pod = &aggregator["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["automountServiceAccountToken"], asks);
         let aggregator = container(aggregator);
         assert_eq!(aggregator["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));
         for context in [context, &aggregator["securityContext"]] {
@@ -124,14 +129,58 @@ fn the_chart_renders_and_asks_for_no_more_than_it_needs() {
             assert_eq!(context["allowPrivilegeEscalation"], false);
             assert_eq!(context["privileged"], false);
         }
-        // Nothing speaks to the cluster's API, so nothing may.
-        assert!(objects.iter().all(|object| !object["kind"].as_str().unwrap().contains("Role")));
+        // Nothing else speaks to the cluster's API, so nothing else may.
+        let roles = objects.iter().filter(|object| object["kind"].as_str().unwrap().contains("Role"));
+        assert_eq!(roles.count(), if asks { 2 } else { 0 });
         let policy = object(&objects, "NetworkPolicy", "test-watershed-aggregator");
         assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
         for object in &objects {
-            assert_eq!(object["metadata"]["namespace"], "observe");
+            let whole = object["kind"].as_str().unwrap().starts_with("Cluster");
+            assert_eq!(object["metadata"]["namespace"], if whole { Value::Null } else { json!("observe") });
         }
     }
+}
+
+#[test]
+fn aggregators_that_ask_the_cluster_may_look_and_nothing_else() {
+    let objects = rendered(&["deploy/helm/watershed/values-hardened.yaml"]);
+    let name = "observe-test-watershed-inventory";
+    let role = object(&objects, "ClusterRole", name);
+    let written = judged(&["objects", "deploy/kubernetes/rbac.yaml"]);
+    assert_eq!(role["rules"], object(&written, "ClusterRole", "watershed-inventory")["rules"]);
+    for rule in list(&role["rules"]) {
+        assert_eq!(rule["verbs"], json!(["list", "watch"]));
+    }
+    let binding = object(&objects, "ClusterRoleBinding", name);
+    assert_eq!(binding["roleRef"]["name"], name);
+    let account = object(&objects, "ServiceAccount", "test-watershed-aggregator");
+    assert_eq!(list(&binding["subjects"]).len(), 1);
+    assert_eq!(binding["subjects"][0]["name"], account["metadata"]["name"]);
+    let policy = object(&objects, "NetworkPolicy", "test-watershed-aggregator");
+    let api = list(&policy["spec"]["egress"]).last().unwrap();
+    assert_eq!(api["ports"], json!([{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]));
+}
+
+#[test]
+fn the_map_is_on_loopback_unless_people_have_tokens() {
+    assert!(
+        rendered(&[]).iter().all(|object| !object["metadata"]["name"].as_str().unwrap().ends_with("-serve"))
+    );
+    let of = |values: &str| {
+        let objects = rendered(&[values]);
+        let serve = container(object(&objects, "Deployment", "test-watershed-serve"));
+        let service = objects.iter().any(|object| {
+            object["kind"] == "Service" && object["metadata"]["name"] == "test-watershed-serve"
+        });
+        let policy = object(&objects, "NetworkPolicy", "test-watershed-serve");
+        let listens =
+            words(&serve["args"]).into_iter().skip_while(|word| *word != "--listen").nth(1).unwrap();
+        assert_eq!(serve["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));
+        assert_eq!(serve["securityContext"]["readOnlyRootFilesystem"], true);
+        (listens.to_owned(), service, list(&policy["spec"]["ingress"]).len())
+    };
+    assert_eq!(of("deploy/helm/watershed/values-large.yaml"), ("127.0.0.1:9465".to_owned(), false, 0));
+    assert_eq!(of("deploy/helm/watershed/values-hardened.yaml"), ("0.0.0.0:9465".to_owned(), true, 1));
 }
 
 #[test]
@@ -187,6 +236,10 @@ fn wrong_values_are_refused_with_the_place() {
         ("store: {url: 'clickhouse://me:secret@ch/watershed'}", "store"),
         ("kafka: {security: sasl_tls}", "kafka"),
         ("agent: {capabilities: [NET_RAW, SYS_ADMIN]}", "capabilities"),
+        ("agent: {user: '964:964', capabilities: [NET_RAW]}", "capabilities"),
+        ("agent: {user: watershed}", "user"),
+        ("serve: {enabled: true, decisionsClaim: decisions}", "serve.tokensSecret"),
+        ("kubernetes: {enabled: true, ports: []}", "ports"),
         ("serviceMonitor: {enabled: true}", "agent.metrics.expose"),
     ] {
         let file = folder.path().join("values.yaml");
@@ -206,7 +259,7 @@ fn the_compose_file_is_one_and_opens_nothing_to_the_network() {
             assert_eq!(port["host_ip"], "127.0.0.1", "{name} publishes {port}");
         }
     }
-    for (name, user) in [("agent", "0:0"), ("aggregator", "")] {
+    for (name, user) in [("agent", "0:0"), ("aggregator", ""), ("serve", "")] {
         let service = &services[name];
         let environment: Vec<&str> =
             service["environment"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -214,7 +267,10 @@ fn the_compose_file_is_one_and_opens_nothing_to_the_network() {
         assert_eq!(service["user"].as_str().unwrap_or_default(), user);
     }
     assert_eq!(services["agent"]["cap_drop"], json!(["ALL"]));
-    assert_eq!(services["agent"]["cap_add"], json!(["NET_RAW", "SETPCAP"]));
+    assert_eq!(services["agent"]["cap_add"], json!(["NET_RAW", "SETUID", "SETGID", "CHOWN", "SETPCAP"]));
+    // What is on the host's network listens on its loopback.
+    assert_eq!(services["serve"]["network_mode"], "host");
+    assert!(words(&services["serve"]["command"]).contains(&"127.0.0.1:9466"));
     // Dashboards are held against the schema of the Grafana that shows them.
     let schema: Value = serde_json::from_str(&read("tests/support/grafana/package.json")).unwrap();
     let version = schema["dependencies"]["@grafana/schema"].as_str().unwrap();

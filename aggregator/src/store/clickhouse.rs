@@ -28,6 +28,7 @@ pub(crate) use location::NoLocation;
 use write::Workloads;
 
 use super::FlowStore;
+use super::held::{HeldEdges, in_order};
 use super::runs::Run;
 use super::status::{Deleted, StoreStatus};
 use crate::source::DeliveryToken;
@@ -107,6 +108,16 @@ impl ClickHouseStore {
         read::extent(&self.connection)
     }
 
+    /// The edges with a packet in `period`, or all.
+    ///
+    /// # Errors
+    ///
+    /// When the period ends before it starts, has more edges than `max_edges`, or the store cannot be read.
+    pub fn hold(&self, period: Option<TimeRange>) -> Result<HeldEdges<'_>, StoreError> {
+        in_order(period)?;
+        read::held(&self.connection, &self.config, period).map(HeldEdges::of)
+    }
+
     /// What the store holds.
     ///
     /// # Errors
@@ -144,9 +155,7 @@ impl FlowStore for ClickHouseStore {
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
-        if let Some(TimeRange { start, end }) = period.filter(|p| p.end < p.start) {
-            return Err(StoreError::Period { start, end });
-        }
+        in_order(period)?;
         read::snapshot(&self.connection, &self.config, period)
     }
 }

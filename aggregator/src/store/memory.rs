@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use watershed_model::{
-    AgentId, FlowRecord, Hour, Loss, LossEntry, Protocol, Snapshot, TimeRange, Timestamp, Workload,
+    AgentId, Edge, FlowRecord, Hour, Loss, LossEntry, Protocol, Snapshot, TimeRange, Timestamp, Workload,
 };
 
 use entry::Entry;
@@ -26,6 +26,7 @@ pub use order::EdgesInOrder;
 use workloads::Workloads;
 
 use super::FlowStore;
+use super::held::in_order;
 use super::runs::{self, Run, Runs};
 use super::status::{AgentStatus, StoreStatus};
 use crate::source::DeliveryToken;
@@ -102,6 +103,20 @@ impl MemoryStore {
     #[must_use]
     pub fn edges(&self, period: Option<TimeRange>) -> EdgesInOrder<'_> {
         EdgesInOrder::new(self, period)
+    }
+
+    /// The same in full, all at once: an error where there are more than `limit`.
+    pub(super) fn whole_edges(
+        &self,
+        period: Option<TimeRange>,
+        limit: usize,
+    ) -> Result<Vec<Edge>, StoreError> {
+        let mut in_order = self.edges(period);
+        let edges: Vec<Edge> = in_order.by_ref().take(limit).collect();
+        match in_order.next() {
+            Some(_) => Err(StoreError::TooManyEdges { limit }),
+            None => Ok(edges),
+        }
     }
 
     /// How many blocks it has taken.
@@ -279,9 +294,7 @@ impl FlowStore for MemoryStore {
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
-        if let Some(TimeRange { start, end }) = period.filter(|p| p.end < p.start) {
-            return Err(StoreError::Period { start, end });
-        }
+        in_order(period)?;
         let nothing = TimeRange { start: Timestamp::default(), end: Timestamp::default() };
         Ok(Snapshot {
             period: period.or(self.extent).unwrap_or(nothing),

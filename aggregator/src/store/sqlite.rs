@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use watershed_model::{AgentId, Snapshot, TimeRange, Timestamp};
 
 use super::FlowStore;
+use super::held::{HeldEdges, in_order};
 use super::runs::Run;
 use super::status::{Deleted, StoreStatus};
 use crate::source::DeliveryToken;
@@ -94,6 +95,18 @@ impl SqliteStore {
         retention::delete_before(&mut self.connection, before).map_err(failed)
     }
 
+    /// The edges with a packet in `period`, or all.
+    ///
+    /// # Errors
+    ///
+    /// When the period ends before it starts, has more edges than `max_edges`, or the store cannot be read.
+    pub fn hold(&self, period: Option<TimeRange>) -> Result<HeldEdges<'_>, StoreError> {
+        in_order(period)?;
+        let failed = self.failed("read the store");
+        let held = read::held(&self.connection, &self.config, period);
+        held.map(HeldEdges::of).map_err(|error| error.into_store_error(&failed))
+    }
+
     fn failed(&self, operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
         schema::at(&self.path, operation, self.config.max_bytes)
     }
@@ -125,9 +138,7 @@ impl FlowStore for SqliteStore {
     }
 
     fn snapshot(&self, period: Option<TimeRange>) -> Result<Snapshot, StoreError> {
-        if let Some(TimeRange { start, end }) = period.filter(|p| p.end < p.start) {
-            return Err(StoreError::Period { start, end });
-        }
+        in_order(period)?;
         let failed = self.failed("read the store");
         read::snapshot(&self.connection, &self.config, period)
             .map_err(|error| error.into_store_error(&failed))

@@ -19,6 +19,7 @@ use crate::pipeline;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{CaptureMetrics, ShippingMetrics};
 use crate::telemetry::{Health, InterfaceWatch, Telemetry};
+use crate::user;
 
 /// How long to wait for Kafka at the end while nothing arrives: an orchestrator kills what takes 30 s.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +30,7 @@ const SPOOL: &str = "spool";
 
 /// Ships until the source ends.
 pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Result<(), Failure> {
+    user::become_configured_with(&settings.spool.directory, &arguments.capture.live, &settings)?;
     let mut telemetry = Telemetry::open(&settings, "collect")?;
     let metrics = CaptureMetrics::register(telemetry.metrics());
     let shipping = ShippingMetrics::register(telemetry.metrics(), settings.spool.limit);

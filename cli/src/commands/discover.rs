@@ -27,6 +27,7 @@ use crate::progress::Watched;
 use crate::report::{self, Document, Subject};
 use crate::settings::Settings;
 use crate::terminal::Style;
+use crate::user;
 
 /// What was found in a period.
 pub(super) struct Discovery<'a> {
@@ -45,6 +46,7 @@ pub(crate) fn run(
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
+    user::become_configured(&arguments.capture.live, settings)?;
     let inventory = inventory::open(settings)?;
     let (origin, kept) = kept::open(arguments, settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;

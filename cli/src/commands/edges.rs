@@ -12,6 +12,7 @@ use crate::inventory;
 use crate::output::edges;
 use crate::pipeline::{self, Origin};
 use crate::settings::Settings;
+use crate::user;
 
 /// Writes every edge once the captures are read.
 pub(crate) fn run(
@@ -19,6 +20,7 @@ pub(crate) fn run(
     settings: &Settings,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
+    user::become_configured(&arguments.capture.live, settings)?;
     let (inventory, store) = (inventory::open(settings)?, MemoryStore::new(&settings.store));
     let source = input::open(&arguments.capture)?;
     let (store, report) =

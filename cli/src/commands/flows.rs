@@ -8,6 +8,7 @@ use crate::input;
 use crate::output::flows::Writer;
 use crate::pipeline;
 use crate::settings::Settings;
+use crate::user;
 
 /// Writes each connection when it is over.
 pub(crate) fn run(
@@ -15,6 +16,7 @@ pub(crate) fn run(
     settings: &Settings,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
+    user::become_configured(&arguments.capture.live, settings)?;
     let mut writer = Writer::new(out, arguments.format, &settings.graph.internal);
     let mut source = input::open(&arguments.capture)?;
     let report = pipeline::collect(&mut source, settings, None, |batch| Ok(writer.write(&batch)?))?;

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use anyhow::Context as _;
+use axum::Router;
 use tracing::info;
 use watershed_aggregator::source::{QUEUE_BATCHES, channel};
 use watershed_aggregator::{StoreLocation, store};
@@ -38,6 +39,7 @@ use crate::pipeline;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{CaptureMetrics, KeepingMetrics, WatchingMetrics};
 use crate::telemetry::{MeteredStore, Telemetry};
+use crate::user;
 
 /// Runs until the captures end or a signal comes.
 pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<(), Failure> {
@@ -48,6 +50,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
             "run keeps what it sees on disk: name the store as sqlite:PATH"
         )));
     }
+    user::become_configured(&arguments.live, &settings)?;
     let mut telemetry = Telemetry::open(&settings, "run")?;
     let capture_metrics = CaptureMetrics::register(telemetry.metrics());
     let metrics = KeepingMetrics::register(telemetry.metrics(), settings.store.max_bytes, QUEUE_BATCHES);
@@ -56,6 +59,10 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     let inventory = inventory::Watch::open(&settings, metrics.clone())?;
     let config = collector_config(arguments, &settings)?;
     let store = store::open(&settings.store)?;
+    let map = serve::routes(&settings, telemetry.address())?.unwrap_or_else(|| {
+        info!("the map is not served: others reach metrics.listen, and there is no file serve.tokens");
+        Router::new()
+    });
     let stop = input::stop_on_signals()?;
     let source = open_source(arguments, Arc::clone(&stop))?;
 
@@ -63,7 +70,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
     if !arguments.live.interface.is_empty() {
         listening::watch(&config.flow.listening)?;
     }
-    let _server = telemetry.serve(serve::routes(&settings, telemetry.address()))?;
+    let _server = telemetry.serve(map)?;
     let mut inventory = inventory.start(&store)?;
     let watching = WatchingMetrics::register(telemetry.metrics());
     let watching = Watching::start(&settings, &mut inventory, watching, telemetry.health().clone())?;

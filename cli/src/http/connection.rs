@@ -16,21 +16,18 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Headers of a request.
 const MAX_HEADERS: usize = 64;
 
-/// How long a client may take for a request's head, and be silent between two requests.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-
 /// How long a connection may last; then it ends after the answer that is under way, and the client makes a new
 /// one. So nobody holds on to the few that there are.
 const LASTS: Duration = Duration::from_secs(300);
 
-/// How long that last answer may take.
+/// How long that last answer may take, exports among them.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Answers one client until it goes.
-pub(super) async fn serve(stream: TcpStream, routes: Router) {
+/// Answers one client until it goes, or takes longer than `head` for a request's head.
+pub(super) async fn serve(stream: TcpStream, routes: Router, head: Duration) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(head)
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));

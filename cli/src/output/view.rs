@@ -1,15 +1,13 @@
 //! The view of a live capture: the edges as they appear, redrawn about once a second.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use watershed_aggregator::{Inventory as _, OpenInventory};
-use watershed_graph::Service;
 use watershed_model::{Batch, Counters, EdgeKey, Endpoint, FlowRecord, Party, Timestamp};
 
-use crate::output::table::{Table, number, text};
-use crate::output::text::{bytes, count};
+use crate::output::board::{Amount, Board, Pace, WIDTH};
+use crate::output::text::count;
 use crate::settings::Settings;
 
 /// How often connections that go on are reported, so that they are in the view before they end. Most are over
@@ -19,39 +17,18 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often it is drawn, by the time of the packets: as often as a person can follow.
 const DRAW_EVERY: Duration = Duration::from_secs(1);
 
-/// For how long an edge is marked as new.
-const NEW_FOR: Duration = Duration::from_secs(10);
-
-/// How much of the past a rate is about: what is reported now happened since the last report.
-const RATE_OVER: Duration = Duration::from_secs(5);
-
-/// Edges that the view remembers; beyond, those silent longest are forgotten, and come back as new. The map
-/// keeps them all.
-const REMEMBERED: usize = 10_000;
-
-/// Columns: any terminal has as many.
-const WIDTH: usize = 79;
+/// What is reported now happened since the last report.
+const PACE: Pace = Pace { rate_over: Duration::from_secs(5), new_for: Duration::from_secs(10) };
 
 /// The edges as they appear.
 pub(crate) struct View<'a> {
     screen: ProgressBar,
     inventory: &'a OpenInventory,
     rows: usize,
-    edges: BTreeMap<EdgeKey, Seen>,
+    board: Board,
     started: Option<Timestamp>,
     /// When it was drawn last, and how many packets there were then.
     drawn: Option<(Timestamp, u64)>,
-}
-
-/// What the view knows of an edge.
-#[derive(Debug)]
-struct Seen {
-    first_shown: Timestamp,
-    last_shown: Timestamp,
-    connections: u64,
-    bytes: u64,
-    /// Octets per second, as of `last_shown`.
-    rate: f64,
 }
 
 impl<'a> View<'a> {
@@ -59,7 +36,7 @@ impl<'a> View<'a> {
     /// set already.
     pub(crate) fn new(screen: ProgressBar, inventory: &'a OpenInventory, settings: &mut Settings) -> Self {
         settings.flow.active_report.get_or_insert(REPORT_EVERY);
-        Self { screen, inventory, rows: settings.rows, edges: BTreeMap::new(), started: None, drawn: None }
+        Self { screen, inventory, rows: settings.rows, board: Board::new(PACE), started: None, drawn: None }
     }
 
     /// Adds a batch, and draws where that is due.
@@ -69,7 +46,7 @@ impl<'a> View<'a> {
         }
         let since = self.drawn.map(|(time, _)| batch.now.since(time));
         if since.is_none_or(|since| since >= DRAW_EVERY) {
-            self.forget();
+            self.board.forget();
             let text = self.draw(batch);
             self.drawn = Some((batch.now, batch.counters.packets));
             self.screen.set_message(text);
@@ -83,18 +60,8 @@ impl<'a> View<'a> {
             protocol: record.protocol,
             port: record.service_port(),
         };
-        let seen = self.edges.entry(key).or_insert(Seen {
-            first_shown: now,
-            last_shown: now,
-            connections: 0,
-            bytes: 0,
-            rate: 0.0,
-        });
-        let octets = record.to_server.ip_bytes + record.to_client.ip_bytes;
-        seen.rate = seen.rate_at(now) + octets as f64 / RATE_OVER.as_secs_f64();
-        seen.last_shown = now;
-        seen.bytes += octets;
-        seen.connections += u64::from(record.part == 0);
+        let bytes = record.to_server.ip_bytes + record.to_client.ip_bytes;
+        self.board.add(key, Amount { connections: u64::from(record.part == 0), bytes }, now);
     }
 
     fn party(&self, end: Endpoint, at: Timestamp) -> Party {
@@ -102,20 +69,11 @@ impl<'a> View<'a> {
         known.map_or(Party::Address(end.address), |workload| Party::Workload(workload.clone()))
     }
 
-    fn forget(&mut self) {
-        if self.edges.len() > REMEMBERED {
-            let mut times: Vec<_> = self.edges.values().map(|seen| seen.last_shown).collect();
-            times.sort_unstable();
-            let oldest = times[times.len() / 2];
-            self.edges.retain(|_, seen| seen.last_shown > oldest);
-        }
-    }
-
     fn draw(&mut self, batch: &Batch) -> String {
         let now = batch.now;
         let mut drawn = Vec::new();
         // Writing to memory does not fail.
-        let _ = self.table(now).write(&mut drawn, "", WIDTH, str::to_owned);
+        let _ = self.board.table(now, self.rows).write(&mut drawn, "", WIDTH, str::to_owned);
         format!("{}\n{}", self.head(now, &batch.counters), String::from_utf8_lossy(&drawn).trim_end())
     }
 
@@ -129,58 +87,9 @@ impl<'a> View<'a> {
             0 => "nothing lost".to_owned(),
             lost => format!("LOST: {} packets dropped by the kernel", count(lost)),
         };
-        let (packets, edges) = (count(counters.packets), count(self.edges.len() as u64));
+        let (packets, edges) = (count(counters.packets), count(self.board.len() as u64));
         format!("{seconds} s   {packets} packets ({}/s)   edges: {edges}   {lost}", count(rate as u64))
     }
-
-    /// New edges first, then the busiest.
-    fn table(&self, now: Timestamp) -> Table {
-        let mut busiest: Vec<_> = self.edges.iter().collect();
-        let rank = |seen: &Seen| (seen.is_new_at(now), seen.rate_at(now));
-        busiest.sort_by(|(a_key, a), (b_key, b)| {
-            let ((a_new, a_rate), (b_new, b_rate)) = (rank(a), rank(b));
-            b_new.cmp(&a_new).then(b_rate.total_cmp(&a_rate)).then(a_key.cmp(b_key))
-        });
-        let mut table = Table::new(&[
-            text("", 3),
-            text("client", usize::MAX),
-            text("server", usize::MAX),
-            text("service", 20),
-            number("conns"),
-            number("bytes"),
-            number("per s"),
-        ]);
-        for (key, seen) in busiest.into_iter().take(self.rows) {
-            table.row([
-                if seen.is_new_at(now) { "new".to_owned() } else { String::new() },
-                key.client.to_string(),
-                key.server.to_string(),
-                service(key),
-                count(seen.connections),
-                bytes(seen.bytes),
-                bytes(seen.rate_at(now) as u64),
-            ]);
-        }
-        table
-    }
-}
-
-impl Seen {
-    /// The rate fades while nothing is reported.
-    fn rate_at(&self, now: Timestamp) -> f64 {
-        let silent = now.since(self.last_shown).as_secs_f64() / RATE_OVER.as_secs_f64();
-        self.rate * (-silent).exp()
-    }
-
-    fn is_new_at(&self, now: Timestamp) -> bool {
-        now.since(self.first_shown) < NEW_FOR
-    }
-}
-
-/// `tcp/5432 postgresql`.
-fn service(key: &EdgeKey) -> String {
-    let service = Service { protocol: key.protocol, port: key.port };
-    service.name().map_or_else(|| service.to_string(), |name| format!("{service} {name}"))
 }
 
 #[cfg(test)]

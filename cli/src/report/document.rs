@@ -83,6 +83,11 @@ impl<'a> Document<'a> {
         })
     }
 
+    /// The ids of the rules of every level.
+    pub(crate) fn rule_ids(&self) -> impl Iterator<Item = String> {
+        self.levels.iter().flat_map(Level::rule_ids)
+    }
+
     /// What to call a party: its node's id, or itself where it is none, as a scanner within a network.
     fn id(&self, party: &Party) -> String {
         self.ids.get(party).map_or_else(|| party.to_string(), |&id| id.to_owned())

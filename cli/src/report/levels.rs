@@ -54,6 +54,11 @@ pub(super) struct Proof {
 }
 
 impl<'a> Level<'a> {
+    /// The ids of its rules.
+    pub(super) fn rule_ids(&self) -> impl Iterator<Item = String> {
+        self.rules.iter().map(|rule| rule.id.to_string())
+    }
+
     /// The rules for what was seen and nothing else.
     pub(super) fn exact(graph: &Graph<'_>, rules: &'a RuleSet, certificate: &Certificate) -> Self {
         let allowing = Allowing::of(rules);

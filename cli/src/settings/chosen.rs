@@ -16,6 +16,7 @@ use super::aggregate::AggregateSettings;
 use super::collect::CollectSettings;
 use super::inventory::InventoryPlace;
 use super::kafka::KafkaSettings;
+use super::serve::ServeSettings;
 use crate::telemetry::TelemetryConfig;
 
 /// The validated settings.
@@ -49,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) graph: GraphConfig,
     /// What a process that runs for long tells about itself.
     pub(crate) telemetry: TelemetryConfig,
+    /// Whom a command that captures becomes; empty: nobody else.
+    pub(crate) capture_user: String,
+    /// Who may read and decide what is served.
+    pub(crate) serve: ServeSettings,
     /// The agent's name; empty: the host's.
     pub(crate) agent: String,
     /// How to reach Kafka.
@@ -84,6 +89,8 @@ impl Default for Settings {
             retention: None,
             graph: GraphConfig::default(),
             telemetry: TelemetryConfig::default(),
+            capture_user: String::new(),
+            serve: ServeSettings::default(),
             agent: String::new(),
             kafka: KafkaSettings::default(),
             aggregate: AggregateSettings::default(),

@@ -10,6 +10,7 @@ use watershed_collector::sink::spool::MIN_LIMIT;
 
 use super::collect::SummaryChoice;
 use super::kafka::{Mechanism, Security};
+use super::serve::Readers;
 use super::{ColorChoice, InventoryPlace, Settings, inventory, value};
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -102,6 +103,16 @@ pub(crate) const KEYS: &[Key] = &[
         help: "Colours: \"auto\" (on a terminal, unless NO_COLOR is set), \"always\" or \"never\".",
         read: |s| value::choice(s.color, &ColorChoice::ALL),
         write: |s, text, _| value::parse_choice(text, &ColorChoice::ALL).map(|color| s.color = color),
+    },
+    Key {
+        name: "capture.user",
+        help: "Whom a command that captures becomes before it begins, keeping CAP_NET_RAW and nothing else: a name,\n\
+               or UID:GID. Empty: nobody else; it then gives up the rest once the interfaces are open.",
+        read: |s| Value::String(s.capture_user.clone()),
+        write: |s, text, _| {
+            text.clone_into(&mut s.capture_user);
+            Ok(())
+        },
     },
     Key {
         name: "labels.role",
@@ -343,6 +354,33 @@ pub(crate) const KEYS: &[Key] = &[
             let none = text == "none";
             let hint = |_| "write an address with its port, such as 127.0.0.1:9464, or none".to_owned();
             s.telemetry.listen = if none { None } else { Some(text.parse().map_err(hint)?) };
+            Ok(())
+        },
+    },
+    Key {
+        name: "serve.tokens",
+        help: "Who may decide, and read beyond loopback: a file with a line for each, a name and a token, or its\n\
+               SHA-256 as sha256:HEX; then `read` for who may only read. Others must not be able to read the file.",
+        read: |s| path(s.serve.tokens.as_ref()),
+        write: |s, text, base| {
+            s.serve.tokens = parse_path(text, base);
+            Ok(())
+        },
+    },
+    Key {
+        name: "serve.readers",
+        help: "Who may read the map and the API: \"local\", without a token on loopback and with one beyond; \"tokens\",\n\
+               with one everywhere; \"anyone\" who reaches the address.",
+        read: |s| value::choice(s.serve.readers, &Readers::ALL),
+        write: |s, text, _| value::parse_choice(text, &Readers::ALL).map(|readers| s.serve.readers = readers),
+    },
+    Key {
+        name: "serve.decisions",
+        help: "Where what people decide about rules is kept: a file that is made with the first decision. Empty:\n\
+               nothing can be decided over HTTP.",
+        read: |s| path(s.serve.decisions.as_ref()),
+        write: |s, text, base| {
+            s.serve.decisions = parse_path(text, base);
             Ok(())
         },
     },

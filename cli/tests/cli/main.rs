@@ -7,6 +7,7 @@ mod capture;
 mod ahead;
 mod bad_input;
 mod clickhouse;
+mod deciding;
 mod discover;
 mod export;
 mod listings;
@@ -16,6 +17,7 @@ mod serve;
 mod settings;
 mod shell;
 mod stores;
+mod top;
 mod who;
 
 use assert_cmd::Command;

@@ -1,5 +1,6 @@
 //! `serve`: the page and the API over a store, for clients as they come.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -9,19 +10,29 @@ use serde_json::Value;
 use crate::{capture, folder, stderr, watershed};
 
 /// A server on a store of the capture; killed when dropped.
-struct Served {
+pub(crate) struct Served {
     process: Child,
     /// `127.0.0.1:12345`.
     address: String,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 fn serve() -> Served {
+    serve_in(store(), &["--listen", "127.0.0.1:0"])
+}
+
+/// A folder with a store of the capture.
+pub(crate) fn store() -> tempfile::TempDir {
     let folder = folder();
     capture::write(&folder, "shop.pcap");
     watershed(&folder).args(["discover", "shop.pcap", "--store", "sqlite:edges.db"]).assert().success();
+    folder
+}
+
+pub(crate) fn serve_in(folder: tempfile::TempDir, arguments: &[&str]) -> Served {
     let mut process = Command::new(env!("CARGO_BIN_EXE_watershed"))
-        .args(["serve", "--store", "sqlite:edges.db", "--listen", "127.0.0.1:0"])
+        .args(["serve", "--store", "sqlite:edges.db"])
+        .args(arguments)
         .env_clear()
         .current_dir(folder.path())
         .stdout(Stdio::piped())
@@ -31,7 +42,7 @@ fn serve() -> Served {
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
-    Served { process, address, _folder: folder }
+    Served { process, address, folder }
 }
 
 impl Drop for Served {
@@ -44,20 +55,29 @@ impl Drop for Served {
 impl Served {
     /// The status line's number, the head and the body.
     fn ask(&self, method: &str, target: &str, host: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        self.send(&format!("{method} {target} HTTP/1.1\r\nhost: {host}"), "")
+    }
+
+    /// The same of a request with any head.
+    pub(crate) fn send(&self, head: &str, body: &str) -> (u16, String, String) {
+        // Where it listens on all addresses, loopback is one of them.
+        let mut stream = TcpStream::connect(self.address.replace("0.0.0.0", "127.0.0.1")).unwrap();
+        // HTTP/1.0 ends with the connection, so no answer comes in chunks.
+        let head = head.replace(" HTTP/1.1", " HTTP/1.0");
+        // It may answer before it has read everything.
+        let _ = write!(stream, "{head}\r\n\r\n{body}");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let _ = stream.read_to_string(&mut answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head[9..12].parse().unwrap(), head.to_owned(), body.to_owned())
     }
 
-    fn get(&self, target: &str) -> (u16, String) {
+    pub(crate) fn get(&self, target: &str) -> (u16, String) {
         let (status, _, body) = self.ask("GET", target, &self.address);
         (status, body)
     }
 
-    fn json(&self, target: &str) -> Value {
+    pub(crate) fn json(&self, target: &str) -> Value {
         let (status, body) = self.get(target);
         assert_eq!(status, 200, "{target}: {body}");
         serde_json::from_str(&body).unwrap()
@@ -93,6 +113,33 @@ fn lists_come_in_pages() {
         assert!(served.json(&format!("/api/v1/{list}"))["total"].as_u64() > Some(0), "{list}");
     }
     assert_eq!(served.json("/api/v1/loss")["total"], 0);
+}
+
+#[test]
+fn exports_are_the_files_that_the_map_writes() {
+    let served = serve();
+    let maps = ["map", "--store", "sqlite:edges.db", "--out", "map"];
+    watershed(&served.folder).args(maps).assert().success();
+    for (target, file) in [("edges.ndjson", "edges.jsonl"), ("edges.csv", "edges.csv")] {
+        let written = fs::read_to_string(served.folder.path().join("map").join(file)).unwrap();
+        assert_eq!(served.get(&format!("/api/v1/{target}")), (200, written));
+        let (status, body) = served.get(&format!("/api/v1/{target}?from=2026-02-01&to=2026-01-01"));
+        assert!(status == 400 && body.contains("ends before it starts"), "{status} {body}");
+    }
+    // Nothing was seen then.
+    assert_eq!(served.get("/api/v1/edges.ndjson?to=1971-01-01"), (200, String::new()));
+    let (status, head, _) = served.ask("GET", "/api/v1/edges.ndjson", &served.address);
+    assert!(status == 200 && head.contains("content-type: application/x-ndjson"), "{head}");
+}
+
+#[test]
+fn a_period_that_is_too_large_is_refused_before_it_is_read() {
+    let folder = store();
+    let served = serve_in(folder, &["--listen", "127.0.0.1:0", "--set", "store.max_edges=3"]);
+    for target in ["map", "edges", "edges.ndjson"] {
+        let (status, body) = served.get(&format!("/api/v1/{target}"));
+        assert!(status == 400 && body.contains("more than 3 edges") && body.contains("shorter"), "{body}");
+    }
 }
 
 #[test]
@@ -136,12 +183,26 @@ fn the_description_has_every_list_and_its_limits() {
     let paths: Vec<_> = description["paths"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(
         paths,
-        ["/api/v1/edges", "/api/v1/loss", "/api/v1/map", "/api/v1/nodes", "/api/v1/rules", "/api/v1/scans"]
+        [
+            "/api/v1/decisions",
+            "/api/v1/edges",
+            "/api/v1/edges.csv",
+            "/api/v1/edges.ndjson",
+            "/api/v1/loss",
+            "/api/v1/map",
+            "/api/v1/nodes",
+            "/api/v1/rules",
+            "/api/v1/rules/{id}/decision",
+            "/api/v1/scans"
+        ]
     );
     for path in paths {
-        assert_eq!(served.get(&path).0, 200, "{path}");
         let methods: Vec<_> = description["paths"][&path].as_object().unwrap().keys().cloned().collect();
-        assert_eq!(methods, ["get"], "{path}");
+        if path.ends_with("decision") {
+            assert_eq!(methods, ["post"], "{path}");
+        } else {
+            assert_eq!((methods, served.get(&path).0), (vec!["get".to_owned()], 200), "{path}");
+        }
     }
     let schemas = description["components"]["schemas"].as_object().unwrap();
     assert!(schemas.contains_key("EdgeItem") && schemas.contains_key("Problem"));
@@ -170,7 +231,7 @@ fn run_serves_the_map_of_what_it_keeps() {
     process.stdin.as_mut().unwrap().write_all(&capture::bytes_from(capture::START)).unwrap();
     let log = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
     let address = log.into_iter().find_map(|line| Some(line.split_once("address=")?.1.trim().to_owned()));
-    let served = Served { process, address: address.unwrap(), _folder: folder };
+    let served = Served { process, address: address.unwrap(), folder };
     let (status, page) = served.get("/");
     assert!(status == 200 && page.contains("<title>Watershed</title>"), "{status}");
     assert_eq!(served.json("/api/v1/map")["schema_version"], 1);

@@ -16,12 +16,21 @@ mod disabled;
 mod enabled;
 
 #[cfg(not(feature = "live"))]
-pub use disabled::{LiveSource, drop_privileges};
+pub use disabled::{LiveSource, become_user, drop_privileges};
 #[cfg(feature = "live")]
-pub use enabled::{LiveSource, drop_privileges};
+pub use enabled::{LiveSource, become_user, drop_privileges};
 
 /// The name that stands for all interfaces, also those that come later (Linux).
 pub const ANY: &str = "any";
+
+/// Whom a process becomes that captures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the only group.
+    pub gid: u32,
+}
 
 /// How to capture.
 #[derive(Clone, Debug)]

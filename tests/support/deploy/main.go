@@ -3,6 +3,7 @@
 //	judge helm CHART NAMESPACE [VALUES.yaml...]   lints the chart strictly, renders it, and reads each object as the
 //	                                              Kubernetes API does, strictly; prints the objects, one a line, as JSON
 //	judge compose FILE [PROFILE...]               reads a compose file as Compose does; prints it as JSON
+//	judge objects FILE                            reads objects as they are; prints them, one a line, as JSON
 //
 // A complaint goes to standard error, and the exit code is 1.
 package main
@@ -38,12 +39,17 @@ import (
 var oldest = &chartutil.KubeVersion{Version: "v1.25.0", Major: "1", Minor: "25"}
 
 func main() {
-	err := errors.New("usage: judge helm CHART NAMESPACE [VALUES...] | judge compose FILE [PROFILE...]")
+	err := errors.New("usage: judge helm CHART NAMESPACE [VALUES...] | judge compose FILE [PROFILE...] | judge objects FILE")
 	switch arguments := os.Args[1:]; {
 	case len(arguments) >= 3 && arguments[0] == "helm":
 		err = helm(arguments[1], arguments[2], arguments[3:])
 	case len(arguments) >= 2 && arguments[0] == "compose":
 		err = compose(arguments[1], arguments[2:])
+	case len(arguments) == 2 && arguments[0] == "objects":
+		var manifest []byte
+		if manifest, err = os.ReadFile(arguments[1]); err == nil {
+			err = objects(string(manifest))
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -7,6 +7,8 @@
 
 mod cluster;
 
+mod chart;
+
 mod events;
 
 mod rights;

@@ -159,6 +159,74 @@ fn only_the_privilege_to_capture_is_kept() {
     live.end("TERM");
 }
 
+/// The lines of /proc/PID/status of a process that has become user 964 of group 965, with CAP_NET_RAW alone.
+fn is_nobody_but_may_capture(id: u32) {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let value = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // CAP_NET_RAW is number 13 in capabilities(7).
+    let only_raw = format!("{:016x}", 1 << 13);
+    assert_eq!((value("Uid:"), value("Gid:")), ("964 964 964 964".into(), "965 965 965 965".into()));
+    assert_eq!(value("Groups:"), "");
+    assert_eq!((value("CapEff:"), value("CapPrm:")), (only_raw.clone(), only_raw));
+    let none = format!("{:016x}", 0);
+    assert_eq!((value("CapBnd:"), value("CapInh:"), value("CapAmb:")), (none.clone(), none.clone(), none));
+    assert_eq!(value("NoNewPrivs:"), "1");
+}
+
+#[test]
+fn another_user_captures_and_owns_what_is_written() {
+    let hosts = Namespaces::new("user");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("map");
+    fs::create_dir(&out).unwrap();
+    std::os::unix::fs::chown(&out, Some(964), Some(965)).unwrap();
+    // The way to it is open.
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let arguments = ["discover", "--interface", "eth0", "--filter", OURS, "--user", "964:965"];
+    let mut live = hosts.watershed(&[&arguments[..], &["--out", out.to_str().unwrap()]].concat());
+    is_nobody_but_may_capture(live.id());
+    hosts.send(100, 100);
+    // It may open an interface that comes back.
+    hosts.unlink();
+    live.wait_for("eth0 went away");
+    hosts.link();
+    live.wait_for("eth0 is back");
+    is_nobody_but_may_capture(live.id());
+    hosts.send(50, 100);
+    let (_, errors) = live.end("TERM");
+    let (packets, dropped) = told(&errors, "eth0");
+    assert_eq!(packets + dropped, 150, "{errors}");
+    assert!(packets >= 50, "what came after is read: {errors}");
+    for file in fs::read_dir(&out).unwrap() {
+        let file = file.unwrap();
+        let owner = std::os::unix::fs::MetadataExt::uid(&file.metadata().unwrap());
+        assert_eq!(owner, 964, "{}", file.path().display());
+    }
+    assert!(out.join("report.html").is_file());
+}
+
+#[test]
+fn nobody_becomes_another_user_who_may_not() {
+    let hosts = Namespaces::new("nouser");
+    let folder = tempfile::tempdir().unwrap();
+    for (before, user, code, expected) in [
+        (&[][..], "nobody-of-this-name", 2, "there is no user `nobody-of-this-name`"),
+        // What containers keep of root's privileges where nothing is said.
+        (&["setpriv", "--bounding-set", "-setuid"], "964:965", 1, "cannot become user 964"),
+    ] {
+        let binary = watershed_tests::binary::watershed().unwrap().to_str().unwrap();
+        let command = ["edges", "--interface", "eth0", "--user", user];
+        let all = [before, &[binary][..], &command[..]].concat();
+        let done = hosts.in_b(&all).current_dir(folder.path()).output().unwrap();
+        let errors = String::from_utf8(done.stderr).unwrap();
+        assert!(errors.contains(expected), "{errors}");
+        assert_eq!(done.status.code(), Some(code), "{errors}");
+    }
+}
+
 #[test]
 fn what_cannot_be_captured_on_is_told_before_anything_starts() {
     let hosts = Namespaces::new("wrong");

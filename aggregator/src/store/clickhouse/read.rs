@@ -51,11 +51,20 @@ pub(super) fn snapshot(
             Some(period) => period,
             None => extent(connection)?.unwrap_or(nothing),
         },
-        edges: edges(connection, config, span)?.edges(None).collect(),
+        edges: edges(connection, config, span)?.whole_edges(None, config.max_snapshot)?,
         names: names(connection, span)?,
         loss: losses(connection, span, &runs)?,
         counters,
     })
+}
+
+/// The edges with a packet in `period`, in the form in which memory holds them.
+pub(super) fn held(
+    connection: &Connection,
+    config: &StoreConfig,
+    period: Option<TimeRange>,
+) -> Result<MemoryStore, StoreError> {
+    edges(connection, config, period.unwrap_or(ALWAYS))
 }
 
 /// What the store holds.

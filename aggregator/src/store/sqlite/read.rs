@@ -59,11 +59,21 @@ pub(super) fn snapshot(
             Some(period) => period,
             None => extent(&moment)?.unwrap_or(nothing),
         },
-        edges: edges(&moment, config, span)?.edges(None).collect(),
+        edges: edges(&moment, config, span)?.whole_edges(None, config.max_snapshot)?,
         names: names(&moment, span)?,
         loss: losses(&moment, span, &runs)?,
         counters,
     })
+}
+
+/// The edges with a packet in `period`, in the form in which memory holds them.
+pub(super) fn held(
+    database: &Connection,
+    config: &StoreConfig,
+    period: Option<TimeRange>,
+) -> Result<MemoryStore, Failure> {
+    let moment = database.unchecked_transaction()?;
+    edges(&moment, config, period.unwrap_or(ALWAYS))
 }
 
 /// What the store holds.

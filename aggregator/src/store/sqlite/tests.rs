@@ -228,6 +228,12 @@ fn a_snapshot_that_does_not_fit_is_an_error() {
     let config = StoreConfig { max_edges: 1, ..StoreConfig::default() };
     let store = SqliteStore::open_existing(&disk.path(), &config).unwrap();
     assert_eq!(store.snapshot(None).unwrap_err(), StoreError::SnapshotTooLarge { limit: 1 });
+    assert_eq!(store.hold(None).unwrap_err(), StoreError::SnapshotTooLarge { limit: 1 });
+    let config = StoreConfig { max_snapshot: 1, ..StoreConfig::default() };
+    let store = SqliteStore::open_existing(&disk.path(), &config).unwrap();
+    assert_eq!(store.snapshot(None).unwrap_err(), StoreError::TooManyEdges { limit: 1 });
+    // One at a time there is no such limit.
+    assert_eq!(store.hold(None).unwrap().iter().count(), 2);
 }
 
 #[test]

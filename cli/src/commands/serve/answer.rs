@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::extract::Query as AxumQuery;
-use axum::http::StatusCode;
+use axum::extract::rejection::JsonRejection;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::error;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 use watershed_model::Timestamp;
 
 use crate::args::PeriodArguments;
@@ -24,13 +25,18 @@ const MAX_LIMIT: usize = 1_000;
 /// The farthest that a page may lie: beyond what any store that is served holds.
 const MAX_OFFSET: usize = 1_000_000_000;
 
+/// Seconds after which to ask again where the store is being read: most periods are read in less.
+const RETRY_AFTER: &str = "5";
+
 /// Which time is asked about; without any of it, all that the store holds.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PeriodQuery {
     /// So long before the newest packet: `7d`, `12h`. Not together with the others.
+    #[param(example = "1h")]
     since: Option<String>,
     /// From this time on: `2026-01-31` or `2026-01-31T08:00:00Z`.
+    #[param(example = "2020-01-31T08:00:00Z")]
     from: Option<String>,
     /// Up to this time.
     to: Option<String>,
@@ -100,32 +106,97 @@ impl<T: Clone> Page<T> {
 }
 
 /// Why there is no answer.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
     #[serde(skip)]
-    status: u16,
+    status: StatusCode,
     /// What is wrong and what to do.
     error: String,
 }
 
 impl Problem {
+    fn new(status: StatusCode, error: &str) -> Self {
+        Self { status, error: error.to_owned() }
+    }
+
     /// The question is wrong.
     pub(super) fn wrong(error: &str) -> Self {
-        Self { status: 400, error: error.to_owned() }
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    /// It needs a token that is known.
+    pub(super) fn unknown(error: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, error)
+    }
+
+    /// Whoever it is, it is not for them.
+    pub(super) fn forbidden(error: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, error)
+    }
+
+    /// There is no such thing.
+    pub(super) fn missing(error: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error)
+    }
+
+    /// It was asked for by a name that is not answered to.
+    pub(super) fn misdirected(error: &str) -> Self {
+        Self::new(StatusCode::MISDIRECTED_REQUEST, error)
+    }
+
+    /// There is more to do at the moment than is done at a time.
+    pub(super) fn busy(error: &str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, error)
     }
 
     /// The work failed. Whoever runs this reads why in the log; whoever asks may be anybody.
     pub(super) fn work(error: impl Into<anyhow::Error>) -> Self {
         error!("cannot answer: {:#}", error.into());
-        Self { status: 500, error: "the store could not be read; the server's log says why".to_owned() }
+        let hint = "the store could not be read; the server's log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, hint)
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        // What JSON does not fit is as wrong as what is none.
+        match rejection.status() {
+            StatusCode::UNPROCESSABLE_ENTITY => Self::wrong(&rejection.body_text()),
+            status => Self::new(status, &rejection.body_text()),
+        }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self)).into_response()
+        let status = self.status;
+        let mut response = (status, Json(self)).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
     }
+}
+
+/// What every question about the store may be answered with instead.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what is answered; Problem is what does it")]
+pub(super) enum Problems {
+    /// The question is wrong, or its answer would be too large: ask for a shorter period.
+    #[response(status = 400)]
+    Wrong(#[to_schema] Problem),
+    /// It needs a token that is known.
+    #[response(status = 401)]
+    Unknown(#[to_schema] Problem),
+    /// Another name than loopback's was used on loopback.
+    #[response(status = 421)]
+    Misdirected(#[to_schema] Problem),
+    /// The store is being read for somebody else, or for long: ask again.
+    #[response(status = 429)]
+    Busy(#[to_schema] Problem),
+    /// The store cannot be read.
+    #[response(status = 500)]
+    Work(#[to_schema] Problem),
 }
 
 /// A query whose mistakes are told as every other problem is.
@@ -164,8 +235,8 @@ mod tests {
     #[test]
     fn no_answer_is_without_bound() {
         for limit in [0, MAX_LIMIT + 1, usize::MAX] {
-            assert_eq!(page(None, Some(limit)).unwrap_err().status, 400);
+            assert_eq!(page(None, Some(limit)).unwrap_err().status, StatusCode::BAD_REQUEST);
         }
-        assert_eq!(page(Some(MAX_OFFSET + 1), None).unwrap_err().status, 400);
+        assert_eq!(page(Some(MAX_OFFSET + 1), None).unwrap_err().status, StatusCode::BAD_REQUEST);
     }
 }

@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 use watershed_graph::{Node, Scan, Service, Verdict};
-use watershed_model::{Edge, LossEntry};
+use watershed_model::{Edge, LossEntry, Workload};
 use watershed_policy::Rule;
+
+/// Entries of a list within an item; how many there are stands beside it. Few have more, and a thousand of those must
+/// fit an answer.
+const MAX_WITHIN: usize = 100;
 
 /// A workload or an address.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -16,8 +20,12 @@ pub(super) struct NodeItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<String>,
     labels: BTreeMap<String, String>,
+    /// The first 100 of `address_count`.
     addresses: Vec<String>,
+    address_count: usize,
+    /// The first 100 of `name_count`.
     names: Vec<String>,
+    name_count: usize,
     /// `internal`, `public` or `group`.
     scope: &'static str,
     /// `client`, `server`, `both` or `bystander`.
@@ -32,9 +40,11 @@ impl From<&Node> for NodeItem {
         Self {
             id: node.id.clone(),
             namespace: workload.and_then(|workload| workload.namespace.clone()),
-            labels: workload.map(|workload| workload.labels.clone()).unwrap_or_default(),
+            labels: workload.map(labels).unwrap_or_default(),
             addresses: strings(&node.addresses),
+            address_count: node.addresses.len(),
             names: strings(&node.names),
+            name_count: node.names.len(),
             scope: node.scope.as_str(),
             role: node.role.as_str(),
             dependants: node.dependants,
@@ -66,8 +76,12 @@ pub(super) struct EdgeItem {
     /// Zeek's `conn_state` and how many connections ended in it.
     states: BTreeMap<&'static str, u64>,
     evidence: BTreeMap<&'static str, u32>,
+    /// The first 100 of `name_count`.
     names: Vec<String>,
+    name_count: usize,
+    /// The first 100 of `observer_count`.
     observers: Vec<String>,
+    observer_count: usize,
 }
 
 impl EdgeItem {
@@ -92,7 +106,9 @@ impl EdgeItem {
             states: edge.states.iter().map(|(state, count)| (state.as_str(), count)).collect(),
             evidence: edge.evidence.iter().collect(),
             names: strings(&edge.names),
+            name_count: edge.names.len(),
             observers: strings(&edge.observers),
+            observer_count: edge.observers.len(),
         }
     }
 }
@@ -104,9 +120,12 @@ pub(super) struct ScanItem {
     protocol: String,
     /// `probe`, `host_sweep` or `port_scan`.
     kind: &'static str,
+    /// The first 100 of `target_count`.
     targets: Vec<String>,
-    /// As in `22,80-90`.
+    target_count: usize,
+    /// As in `22,80-90`; at most 100 of these, then `...`.
     ports: String,
+    port_count: usize,
     open_ports: usize,
     unanswered: u64,
     refused: u64,
@@ -122,7 +141,9 @@ impl From<&Scan> for ScanItem {
             protocol: scan.protocol.to_string(),
             kind: scan.kind.as_str(),
             targets: strings(&scan.targets),
-            ports: scan.port_ranges(),
+            target_count: scan.targets.len(),
+            ports: first_ranges(&scan.port_ranges()),
+            port_count: scan.ports.len(),
             open_ports: scan.open.len(),
             unanswered: scan.unanswered,
             refused: scan.refused,
@@ -139,8 +160,12 @@ pub(super) struct RuleItem {
     id: String,
     subject: String,
     service: String,
+    /// The first 100 of `peer_count`.
     peers: Vec<String>,
+    peer_count: usize,
+    /// The first 100 of `name_count`.
     names: Vec<String>,
+    name_count: usize,
     edges: u64,
     connections: u64,
     first_seen: String,
@@ -155,7 +180,9 @@ impl From<&Rule> for RuleItem {
             subject: rule.subject.party.to_string(),
             service: rule.service.to_string(),
             peers: strings(rule.peers.iter().map(|peer| &peer.party)),
+            peer_count: rule.peers.len(),
             names: strings(&rule.names),
+            name_count: rule.names.len(),
             edges: observed.edges,
             connections: observed.connections,
             first_seen: observed.first_seen.to_string(),
@@ -185,6 +212,34 @@ impl From<&LossEntry> for LossItem {
     }
 }
 
+/// As text, the first of them.
 fn strings<T: ToString>(all: impl IntoIterator<Item = T>) -> Vec<String> {
-    all.into_iter().map(|each| each.to_string()).collect()
+    all.into_iter().take(MAX_WITHIN).map(|each| each.to_string()).collect()
+}
+
+fn labels(workload: &Workload) -> BTreeMap<String, String> {
+    workload.labels.iter().take(MAX_WITHIN).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Ranges separated by commas, the first of them.
+fn first_ranges(ranges: &str) -> String {
+    match ranges.match_indices(',').nth(MAX_WITHIN - 1) {
+        Some((end, _)) => format!("{},...", &ranges[..end]),
+        None => ranges.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_within_items_have_an_end() {
+        assert_eq!(strings(0..1_000).len(), MAX_WITHIN);
+        assert_eq!(strings([1, 2]), ["1", "2"]);
+        let ranges = |count: u32| (0..count).map(|port| (2 * port).to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(first_ranges(&ranges(100)), ranges(100));
+        assert_eq!(first_ranges(&ranges(101)), format!("{},...", ranges(100)));
+        assert_eq!(first_ranges(""), "");
+    }
 }

@@ -1,62 +1,79 @@
 //! Who answers what. The OpenAPI document is made of the same lines that route requests, so it cannot differ.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use utoipa::OpenApi;
+use axum::{Extension, Json, Router, middleware};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi as Document};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Page, PageQuery, PeriodQuery, Problem, Query};
+use super::answer::{Page, PageQuery, PeriodQuery, Problem, Problems, Query};
+use super::decide::{self, Book};
+use super::export;
+use super::guard::{self, Access};
 use super::items::{EdgeItem, LossItem, NodeItem, RuleItem, ScanItem};
 use super::loaded::{Library, Loaded};
 use crate::report;
 
-/// On every answer: nothing is kept by caches, guessed at, or shown inside other pages.
-const HEADERS: [(HeaderName, &str); 4] = [
-    (header::CACHE_CONTROL, "no-store"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-];
-
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Watershed",
-    description = "Who talks to whom, on which service, and how surely; read only. Lists come in pages."
-))]
+#[openapi(
+    info(
+        title = "Watershed",
+        description = "Who talks to whom, on which service, and how surely. Lists come in pages. Deciding about rules \
+                       needs a token; so does reading beyond loopback, unless the server is told otherwise."
+    ),
+    modifiers(&Tokens)
+)]
 struct Description;
 
+/// How a token comes.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, document: &mut Document) {
+        let scheme = |scheme| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build());
+        let components = document.components.get_or_insert_with(Components::new);
+        components.add_security_scheme("bearer", scheme(HttpAuthScheme::Bearer));
+        components.add_security_scheme("basic", scheme(HttpAuthScheme::Basic));
+    }
+}
+
 /// Everything that is served: `local_only` refuses requests by other names than loopback's.
-pub(super) fn router(library: Library, local_only: bool) -> Router {
+pub(super) fn router(library: Library, book: Book, access: Access, local_only: bool) -> Router {
     let (routes, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(map))
         .routes(routes!(nodes))
         .routes(routes!(edges))
+        .routes(routes!(export::ndjson))
+        .routes(routes!(export::csv))
         .routes(routes!(scans))
         .routes(routes!(rules))
         .routes(routes!(loss))
+        .routes(routes!(decide::decisions))
+        .routes(routes!(decide::decide))
         .split_for_parts();
     let page: Arc<str> = report::served().into();
     let routes = routes
         .with_state(library)
         .route("/api/v1/openapi.json", get(|| async { Json(description) }))
         .route("/", get(|| async move { Html(page.to_string()) }))
-        .layer(middleware::from_fn(with_headers));
-    if local_only { routes.layer(middleware::from_fn(by_local_name)) } else { routes }
+        .layer(Extension(book))
+        .layer(middleware::from_fn_with_state(access, guard::identified))
+        .layer(middleware::from_fn(guard::by_own_page));
+    let routes = if local_only { routes.layer(middleware::from_fn(guard::by_local_name)) } else { routes };
+    routes.layer(middleware::from_fn(guard::with_headers))
 }
 
 /// The document that the page reads, as in report.html: everything of the period at once.
 #[utoipa::path(
     get, path = "/api/v1/map", params(PeriodQuery),
-    responses((status = 200, body = Object), (status = 400, body = Problem), (status = 500, body = Problem))
+    responses((status = 200, body = Object), Problems)
 )]
 async fn map(State(library): State<Library>, Query(period): Query<PeriodQuery>) -> Result<Response, Problem> {
     let loaded = read(library, &period).await?;
@@ -66,7 +83,7 @@ async fn map(State(library): State<Library>, Query(period): Query<PeriodQuery>) 
 /// Workloads and addresses.
 #[utoipa::path(
     get, path = "/api/v1/nodes", params(PeriodQuery, PageQuery),
-    responses((status = 200, body = Page<NodeItem>), (status = 400, body = Problem), (status = 500, body = Problem))
+    responses((status = 200, body = Page<NodeItem>), Problems)
 )]
 async fn nodes(
     State(library): State<Library>,
@@ -79,7 +96,7 @@ async fn nodes(
 /// Dependencies, and tries at them, each with its verdict.
 #[utoipa::path(
     get, path = "/api/v1/edges", params(PeriodQuery, PageQuery),
-    responses((status = 200, body = Page<EdgeItem>), (status = 400, body = Problem), (status = 500, body = Problem))
+    responses((status = 200, body = Page<EdgeItem>), Problems)
 )]
 async fn edges(
     State(library): State<Library>,
@@ -92,7 +109,7 @@ async fn edges(
 /// The scan ledger.
 #[utoipa::path(
     get, path = "/api/v1/scans", params(PeriodQuery, PageQuery),
-    responses((status = 200, body = Page<ScanItem>), (status = 400, body = Problem), (status = 500, body = Problem))
+    responses((status = 200, body = Page<ScanItem>), Problems)
 )]
 async fn scans(
     State(library): State<Library>,
@@ -105,7 +122,7 @@ async fn scans(
 /// The rules that would allow what was seen.
 #[utoipa::path(
     get, path = "/api/v1/rules", params(PeriodQuery, PageQuery),
-    responses((status = 200, body = Page<RuleItem>), (status = 400, body = Problem), (status = 500, body = Problem))
+    responses((status = 200, body = Page<RuleItem>), Problems)
 )]
 async fn rules(
     State(library): State<Library>,
@@ -118,7 +135,7 @@ async fn rules(
 /// The loss ledger: what was not seen or not kept.
 #[utoipa::path(
     get, path = "/api/v1/loss", params(PeriodQuery, PageQuery),
-    responses((status = 200, body = Page<LossItem>), (status = 400, body = Problem), (status = 500, body = Problem))
+    responses((status = 200, body = Page<LossItem>), Problems)
 )]
 async fn loss(
     State(library): State<Library>,
@@ -128,63 +145,6 @@ async fn loss(
     Ok(Json(Page::of(&read(library, &period).await?.loss, &page)?))
 }
 
-/// Reads the store on a thread that may wait.
 async fn read(library: Library, period: &PeriodQuery) -> Result<Arc<Loaded>, Problem> {
-    let period = period.parse()?;
-    tokio::task::spawn_blocking(move || library.read(period)).await.map_err(Problem::work)?
-}
-
-async fn with_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// Refuses requests that came by another name than loopback's: a web page elsewhere may point its own name at this
-/// machine (DNS rebinding), and would then read the map in its visitor's browser.
-async fn by_local_name(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_local) {
-        return next.run(request).await;
-    }
-    (StatusCode::MISDIRECTED_REQUEST, "ask for it as localhost or by its loopback address\n").into_response()
-}
-
-/// A loopback address or `localhost`, with or without a port.
-fn is_local(host: &str) -> bool {
-    if let Ok(address) = host.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
-    }
-    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        return address.is_loopback();
-    }
-    let name = match host.split_once(':') {
-        Some((name, port)) if port.parse::<u16>().is_ok() => name,
-        _ => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_loopback_are_local() {
-        for host in ["localhost", "localhost:80", "127.0.0.1:1", "127.9.9.9", "[::1]:80"] {
-            assert!(is_local(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "10.0.0.1",
-            "a@localhost:x",
-        ] {
-            assert!(!is_local(host), "{host}");
-        }
-    }
+    library.read(period.parse()?).await
 }

@@ -53,3 +53,12 @@ impl PacketSource for LiveSource {
 pub const fn drop_privileges() -> Result<(), SourceError> {
     Ok(())
 }
+
+/// Becomes `user`, who has no more privileges than capturing needs; without capturing there is nothing to become.
+///
+/// # Errors
+///
+/// Never in this build.
+pub const fn become_user(_: super::User) -> Result<(), SourceError> {
+    Ok(())
+}

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use watershed_model::{InterfaceId, Timestamp};
 
-pub use self::privileges::drop_privileges;
+pub use self::privileges::{become_user, drop_privileges};
 
 use self::interface::Interface;
 use super::{InterfaceStatus, LiveConfig};

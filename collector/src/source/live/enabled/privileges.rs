@@ -1,7 +1,11 @@
-//! Fewer privileges once the interfaces are open.
+//! Fewer privileges than a process starts with.
+
+use std::{fmt, fs};
 
 use caps::{CapSet, Capability, CapsHashSet};
+use rustix::thread::{self, Gid, Uid};
 
+use super::super::User;
 use crate::error::SourceError;
 
 /// Keeps no more privileges than capturing needs: of the capabilities only `CAP_NET_RAW`, to open an interface
@@ -14,19 +18,68 @@ use crate::error::SourceError;
 ///
 /// The kernel refuses.
 pub fn drop_privileges() -> Result<(), SourceError> {
-    let refused = |reason: String| SourceError::Privileges { reason };
-    let held = caps::read(None, CapSet::Permitted).map_err(|error| refused(error.to_string()))?;
-    // What programs started later could have. Taking it away needs a capability itself, so it comes first.
-    if held.contains(&Capability::CAP_SETPCAP) {
+    bound()?;
+    keep_only_raw()
+}
+
+/// Becomes `user`, who has no more privileges than capturing needs, as after [`drop_privileges`]: interfaces can
+/// still be opened, and whatever is written from now on belongs to the user.
+///
+/// Concerns this thread and those that it starts later, so call it before starting any. Whoever is that user already
+/// only drops privileges.
+///
+/// # Errors
+///
+/// The kernel refuses: becoming another user takes `CAP_SETUID` and `CAP_SETGID`, which root has by default.
+pub fn become_user(user: User) -> Result<(), SourceError> {
+    // Taking away what programs started later could have needs a capability that goes with the user.
+    bound()?;
+    if !is_already(user) {
+        let other = |error: rustix::io::Errno| SourceError::User { uid: user.uid, reason: error.to_string() };
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        // Else no capability would outlive the change.
+        thread::set_keep_capabilities(true).map_err(other)?;
+        thread::set_thread_groups(&[]).map_err(other)?;
+        thread::set_thread_res_gid(gid, gid, gid).map_err(other)?;
+        thread::set_thread_res_uid(uid, uid, uid).map_err(other)?;
+        thread::set_keep_capabilities(false).map_err(other)?;
+    }
+    keep_only_raw()
+}
+
+/// The second number of `Uid:` in proc_pid_status(5) is the effective one. Where there is no such file, becoming the user
+/// once more says what is so.
+fn is_already(user: User) -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let effective = numbers.and_then(|numbers| numbers.split_whitespace().nth(1));
+    effective.is_some_and(|uid| uid == user.uid.to_string())
+}
+
+/// Takes from programs started later what they could have; where that is not allowed, what follows must do.
+fn bound() -> Result<(), SourceError> {
+    if caps::read(None, CapSet::Permitted)
+        .map_err(|error| refused(&error))?
+        .contains(&Capability::CAP_SETPCAP)
+    {
         for capability in caps::runtime::thread_all_supported() {
-            caps::drop(None, CapSet::Bounding, capability).map_err(|error| refused(error.to_string()))?;
+            caps::drop(None, CapSet::Bounding, capability).map_err(|error| refused(&error))?;
         }
     }
+    Ok(())
+}
+
+fn keep_only_raw() -> Result<(), SourceError> {
+    let held = caps::read(None, CapSet::Permitted).map_err(|error| refused(&error))?;
     let kept: CapsHashSet = held.into_iter().filter(|held| *held == Capability::CAP_NET_RAW).collect();
     let none = CapsHashSet::new();
     for (set, keep) in [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &none)]
     {
-        caps::set(None, set, keep).map_err(|error| refused(error.to_string()))?;
+        caps::set(None, set, keep).map_err(|error| refused(&error))?;
     }
-    rustix::thread::set_no_new_privs(true).map_err(|error| refused(error.to_string()))
+    thread::set_no_new_privs(true).map_err(|error| refused(&error))
+}
+
+fn refused(error: &dyn fmt::Display) -> SourceError {
+    SourceError::Privileges { reason: error.to_string() }
 }
