@@ -438,7 +438,7 @@ impl Arguments {
             Command::Aggregate(aggregate) => (None, Some(&aggregate.inventory)),
             Command::Flows(flows) => (Some(&flows.capture), None),
             Command::Edges(edges) => (Some(&edges.capture), Some(&edges.inventory)),
-            Command::Rules(rules) => (None, rules.check().map(|check| &check.inventory)),
+            Command::Rules(rules) => (None, rules.inventory()),
             Command::Config { action: ConfigAction::Check { inventory } } => (None, Some(inventory)),
             Command::Who(who) => (None, Some(&who.inventory)),
             Command::Map(_) | Command::Serve(_) | Command::Status(_) | Command::Top(_) => (None, None),
@@ -467,6 +467,13 @@ impl Arguments {
         };
         flag("kubernetes", watching.and_then(|w| w.kubernetes.as_ref()));
         flag("docker", watching.and_then(|w| w.docker.as_ref()));
+        if let Command::Rules(rules) = &self.command {
+            given.extend(rules.decisions().map(|text| Given {
+                key: "rules.decisions".into(),
+                text: text.clone(),
+                flag: "--decisions".into(),
+            }));
+        }
         if let Command::Collect(collect) = &self.command {
             given.extend(collect.given());
         }

@@ -1,7 +1,7 @@
 //! One file for each command.
 
 mod aggregate;
-mod check;
+pub(crate) mod check;
 mod collect;
 mod config;
 mod discover;
@@ -116,6 +116,7 @@ fn act(
     match action {
         RulesAction::Check(check) => check::run(check, settings, style, out),
         RulesAction::Confidence(asked) => rules::confidence::run(asked, settings, style, out),
+        RulesAction::Diff(asked) => rules::diff::run(asked, out),
         RulesAction::WhatIf(asked) => rules::whatif::run(asked, settings, style, out),
         RulesAction::Reach(asked) => rules::reach::run(asked, settings, style, out),
         RulesAction::Rollout(asked) => rules::rollout::run(asked, settings, style, out),

@@ -70,8 +70,12 @@ impl Directory {
         self.finish(file)
     }
 
-    /// Writes a file that is already in memory.
+    /// Writes a file that is already in memory; one that says the same already is not touched.
     pub(crate) fn text(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
+        if fs::read(self.path.join(name)).is_ok_and(|there| there == text.as_bytes()) {
+            self.written.push(name.to_owned());
+            return Ok(());
+        }
         self.write(name, |file| file.write_all(text.as_bytes()))
     }
 

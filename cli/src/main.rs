@@ -3,6 +3,7 @@
 mod args;
 mod clock;
 mod commands;
+mod decisions;
 mod directory;
 mod failure;
 mod fingerprint;

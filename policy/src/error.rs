@@ -38,6 +38,18 @@ pub enum Error {
         /// The name.
         value: String,
     },
+    /// A person's rule selects by labels that a workload did not keep, so that nobody can say whom it means.
+    #[error(
+        "applying the decision to allow {rule}: {workload} had the labels of {end} for a while only; select it by labels that it keeps"
+    )]
+    Unstable {
+        /// The rule, as it reads.
+        rule: String,
+        /// The end of it.
+        end: String,
+        /// The workload.
+        workload: String,
+    },
     /// Exported policies cannot be read.
     #[error("reading the exported policies: {0}")]
     Policies(#[from] crate::k8s::Problems),

@@ -50,6 +50,8 @@ pub mod reach;
 
 pub mod rollout;
 
+pub mod diff;
+
 mod error;
 
 pub use error::Error;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use watershed_model::{Edge, EdgeKey, Party, Timestamp};
 
+use crate::decisions::Decisions;
 use crate::identity::{FieldDigest, Identity};
 use crate::{Error, Service, text};
 
@@ -185,17 +186,55 @@ impl RuleSet {
         accepted: impl IntoIterator<Item = &'a Edge>,
         held_back: &[HeldBack],
     ) -> Result<Self, Error> {
+        Self::decided(accepted, held_back, &Decisions::default()).map(|(rules, _)| rules)
+    }
+
+    /// The same, but what people excluded or rejected is held back as well. Also gives the edges that are not.
+    ///
+    /// # Errors
+    /// As [`RuleSet::from_edges`].
+    pub fn decided<'a>(
+        accepted: impl IntoIterator<Item = &'a Edge>,
+        held_back: &[HeldBack],
+        decisions: &Decisions,
+    ) -> Result<(Self, Vec<&'a Edge>), Error> {
         let mut drafts = BTreeMap::new();
         let mut held_back = held_back.to_vec();
-        for edge in accepted {
+        let sifted = decisions.sift(accepted);
+        held_back.extend(sifted.excluded.iter().map(|&(edge, number)| {
+            let why = decisions.exclude[number].comment.as_deref();
+            HeldBack::new(edge, format!("excluded by decision: {}", why.unwrap_or("no comment")))
+        }));
+        let mut kept = Vec::with_capacity(sifted.kept.len());
+        for edge in sifted.kept {
             match expressible(edge)? {
-                Ok(service) => draft(&mut drafts, edge, service),
-                Err(reason) => held_back.push(HeldBack::new(edge, reason)),
+                Ok(service) => match rejection(edge, service, decisions) {
+                    Some(reason) => held_back.push(HeldBack::new(edge, reason)),
+                    None => {
+                        draft(&mut drafts, edge, service);
+                        kept.push(edge);
+                    }
+                },
+                Err(reason) => {
+                    held_back.push(HeldBack::new(edge, reason));
+                    kept.push(edge);
+                }
             }
         }
         held_back.sort();
-        Ok(Self { rules: drafts.into_values().map(Draft::finish).collect(), held_back })
+        Ok((Self { rules: drafts.into_values().map(Draft::finish).collect(), held_back }, kept))
     }
+}
+
+/// Why people rejected the rule for an edge, if they did.
+fn rejection(edge: &Edge, service: Service, decisions: &Decisions) -> Option<String> {
+    if decisions.rules.is_empty() {
+        return None;
+    }
+    let server = &edge.key.server;
+    let id = RuleId::of(server, &Identity::of(server), service);
+    let said = decisions.rules.get(id.as_str()).filter(|_| decisions.rejects(id.as_str()))?;
+    Some(format!("rule {id} was {said}"))
 }
 
 /// The service that a rule for `edge` allows, or why there can be no rule.

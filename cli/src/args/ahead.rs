@@ -28,8 +28,9 @@ Examples:
       What would change with the new ones?
   watershed rules what-if rules.nft default-deny.nft --store sqlite:edges.db
 
-Policies are Kubernetes NetworkPolicies (networking.k8s.io/v1, YAML or JSON), or nftables files
-(.nft), loaded in the order given. A dependency counts as denied if any of its connections would be.
+Policies are those that `rules check` reads: Kubernetes NetworkPolicies, ClusterNetworkPolicies, and
+those of Cilium, Calico and Istio, as YAML or JSON; or nftables files (.nft), loaded in the order
+given. A dependency counts as denied if any of its connections would be.
 
 Exit codes:
   0  nothing would have been denied; with --against, nothing that the old ones allow
@@ -78,6 +79,14 @@ pub(crate) enum AheadFormat {
     Json,
 }
 
+/// What people decided.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionsArguments {
+    /// What people decided about rules: a YAML file [setting: rules.decisions]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ConfidenceArguments {
     #[command(flatten)]
@@ -103,6 +112,9 @@ pub(crate) struct WhatIfArguments {
     pub(crate) namespace: String,
 
     #[command(flatten)]
+    pub(crate) decisions: DecisionsArguments,
+
+    #[command(flatten)]
     pub(crate) asked: AskedArguments,
 }
 
@@ -110,6 +122,9 @@ pub(crate) struct WhatIfArguments {
 pub(crate) struct ReachArguments {
     #[command(flatten)]
     pub(crate) asked: AskedArguments,
+
+    #[command(flatten)]
+    pub(crate) decisions: DecisionsArguments,
 
     /// Steps from workload to workload that are followed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u8).range(1..=32))]
@@ -120,6 +135,9 @@ pub(crate) struct ReachArguments {
 pub(crate) struct RolloutArguments {
     #[command(flatten)]
     pub(crate) asked: AskedArguments,
+
+    #[command(flatten)]
+    pub(crate) decisions: DecisionsArguments,
 
     /// What is enforced in one step
     #[arg(long, value_name = "UNIT", default_value = "workload")]

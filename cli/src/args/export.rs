@@ -8,7 +8,8 @@ use watershed_aggregator::StoreLocation;
 use watershed_model::Timestamp;
 use watershed_policy::mine::Level;
 
-use super::{PeriodArguments, StoredArguments};
+use super::ahead::DecisionsArguments;
+use super::{InventoryArguments, PeriodArguments, StoredArguments};
 use crate::settings::value::parse_duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -18,6 +19,9 @@ Examples:
   watershed rules export --to cilium --store sqlite:edges.db --out policies/
       Addresses outside by the names that clients used for them (toFQDNs), but at level nano
   watershed rules export --to k8s --level nano --store sqlite:edges.db --since 30d --out policies/
+
+  watershed rules export --to k8s --decisions decisions.yaml --store sqlite:edges.db --out policies/
+      Without what people rejected or excluded, and with the rules that they made
 
 Every rule tells its evidence and its price: the connections that it admits without their having been
 observed. Policies and nftables rules were read back and proven first; certificate.json tells what was
@@ -60,6 +64,12 @@ pub(crate) struct ExportArguments {
     /// Where --since counts back from
     #[arg(long, value_name = "TIME", requires = "since")]
     now: Option<Timestamp>,
+
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+
+    #[command(flatten)]
+    pub(crate) decisions: DecisionsArguments,
 
     /// Write files to this directory; made if missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]

@@ -29,6 +29,15 @@ Exit codes:
   1  something observed would be denied, or a capture could not be read to its end
   2  wrong usage, or a policy is not valid: every mistake is told with its file and line";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  watershed rules diff policies-of-may/ policies-of-june/
+  watershed rules diff old/mined.json new/mined.json
+
+What counts is who may connect to whom on which port, not how the rules say it: by the workloads
+that selectors meant at the time of each export. An export into a directory that has an earlier one
+tells the same.";
+
 #[derive(Debug, Args)]
 pub(crate) struct RulesArguments {
     #[command(subcommand)]
@@ -64,18 +73,31 @@ impl RulesArguments {
         Some(RulesRequest::Propose(StoredArguments { store, period, out }))
     }
 
-    /// What to check, if that is what is asked for.
-    pub(crate) const fn check(&self) -> Option<&CheckArguments> {
+    /// The inventory, if one may be given.
+    pub(crate) const fn inventory(&self) -> Option<&InventoryArguments> {
         match &self.action {
-            Some(RulesAction::Check(check)) => Some(check),
+            Some(RulesAction::Check(check)) => Some(&check.inventory),
+            Some(RulesAction::Export(export)) => Some(&export.inventory),
             _ => None,
         }
+    }
+
+    /// The file of decisions, if one was given.
+    pub(crate) const fn decisions(&self) -> Option<&String> {
+        let decisions = match &self.action {
+            Some(RulesAction::Export(export)) => &export.decisions,
+            Some(RulesAction::WhatIf(what_if)) => &what_if.decisions,
+            Some(RulesAction::Reach(reach)) => &reach.decisions,
+            Some(RulesAction::Rollout(rollout)) => &rollout.decisions,
+            _ => return None,
+        };
+        decisions.decisions.as_ref()
     }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesAction {
-    /// Check Kubernetes NetworkPolicies, and what they would do to observed traffic
+    /// Check policies of Kubernetes, Cilium, Calico and Istio, and what they would do to observed traffic
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),
 
@@ -95,9 +117,24 @@ pub(crate) enum RulesAction {
     #[command(after_help = ahead::ROLLOUT_EXAMPLES)]
     Rollout(RolloutArguments),
 
-    /// Export rules with selectors: Kubernetes NetworkPolicies, nftables, JSON or CSV
+    /// Tell what one export of mined rules allows that another does not
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArguments),
+
+    /// Export rules with selectors: policies of Kubernetes, Cilium, Calico and Istio, nftables, JSON or CSV
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// The old rules: a mined.json, or a directory that `rules export` wrote
+    #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
+    pub(crate) old: PathBuf,
+
+    /// The new rules
+    #[arg(value_name = "NEW", value_hint = ValueHint::AnyPath)]
+    pub(crate) new: PathBuf,
 }
 
 #[derive(Debug, Args)]

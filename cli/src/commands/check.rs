@@ -84,7 +84,7 @@ pub(super) fn manifests(policies: &[PathBuf], namespace: &str) -> Result<Manifes
     }
     paths.sort();
     paths.dedup();
-    let texts: Result<Vec<(String, String)>, _> = paths.iter().map(|path| text(path)).collect();
+    let texts: Result<Vec<(String, String)>, _> = paths.iter().map(|path| text("policy", path)).collect();
     let texts = texts.map_err(Failure::usage)?;
     let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let manifests = Manifests::read(files, namespace).map_err(Failure::usage)?;
@@ -122,19 +122,19 @@ fn files(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> anyhow::Result<
     Ok(())
 }
 
-/// Name and text of a file.
-pub(super) fn text(path: &Path) -> anyhow::Result<(String, String)> {
+/// Name and text of a file, of which a message says that it is a `what`.
+pub(crate) fn text(what: &str, path: &Path) -> anyhow::Result<(String, String)> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read policy {name}"))?;
+        .with_context(|| format!("cannot read {what} {name}"))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         bail!(
-            "cannot use policy {name}: it has more than {MAX_FILE_BYTES} bytes; check that it is the right file"
+            "cannot use {what} {name}: it has more than {MAX_FILE_BYTES} bytes; check that it is the right file"
         );
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| anyhow!("cannot use policy {name}: it is not UTF-8; save it as UTF-8"))?;
+        .map_err(|_| anyhow!("cannot use {what} {name}: it is not UTF-8; save it as UTF-8"))?;
     Ok((name, text))
 }

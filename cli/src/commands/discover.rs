@@ -1,11 +1,13 @@
 //! `watershed discover`: from captures to a map and rules, in one command.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use watershed_aggregator::{FlowStore as _, MemoryStore, OpenInventory};
 use watershed_collector::Report;
 use watershed_graph::{FanIn, Format, Graph, Verdict};
-use watershed_model::{Batch, Snapshot};
+use watershed_model::{Batch, EdgeKey, Snapshot};
+use watershed_policy::decisions::Decisions;
 use watershed_policy::export::{self, nftables};
 use watershed_policy::nft::Hook;
 use watershed_policy::proof::{self, Certificate};
@@ -33,6 +35,8 @@ pub(super) struct Discovery<'a> {
     pub(super) rules: RuleSet,
     nftables: nftables::Nftables,
     pub(super) certificate: Certificate,
+    /// What was accepted, and is denied because people excluded or rejected it.
+    pub(super) dropped: BTreeSet<EdgeKey>,
 }
 
 /// Prints the summary, and writes everything to the directory if there is one.
@@ -101,17 +105,31 @@ fn read(
     Ok(read)
 }
 
-/// Graph, rules and proof. Nothing is written of rules that the proof refutes.
+/// Graph, rules and proof, whatever people decided about the rules. Nothing is written of rules that the proof refutes.
 pub(super) fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Result<Discovery<'a>, Failure> {
+    decided(snapshot, settings, &Decisions::default())
+}
+
+/// The same without what people excluded or rejected.
+pub(super) fn decided<'a>(
+    snapshot: &'a Snapshot,
+    settings: &Settings,
+    decisions: &Decisions,
+) -> Result<Discovery<'a>, Failure> {
     let graph = Graph::of(snapshot, &settings.graph);
     let doubtful = graph.edges().filter_map(|(edge, verdict)| match verdict {
         Verdict::NeedsPerson(doubt) => Some(HeldBack::new(edge, doubt.describe())),
         _ => None,
     });
-    let rules = RuleSet::from_edges(graph.accepted(), &doubtful.collect::<Vec<_>>())?;
+    let doubtful: Vec<HeldBack> = doubtful.collect();
+    let (rules, kept) = RuleSet::decided(graph.accepted(), &doubtful, decisions)?;
     let nftables = nftables::export(&rules, Hook::Forward);
-    let certificate = proof::prove(graph.accepted(), &nftables, env!("CARGO_PKG_VERSION"))?;
-    Ok(Discovery { graph, rules, nftables, certificate })
+    let certificate = proof::prove(kept.iter().copied(), &nftables, env!("CARGO_PKG_VERSION"))?;
+    let kept: BTreeSet<&EdgeKey> =
+        if decisions.is_empty() { BTreeSet::new() } else { kept.iter().map(|edge| &edge.key).collect() };
+    let dropped = graph.accepted().filter(|edge| !decisions.is_empty() && !kept.contains(&edge.key));
+    let dropped = dropped.map(|edge| edge.key.clone()).collect();
+    Ok(Discovery { graph, rules, nftables, certificate, dropped })
 }
 
 /// The graph, the edges, the groups that are proposed, and the page that shows it all; `source` is where they come

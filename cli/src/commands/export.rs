@@ -1,22 +1,29 @@
 //! `watershed rules export`: mined rules in the language of the place where they are enforced.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use watershed_graph::Graph;
+use watershed_model::{Party, Workload};
+use watershed_policy::decisions::{Decisions, Sifted};
+use watershed_policy::diff::Allowances;
 use watershed_policy::export::calico::{self, Form};
 use watershed_policy::export::istio::{self, Sayable};
 use watershed_policy::export::{cilium, cluster, directory, kubernetes, mined};
-use watershed_policy::mine::{Census, Frontier, Level, Plan, mine};
+use watershed_policy::mine::{Census, Frontier, Level, Plan, mine_decided};
 use watershed_policy::proof;
 use watershed_policy::proof::kubernetes::{Certificate, prove, prove_cilium, prove_cluster};
 
-use super::discover;
+use super::discover::{self, Discovery};
 use super::earlier::{Earlier, Removed};
 use super::map::Stored;
+use super::rules::diff::{self, MINED};
 use crate::args::export::{Dialect, ExportArguments, LevelName};
+use crate::decisions::{self, Consequences};
 use crate::directory::Directory;
 use crate::failure::Failure;
+use crate::inventory;
 use crate::output::text::{count, plain};
 use crate::settings::Settings;
 use crate::terminal::Style;
@@ -43,69 +50,134 @@ pub(crate) fn run(
             "nftables rules name every address and are always exact, so there is no level {level} of them; leave --level out"
         )));
     }
+    let decisions = decisions::read(settings)?;
     let stored = Stored::read(&arguments.stored(), settings)?;
     if arguments.to == Dialect::Nftables {
-        let found = discover::discover(&stored.snapshot, settings)?;
+        let found = discover::decided(&stored.snapshot, settings, &decisions)?;
         let earlier = Earlier::of(&arguments.out);
         let mut directory = Directory::open(&arguments.out)?;
         discover::write_nftables(&mut directory, &found)?;
+        nftables_decided(&found, &decisions, out)?;
         written(&directory, style, out)?;
         return removed(&earlier.remove(&directory)?, out);
     }
     let graph = Graph::of(&stored.snapshot, &settings.graph);
-    let census = Census::of(graph.accepted(), &[])?;
-    let plan = mine(&census, level);
-    frontier(&census, level, style, out)?;
+    let sifted = decisions.sift(graph.accepted());
+    let census = Census::of(sifted.kept.iter().copied(), &known(settings, &sifted)?)?;
+    let plan = mine_decided(&census, level, &decisions)?;
+    frontier(&census, &decisions, level, style, out)?;
+    let consequences = Consequences::of(&decisions, &sifted, &plan, &census);
+    let earlier = diff::earlier(&arguments.out);
     let list = match arguments.to {
-        Dialect::Json => Some(("mined.json", mined::json(&plan)?)),
+        Dialect::Json => Some((MINED, mined::json(&census, &plan)?)),
         Dialect::Csv => Some(("mined.csv", mined::csv(&plan)?)),
         _ => None,
     };
     let Some((name, text)) = list else {
-        let (export, certificate) = proven(arguments.to, &census, plan)?;
-        return policies(arguments, &export, &certificate, style, out);
+        let proven = Proven::of(arguments.to, &census, plan)?;
+        let rules = mined::json(&census, &proven.plan)?;
+        policies(arguments, &proven, &rules, &consequences, style, out)?;
+        return changes(earlier.as_ref(), &rules, out);
     };
     let mut directory = Directory::open(&arguments.out)?;
     directory.text(name, &text)?;
+    consequences.write(out)?;
+    if name == MINED {
+        changes(earlier.as_ref(), &text, out)?;
+    }
     written(&directory, style, out)
 }
 
-/// The rules as policies of a dialect, which JSON, CSV and nftables are not, and the proof of them.
-fn proven(
-    dialect: Dialect,
-    census: &Census,
+/// Tells what is allowed now and was not by the rules that were there before, and the other way round.
+fn changes(earlier: Option<&Allowances>, rules: &str, out: &mut impl Write) -> Result<(), Failure> {
+    let Some(earlier) = earlier else { return Ok(()) };
+    let difference = watershed_policy::diff::diff(earlier, &Allowances::read(MINED, rules)?)?;
+    diff::write(out, &difference, "the earlier export")?;
+    Ok(())
+}
+
+/// Policies with their proof.
+struct Proven {
+    export: directory::Directory,
+    certificate: Certificate,
+    /// The rules that they say.
     plan: Plan,
-) -> Result<(directory::Directory, Certificate), watershed_policy::Error> {
-    let export = match dialect {
-        Dialect::Cnp => cluster::export(census, &plan)?,
-        Dialect::Cilium => cilium::export(census, &plan)?,
-        Dialect::Calico => calico::export(census, &plan, Form::Enforced)?,
-        Dialect::CalicoStaged => calico::export(census, &plan, Form::Staged)?,
-        Dialect::Istio => {
-            let sayable = Sayable::of(census, plan);
-            let export = istio::export(census, &sayable)?;
-            let certificate = proof::istio::prove(census, &sayable, &export, VERSION)?;
-            return Ok((export, certificate));
-        }
-        Dialect::K8s | Dialect::Json | Dialect::Csv | Dialect::Nftables => kubernetes::export(census, &plan)?,
-    };
-    let certificate = match dialect {
-        Dialect::Cnp => prove_cluster(census, &plan, &export, VERSION)?,
-        Dialect::Cilium => prove_cilium(census, &plan, &export, VERSION)?,
-        Dialect::Calico => proof::calico::prove(Form::Enforced, census, &plan, &export, VERSION)?,
-        Dialect::CalicoStaged => proof::calico::prove(Form::Staged, census, &plan, &export, VERSION)?,
-        _ => prove(census, &plan, &export, VERSION)?,
-    };
-    Ok((export, certificate))
+}
+
+impl Proven {
+    /// The rules as policies of a dialect, which JSON, CSV and nftables are not, and the proof of them.
+    fn of(dialect: Dialect, census: &Census, plan: Plan) -> Result<Self, watershed_policy::Error> {
+        let export = match dialect {
+            Dialect::Cnp => cluster::export(census, &plan)?,
+            Dialect::Cilium => cilium::export(census, &plan)?,
+            Dialect::Calico => calico::export(census, &plan, Form::Enforced)?,
+            Dialect::CalicoStaged => calico::export(census, &plan, Form::Staged)?,
+            Dialect::Istio => {
+                let sayable = Sayable::of(census, plan);
+                let export = istio::export(census, &sayable)?;
+                let certificate = proof::istio::prove(census, &sayable, &export, VERSION)?;
+                return Ok(Self { export, certificate, plan: sayable.plan });
+            }
+            Dialect::K8s | Dialect::Json | Dialect::Csv | Dialect::Nftables => {
+                kubernetes::export(census, &plan)?
+            }
+        };
+        let certificate = match dialect {
+            Dialect::Cnp => prove_cluster(census, &plan, &export, VERSION)?,
+            Dialect::Cilium => prove_cilium(census, &plan, &export, VERSION)?,
+            Dialect::Calico => proof::calico::prove(Form::Enforced, census, &plan, &export, VERSION)?,
+            Dialect::CalicoStaged => proof::calico::prove(Form::Staged, census, &plan, &export, VERSION)?,
+            _ => prove(census, &plan, &export, VERSION)?,
+        };
+        Ok(Self { export, certificate, plan })
+    }
+}
+
+/// Every workload that selectors must tell apart: those of the inventory, silent or not, and those whose dependencies
+/// were excluded.
+fn known(settings: &Settings, sifted: &Sifted<'_>) -> Result<Vec<Arc<Workload>>, Failure> {
+    let inventory = inventory::open(settings)?;
+    let ends = sifted.excluded.iter().flat_map(|(edge, _)| [&edge.key.client, &edge.key.server]);
+    let excluded = ends.filter_map(|party| match party {
+        Party::Workload(workload) => Some(workload),
+        Party::Address(_) => None,
+    });
+    Ok(inventory.workloads().chain(excluded).cloned().collect())
+}
+
+/// What of the decisions nftables rules, which are made of what was seen alone, cannot follow, and what is denied.
+fn nftables_decided(
+    found: &Discovery<'_>,
+    decisions: &Decisions,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    if !found.dropped.is_empty() {
+        let number = count(found.dropped.len() as u64);
+        writeln!(out, "{number} observed dependencies are denied by decision")?;
+    }
+    if !decisions.allow.is_empty() {
+        let number = count(decisions.allow.len() as u64);
+        writeln!(
+            out,
+            "{number} rules made by hand are not among these: nftables rules name what was seen alone"
+        )?;
+    }
+    Ok(())
 }
 
 /// The levels side by side: rules against what they admit.
-fn frontier(census: &Census, chosen: Level, style: Style, out: &mut impl Write) -> Result<(), Failure> {
+fn frontier(
+    census: &Census,
+    decisions: &Decisions,
+    chosen: Level,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let (dependencies, parties) = (census.dependencies() as u64, census.parties() as u64);
     let (dependencies, parties) = (count(dependencies), count(parties));
     writeln!(out, "{}", style.bold(&format!("{dependencies} dependencies between {parties} parties")))?;
     writeln!(out, "  {:<11} {:>9} {:>14}", "level", "rules", "unobserved")?;
-    for (level, (rules, price)) in Frontier::of(census).points {
+    for (level, (rules, price)) in Frontier::decided(census, decisions)?.points {
         let mark = if level == chosen { "  <- exported" } else { "" };
         let (rules, price) = (count(rules as u64), count(price));
         writeln!(out, "  {:<11} {rules:>9} {price:>14}{mark}", level.as_str())?;
@@ -117,8 +189,9 @@ fn frontier(census: &Census, chosen: Level, style: Style, out: &mut impl Write) 
 /// Writes policies that were proven, with what they cannot say.
 fn policies(
     arguments: &ExportArguments,
-    export: &directory::Directory,
-    certificate: &Certificate,
+    Proven { export, certificate, .. }: &Proven,
+    rules: &str,
+    consequences: &Consequences,
     style: Style,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
@@ -131,8 +204,10 @@ fn policies(
     for one in &export.not_expressed {
         list.push_str(&format!("{}: {}\n", plain(&one.rule), one.reason));
     }
-    directory.text(NOT_EXPRESSED, &list)?;
+    let denied: String = consequences.lines().map(|line| line + "\n").collect();
+    directory.text(NOT_EXPRESSED, &format!("{list}{denied}"))?;
     directory.text("certificate.json", &certificate.to_json()?)?;
+    directory.text(MINED, rules)?;
     writeln!(
         out,
         "\nProven on the written text: {} dependencies allowed, {} probes denied",
@@ -145,6 +220,7 @@ fn policies(
         writeln!(out, "{dialect} cannot say {number} rules as they are, listed in {NOT_EXPRESSED}:")?;
         list.lines().take(TOLD).try_for_each(|line| writeln!(out, "  {line}"))?;
     }
+    consequences.write(out)?;
     written(&directory, style, out)?;
     removed(&earlier.remove(&directory)?, out)
 }

@@ -1,6 +1,7 @@
 //! `watershed rules`: the rules that allow what a store holds.
 
 pub(crate) mod confidence;
+pub(crate) mod diff;
 pub(crate) mod reach;
 pub(crate) mod rollout;
 pub(crate) mod whatif;
@@ -11,6 +12,7 @@ use super::discover;
 use super::map::{self, Stored};
 use crate::args::StoredArguments;
 use crate::args::ahead::AskedArguments;
+use crate::decisions;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output::summary;
@@ -27,7 +29,7 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let stored = Stored::read(arguments, settings)?;
-    let found = discover::discover(&stored.snapshot, settings)?;
+    let found = discover::decided(&stored.snapshot, settings, &decisions::read(settings)?)?;
     stored.summary(&found, arguments, settings).write_rules(out, style)?;
     stored.note(out)?;
     if let Some(path) = &arguments.out {

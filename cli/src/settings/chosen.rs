@@ -68,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) ready: ReadyRule,
     /// Labels of what is most worth protecting.
     pub(crate) crown_jewels: Labels,
+    /// What people decided about rules.
+    pub(crate) decisions: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -97,6 +99,7 @@ impl Default for Settings {
             spool: SpoolConfig { directory: "/var/lib/watershed/spool".into(), limit: 1 << 30 },
             ready: ReadyRule::default(),
             crown_jewels: Labels::from([("crown-jewel".to_owned(), "true".to_owned())]),
+            decisions: None,
         }
     }
 }

@@ -586,4 +586,16 @@ pub(crate) const KEYS: &[Key] = &[
         read: |s| value::labels(&s.crown_jewels),
         write: |s, text, _| value::parse_labels(text).map(|labels| s.crown_jewels = labels),
     },
+    Key {
+        name: "rules.decisions",
+        help: "What people decided about rules: approvals, rejections, exclusions and rules of their own, in a YAML\n\
+               file. Empty: nothing was decided.",
+        read: |s| {
+            Value::String(s.decisions.as_ref().map_or(String::new(), |path| path.display().to_string()))
+        },
+        write: |s, text, base| {
+            s.decisions = (!text.is_empty()).then(|| base.join(text));
+            Ok(())
+        },
+    },
 ];

@@ -122,3 +122,92 @@ fn a_dialect_that_nobody_knows_is_wrong_usage() {
         stderr(&watershed(&folder).args(EXPORT).args(["--to", "abacus", "--out", "o"]).assert().code(2));
     assert!(told.contains("k8s") && told.contains("nftables"), "{told}");
 }
+
+const BROWSER_TO_WEB: &str = "{namespace: shop, labels: {app: browser}}";
+
+/// Writes `decisions.yaml`.
+fn decide(folder: &tempfile::TempDir, text: &str) {
+    fs::write(folder.path().join("decisions.yaml"), format!("version: 1\n{text}")).unwrap();
+}
+
+#[test]
+fn decisions_outlive_an_export_and_a_second_export_tells_the_difference() {
+    let folder = stored();
+    let export = |more: &[&str]| {
+        let arguments = ["--to", "k8s", "-i", "hosts.yaml", "--out", "out"];
+        stdout(&watershed(&folder).args(EXPORT).args(arguments).args(more).assert().success().stderr(""))
+    };
+    let first = export(&[]);
+    assert!(!first.contains("earlier export"), "{first}");
+    let written = |path: &str| fs::metadata(folder.path().join(path)).unwrap().modified().unwrap();
+    let before = ["mined.json", "kustomization.yaml", "certificate.json"].map(written);
+    assert!(export(&[]).contains("Nothing else is allowed than by the earlier export"));
+    assert_eq!(
+        ["mined.json", "kustomization.yaml", "certificate.json"].map(written),
+        before,
+        "nothing is touched"
+    );
+
+    decide(
+        &folder,
+        &format!(
+            "exclude:\n- {{client: {BROWSER_TO_WEB}, server: {{namespace: shop, labels: {{app: web}}}}, comment: moved}}\nallow:\n- {{client: {{namespace: shop, labels: {{app: web}}}}, server: {{namespace: infra, labels: {{app: dns}}}}, ports: [tcp/9153]}}\n"
+        ),
+    );
+    let changed = export(&["--decisions", "decisions.yaml"]);
+    assert!(changed.contains("observed dependencies are denied by decision"), "{changed}");
+    assert!(changed.contains("  + shop/web -> infra/dns: tcp/9153\n"), "{changed}");
+    assert!(changed.contains("  - shop/browser -> shop/web: tcp/"), "{changed}");
+    let listed = fs::read_to_string(folder.path().join("out/not-expressed.txt")).unwrap();
+    assert!(listed.contains("denied by decision: ") && listed.contains("moved"), "{listed}");
+    let again = export(&["--set", "rules.decisions=decisions.yaml"]);
+    assert!(again.contains("Nothing else is allowed than by the earlier export"), "{again}");
+}
+
+#[test]
+fn two_exports_are_compared_by_what_they_allow() {
+    let folder = stored();
+    for (level, out) in [("nano", "old"), ("ring-fence", "new")] {
+        let arguments = ["--to", "json", "--level", level, "--out", out];
+        watershed(&folder).args(EXPORT).args(arguments).assert().success();
+    }
+    let told =
+        stdout(&watershed(&folder).args(["rules", "diff", "old", "new/mined.json"]).assert().success());
+    assert!(told.contains("newly allowed, 0 no longer allowed"), "{told}");
+    let same = stdout(&watershed(&folder).args(["rules", "diff", "new", "new"]).assert().success());
+    assert_eq!(same, "\nNothing else is allowed than by the old rules\n");
+    let missing = stderr(&watershed(&folder).args(["rules", "diff", "old", "gone"]).assert().code(2));
+    assert!(missing.contains("cannot read mined rules gone"), "{missing}");
+}
+
+#[test]
+fn a_broken_file_of_decisions_is_told_before_anything_is_written() {
+    let folder = stored();
+    decide(&folder, "rules:\n- {id: allow-x, decision: perhaps}\n");
+    let arguments = ["--to", "k8s", "--decisions", "decisions.yaml", "--out", "out"];
+    let told = stderr(&watershed(&folder).args(EXPORT).args(arguments).assert().code(2));
+    assert!(
+        told.contains(
+            "decisions.yaml:3:27: `decision` must be approved or rejected, found the text `perhaps`"
+        ),
+        "{told}"
+    );
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn a_workload_of_the_inventory_that_was_silent_has_names_and_default_deny_too() {
+    let folder = stored();
+    let silent = format!(
+        "{INVENTORY}- {{name: batch, address: 10.0.9.9, namespace: night, labels: {{app: batch}}}}\n"
+    );
+    fs::write(folder.path().join("hosts.yaml"), silent).unwrap();
+    let arguments = ["--to", "k8s", "-i", "hosts.yaml", "--out", "out"];
+    watershed(&folder).args(EXPORT).args(arguments).assert().success();
+    assert!(folder.path().join("out/default-deny/in-night.yaml").is_file());
+    let rules: String = fs::read_dir(folder.path().join("out/allow/night"))
+        .unwrap()
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(rules.contains("53"), "the DNS of its namespace: {rules}");
+}

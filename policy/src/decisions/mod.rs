@@ -38,6 +38,7 @@ use watershed_model::Timestamp;
 use crate::mine::Allowed;
 
 pub use end::End;
+pub(crate) use read::port;
 pub use sift::Sifted;
 
 /// Longest id of a rule, in bytes: the longest name that Kubernetes takes.

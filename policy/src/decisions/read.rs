@@ -284,7 +284,7 @@ fn allowed(sheet: &mut Sheet, fields: Fields<'_>) -> Option<Vec<Allowed>> {
 }
 
 /// What [`Allowed`] displays, read back.
-fn port(text: &str) -> Option<Allowed> {
+pub(crate) fn port(text: &str) -> Option<Allowed> {
     if text == "anything" {
         return Some(Allowed::Anything);
     }

@@ -156,7 +156,7 @@ fn networks() -> impl Strategy<Value = ipnet::IpNet> {
     ]
 }
 
-/// `selects`: whether a workload in a namespace may be meant by its name.
+/// `by_name`: whether a workload in a namespace may be meant by its name.
 fn end(by_name: bool) -> impl Strategy<Value = End> {
     let namespace = prop_oneof![
         Just(Namespace::Hosts),

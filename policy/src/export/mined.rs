@@ -7,12 +7,14 @@
 //!   "price": 2,
 //!   "rules": [{
 //!     "id": "allow-db-ingress-5d96e11e97835989",
-//!     "subject": { "namespace": "shop", "labels": { "tier": "db" } },
+//!     "subject": { "namespace": "shop", "labels": { "tier": "db" }, "workloads": ["shop/db"] },
 //!     "direction": "ingress",
-//!     "peer": { "namespace": "shop", "labels": { "tier": "api" } },
+//!     "peer": { "namespace": "shop", "labels": { "tier": "api" }, "workloads": ["shop/api"] },
 //!     "ports": ["tcp/5432"],
 //!     "shared": false,
 //!     "price": 0,
+//!     "manual": false,
+//!     "said": { "decision": "approved", "by": "alice", "at": "2026-11-28T12:00:00Z", "comment": "as designed" },
 //!     "names": [],
 //!     "observed": { "edges": 1, "connections": 12, "answered": 11,
 //!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-08T04:00:00Z" }
@@ -20,10 +22,12 @@
 //! }
 //! ```
 //!
-//! A subject or peer is one of: `namespace` and `labels` (every namespace: `"namespace": "*"`; workloads that
+//! A subject or peer is one of: `namespace` and `labels` with the `workloads` that they mean (every namespace:
+//! `"namespace": "*"`; workloads that
 //! are in none: `null`), `host` and `addresses`, or `networks`. A port is `tcp/80`, `tcp/8000-8080`, `icmp/8` (a
 //! type), a protocol, or `anything`. `price` counts connections (client, server and port) that are admitted
-//! without having been observed; `observed` is absent where nobody was seen to use a shared service.
+//! without having been observed; `manual` rules are people's own; `said` is what they said of the rule, where they
+//! did; `observed` is absent where nobody was seen to use a shared service.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -33,20 +37,22 @@ use serde::Serialize;
 use watershed_model::Labels;
 
 use crate::Error;
-use crate::mine::{Namespace, Plan, Rule, Whom};
+use crate::decisions::Decision;
+use crate::mine::{Census, Namespace, Plan, Rule, Whom};
 
 const SCHEMA_VERSION: u32 = 1;
 
-/// Writes the rules as indented JSON, ending in a newline.
+/// Writes the rules of `plan`, which was mined from `census`, as indented JSON, ending in a newline.
 ///
 /// # Errors
 /// [`Error::Json`], which no known plan causes.
-pub fn json(plan: &Plan) -> Result<String, Error> {
+pub fn json(census: &Census, plan: &Plan) -> Result<String, Error> {
+    let names = Names { census, plan };
     let mut text = serde_json::to_string_pretty(&JsonPlan {
         schema_version: SCHEMA_VERSION,
         level: plan.level.as_str(),
         price: plan.price(),
-        rules: plan.rules.iter().map(JsonRule::from).collect(),
+        rules: plan.rules.iter().map(|rule| JsonRule::of(rule, &names)).collect(),
     })?;
     text.push('\n');
     Ok(text)
@@ -116,21 +122,46 @@ struct JsonRule<'a> {
     ports: Vec<String>,
     shared: bool,
     price: u64,
+    /// Whether a person made it.
+    manual: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<JsonSaid<'a>>,
     names: &'a BTreeSet<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     observed: Option<JsonObserved>,
 }
 
-impl<'a> From<&'a Rule> for JsonRule<'a> {
-    fn from(rule: &'a Rule) -> Self {
+/// What workloads are called.
+struct Names<'a> {
+    census: &'a Census,
+    plan: &'a Plan,
+}
+
+impl Names<'_> {
+    /// The workloads of some classes, in order.
+    fn of(&self, classes: &[u32]) -> BTreeSet<String> {
+        let nodes = classes.iter().flat_map(|&class| &self.plan.classes.class(class).members);
+        nodes.map(|&node| self.census.nodes[node as usize].display()).collect()
+    }
+}
+
+impl<'a> JsonRule<'a> {
+    fn of(rule: &'a Rule, names: &Names<'_>) -> Self {
         Self {
             id: &rule.id,
-            subject: JsonWhom::from(&rule.subject),
+            subject: JsonWhom::of(&rule.subject, &rule.subjects, names),
             direction: rule.direction.to_string(),
-            peer: JsonWhom::from(&rule.peer),
+            peer: JsonWhom::of(&rule.peer, &rule.peers, names),
             ports: rule.ports.iter().map(ToString::to_string).collect(),
             shared: rule.shared,
             price: rule.price,
+            manual: rule.manual,
+            said: rule.said.as_ref().map(|said| JsonSaid {
+                decision: said.decision.map(Decision::as_str),
+                by: said.by.as_deref(),
+                at: said.at.map(|at| at.to_string()),
+                comment: said.comment.as_deref(),
+            }),
             names: &rule.names,
             observed: rule.observed.map(|observed| JsonObserved {
                 edges: observed.edges,
@@ -146,13 +177,13 @@ impl<'a> From<&'a Rule> for JsonRule<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum JsonWhom<'a> {
-    Workloads { namespace: Option<&'a str>, labels: &'a Labels },
+    Workloads { namespace: Option<&'a str>, labels: &'a Labels, workloads: BTreeSet<String> },
     Host { host: &'a str, addresses: &'a BTreeSet<IpAddr> },
     Networks { networks: Vec<String> },
 }
 
-impl<'a> From<&'a Whom> for JsonWhom<'a> {
-    fn from(whom: &'a Whom) -> Self {
+impl<'a> JsonWhom<'a> {
+    fn of(whom: &'a Whom, classes: &[u32], names: &Names<'_>) -> Self {
         match whom {
             Whom::Workloads { namespace, labels } => Self::Workloads {
                 namespace: match namespace {
@@ -161,6 +192,7 @@ impl<'a> From<&'a Whom> for JsonWhom<'a> {
                     Namespace::Every => Some("*"),
                 },
                 labels,
+                workloads: names.of(classes),
             },
             Whom::Host { name, addresses } => Self::Host { host: name, addresses },
             Whom::Networks(networks) => {
@@ -168,6 +200,18 @@ impl<'a> From<&'a Whom> for JsonWhom<'a> {
             }
         }
     }
+}
+
+#[derive(Serialize)]
+struct JsonSaid<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<&'a str>,
 }
 
 #[derive(Serialize)]

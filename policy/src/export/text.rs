@@ -38,6 +38,9 @@ fn evidence(rule: &Rule) -> String {
         ),
         None => "not seen used from here".to_owned(),
     };
+    if rule.manual {
+        text = format!("made by hand; {text}");
+    }
     let _ = write!(text, "; {}", admits(rule.price));
     if !rule.names.is_empty() {
         let names: Vec<&str> = rule.names.iter().take(LISTED).map(AsRef::as_ref).collect();
@@ -90,6 +93,9 @@ pub(super) fn about(text: &mut String, indent: usize, rule: &Rule) {
     let shared = if rule.shared { ", a shared service" } else { "" };
     comment(text, indent, &format!("{}: {}{shared}", rule.peer, ports.join(" ")));
     comment(text, indent, &evidence(rule));
+    if let Some(said) = &rule.said {
+        comment(text, indent, &said.to_string());
+    }
 }
 
 /// What a file of one subject begins with.

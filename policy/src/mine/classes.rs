@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::census::{Census, Node, NodeId};
+use super::decided::Pinned;
 use super::labels::stable_keys;
 use crate::identity::Identity;
 use crate::lists::Lists;
@@ -80,10 +81,11 @@ pub(crate) enum Hosts {
 }
 
 impl Classes {
-    pub(crate) fn of(census: &Census, hosts: Hosts) -> Self {
-        let keys = stable_keys(census);
+    pub(crate) fn of(census: &Census, hosts: Hosts, pinned: &Pinned<'_>) -> Self {
+        let mut keys = stable_keys(census);
+        keys.extend(&pinned.keys);
         let mut classes = Self::default();
-        classes.number(census, &keys);
+        classes.number(census, &keys, pinned);
         let mut groups: BTreeMap<Likeness, Vec<NodeId>> = BTreeMap::new();
         for (id, node) in census.nodes.iter().enumerate() {
             let labels = classes.core(node, &keys);
@@ -108,9 +110,10 @@ impl Classes {
     }
 
     /// Numbers stable labels and namespaces in their order.
-    fn number(&mut self, census: &Census, keys: &BTreeSet<&str>) {
+    fn number(&mut self, census: &Census, keys: &BTreeSet<&str>, pinned: &Pinned<'_>) {
         let mut labels: BTreeSet<(&str, &str)> = BTreeSet::new();
         let mut namespaces: BTreeSet<Option<&str>> = BTreeSet::from([None]);
+        namespaces.extend(pinned.namespaces.iter().copied().map(Some));
         for node in &census.nodes {
             namespaces.insert(node.namespace());
             let all = node.variants.iter().flat_map(|variant| variant.iter());

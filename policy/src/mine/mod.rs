@@ -20,6 +20,8 @@ mod classes;
 
 mod cover;
 
+mod decided;
+
 mod declared;
 
 mod fence;
@@ -44,13 +46,16 @@ pub use allowing::{Allowing, Outcome, Permission};
 pub use census::Census;
 pub(crate) use census::NodeId;
 use classes::{ClassId, Classes, Hosts};
+pub use decided::Denied;
+use decided::Pinned;
 pub(crate) use declared::{Declared, Someone};
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
 pub(crate) use rule::subject_name;
 pub use rule::{Allowed, Namespace, Rule, Whom};
 
-use crate::{Observed, Service};
+use crate::decisions::Decisions;
+use crate::{Error, Observed, Service};
 
 /// How general rules are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,8 +123,22 @@ pub(crate) struct ClassDependency {
 /// Rules that allow every dependency of the census at both of its ends.
 #[must_use]
 pub fn mine(census: &Census, level: Level) -> Plan {
+    mine_with(census, level, &Pinned::default())
+}
+
+/// The same, and what people decided applied: rejected rules are put aside, and those that people made are added.
+/// What they excluded must not be in the census: see [`Decisions::sift`]. Labels that their rules select by are taken
+/// for stable.
+///
+/// # Errors
+/// [`Error::Unstable`] for a rule by labels that a workload had for a while only.
+pub fn mine_decided(census: &Census, level: Level, decisions: &Decisions) -> Result<Plan, Error> {
+    decided::apply(census, mine_with(census, level, &Pinned::of(decisions)), decisions)
+}
+
+fn mine_with(census: &Census, level: Level, pinned: &Pinned<'_>) -> Plan {
     let hosts = if level == Level::Nano { Hosts::ByName } else { Hosts::ByLabels };
-    let classes = Classes::of(census, hosts);
+    let classes = Classes::of(census, hosts, pinned);
     let dependencies = between_classes(census, &classes);
     let shared = shared::shared(&classes, &dependencies, level);
     let drafts = match level {

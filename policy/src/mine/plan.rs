@@ -11,7 +11,9 @@ use super::classes::{ClassId, Classes, Scope, Selection};
 use super::price::{self, Evidence, Seen};
 use super::rule::{Namespace, Rule, Whom, id};
 use super::sides::{Draft, Target, is_address};
-use super::{ClassDependency, Level, mine};
+use super::{ClassDependency, Level, mine, mine_decided};
+use crate::Error;
+use crate::decisions::{Decisions, Said};
 use crate::identity::Identity;
 use crate::k8s::Direction;
 
@@ -24,6 +26,12 @@ pub struct Plan {
     pub rules: Vec<Rule>,
     /// Dependencies between two addresses that no rule is for, since neither is a workload's.
     pub outside: u64,
+    /// Rules that people rejected: they are not exported, and what only they allow is denied.
+    pub rejected: Vec<Rule>,
+    /// What was decided about rules that are no longer proposed, by their ids.
+    pub gone: BTreeMap<String, Said>,
+    /// Labels that rules of people select by.
+    pub(crate) pinned: BTreeSet<String>,
     pub(crate) classes: Classes,
 }
 
@@ -56,7 +64,15 @@ impl Plan {
         let address = |class| is_address(census, &classes, class);
         let between = dependencies.iter().filter(|one| address(one.server) && address(one.client));
         let outside = between.map(|one| one.pairs).sum();
-        Self { level, rules, outside, classes }
+        Self {
+            level,
+            rules,
+            outside,
+            rejected: Vec::new(),
+            gone: BTreeMap::new(),
+            pinned: BTreeSet::new(),
+            classes,
+        }
     }
 
     /// The namespaces of the cluster, in order.
@@ -101,6 +117,8 @@ fn rule(
         shared: draft.shared,
         names: names(census, classes, &seen),
         price,
+        said: None,
+        manual: false,
         subjects: draft.subjects,
         peers: draft.peers,
     }
@@ -156,5 +174,18 @@ impl Frontier {
             (level, (plan.rules.len(), plan.price()))
         };
         Self { points: Level::ALL.map(point).into() }
+    }
+
+    /// The same with what people decided applied.
+    ///
+    /// # Errors
+    /// As [`mine_decided`].
+    pub fn decided(census: &Census, decisions: &Decisions) -> Result<Self, Error> {
+        let mut points = BTreeMap::new();
+        for level in Level::ALL {
+            let plan = mine_decided(census, level, decisions)?;
+            points.insert(level, (plan.rules.len(), plan.price()));
+        }
+        Ok(Self { points })
     }
 }

@@ -151,6 +151,16 @@ pub(crate) fn allowed(draft: &Draft, seen: &Seen, level: Level) -> Vec<Allowed> 
     allowed.into_iter().collect()
 }
 
+/// How many ports are allowed.
+pub(crate) fn width(allowed: &[Allowed]) -> u64 {
+    let each = allowed.iter().map(|allowed| match allowed {
+        Allowed::Anything => EVERY_PORT,
+        Allowed::Service(_) => 1,
+        Allowed::Ports(_, first, last) => u64::from(last - first) + 1,
+    });
+    each.sum()
+}
+
 /// Tuples of client, server and port that are allowed without having been observed.
 pub(crate) fn price(classes: &Classes, draft: &Draft, allowed: &[Allowed], tuples: u64) -> u64 {
     let members =
@@ -161,13 +171,6 @@ pub(crate) fn price(classes: &Classes, draft: &Draft, allowed: &[Allowed], tuple
             .iter()
             .fold(0, |sum: u64, network| sum.saturating_add(size(network).try_into().unwrap_or(u64::MAX))),
     };
-    let wide: u64 = allowed
-        .iter()
-        .map(|allowed| match allowed {
-            Allowed::Anything => EVERY_PORT,
-            Allowed::Service(_) => 1,
-            Allowed::Ports(_, first, last) => u64::from(last - first) + 1,
-        })
-        .sum();
+    let wide = width(allowed);
     members(&draft.subjects).saturating_mul(peers).saturating_mul(wide).saturating_sub(tuples)
 }

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
 use super::classes::ClassId;
+use crate::decisions::Said;
 use crate::identity::FieldDigest;
 use crate::k8s::Direction;
 use crate::{Observed, Service, text};
@@ -35,6 +36,10 @@ pub struct Rule {
     pub names: BTreeSet<Box<str>>,
     /// Tuples of client, server and port that it admits without their having been observed.
     pub price: u64,
+    /// What people said of it.
+    pub said: Option<Said>,
+    /// Whether a person made it; then it needs no evidence.
+    pub manual: bool,
     pub(crate) subjects: Arc<[ClassId]>,
     pub(crate) peers: Arc<[ClassId]>,
 }
@@ -184,10 +189,11 @@ impl Whom {
     }
 }
 
+/// 64 bits: among a million rules two collide once in 37 million estates.
+const ID_DIGITS: usize = 16;
+
 /// The name of a rule: what it is about, and a digest.
 pub(crate) fn id(subject: &Whom, direction: Direction, peer: &Whom, ports: &[Allowed]) -> String {
-    /// 64 bits: among a million rules two collide once in 37 million estates.
-    const DIGITS: usize = 16;
     let mut digest = FieldDigest::default();
     digest.field(&direction.to_string());
     subject.digest(&mut digest);
@@ -197,8 +203,28 @@ pub(crate) fn id(subject: &Whom, direction: Direction, peer: &Whom, ports: &[All
     if matches!(peer, Whom::Networks(_)) {
         ports.iter().for_each(|allowed| digest.field(&allowed.to_string()));
     }
-    let digest: String = digest.finish().chars().take(DIGITS).collect();
+    let digest: String = digest.finish().chars().take(ID_DIGITS).collect();
     format!("allow-{}-{direction}-{digest}", subject.slug())
+}
+
+/// The name of a rule that a person made: by all that it says, so that it never takes that of a mined one.
+pub(crate) fn manual_id(subject: &Whom, direction: Direction, peer: &Whom, ports: &[Allowed]) -> String {
+    let mut digest = FieldDigest::default();
+    digest.field("manual");
+    digest.field(&direction.to_string());
+    subject.digest(&mut digest);
+    digest.field("peer");
+    digest.field(&peer.to_string());
+    ports.iter().for_each(|allowed| digest.field(&allowed.to_string()));
+    let digest: String = digest.finish().chars().take(ID_DIGITS).collect();
+    format!("allow-{}-{direction}-{digest}", subject.slug())
+}
+
+/// Whether it is made as the ids of mined rules are; those of `rules.json` are not.
+pub(crate) fn is_id(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, '-');
+    let (digest, direction) = (parts.next().unwrap_or_default(), parts.next());
+    digest.len() == ID_DIGITS && matches!(direction, Some("ingress" | "egress"))
 }
 
 /// The name of everything that is for one subject: it stays whatever its rules become.

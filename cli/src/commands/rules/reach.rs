@@ -9,6 +9,7 @@ use watershed_policy::reach::{Estate, reach};
 
 use crate::args::ahead::{AheadFormat, ReachArguments};
 use crate::commands::discover;
+use crate::decisions;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
@@ -22,7 +23,7 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let snapshot = super::asked(&arguments.asked, settings)?;
-    let found = discover::discover(&snapshot, settings)?;
+    let found = discover::decided(&snapshot, settings, &decisions::read(settings)?)?;
     let exposed = found.graph.exposed().iter().filter(|one| one.services.iter().any(|service| service.used));
     let estate = Estate {
         internal: internal(&found.graph),

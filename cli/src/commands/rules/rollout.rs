@@ -12,6 +12,7 @@ use watershed_policy::rollout::{self, Inputs, Step, Unit, plan};
 use super::{confidence, reach};
 use crate::args::ahead::{AheadFormat, RolloutArguments, RolloutUnit};
 use crate::commands::discover::{self, Discovery};
+use crate::decisions;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output;
@@ -26,8 +27,9 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let snapshot = super::asked(&arguments.asked, settings)?;
-    let found = discover::discover(&snapshot, settings)?;
-    let accepted: Vec<&Edge> = found.graph.accepted().collect();
+    let found = discover::decided(&snapshot, settings, &decisions::read(settings)?)?;
+    let accepted: Vec<&Edge> =
+        found.graph.accepted().filter(|edge| !found.dropped.contains(&edge.key)).collect();
     // What a scanner tried is denied on purpose.
     let waits =
         |verdict: &Verdict| matches!(verdict, Verdict::NeedsPerson(doubt) if *doubt != Doubt::Scanner);

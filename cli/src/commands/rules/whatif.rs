@@ -12,9 +12,11 @@ use watershed_policy::whatif::{Outcome, Policies, compare, what_if};
 
 use crate::args::ahead::{AheadFormat, WhatIfArguments};
 use crate::commands::check;
+use crate::decisions;
 use crate::failure::Failure;
 use crate::inventory;
 use crate::output;
+use crate::output::text::count;
 use crate::settings::Settings;
 use crate::terminal::Style;
 
@@ -34,13 +36,19 @@ pub(crate) fn run(
     let workloads: Vec<_> = inventory.workloads().cloned().collect();
     let snapshot = super::asked(&arguments.asked, settings)?;
     let graph = Graph::of(&snapshot, &settings.graph);
-    let edges: Vec<&Edge> = graph.accepted().collect();
+    // What was excluded is denied on purpose.
+    let sifted = decisions::read(settings)?.sift(graph.accepted());
+    let edges: Vec<&Edge> = sifted.kept;
     let outcome = what_if(new.policies(), &edges, &workloads);
     let before: Option<Outcome> = old.as_ref().map(|old| what_if(old.policies(), &edges, &workloads));
     let change = before.as_ref().map(|before| compare(before, &outcome));
     match arguments.asked.format {
         AheadFormat::Text => output::ahead::whatif::text(out, &outcome, change.as_ref(), style)?,
         AheadFormat::Json => output::check::json(out, &outcome.to_json(change.as_ref())?)?,
+    }
+    if arguments.asked.format == AheadFormat::Text && !sifted.excluded.is_empty() {
+        let number = sifted.excluded.len() as u64;
+        writeln!(out, "\nNot counted, since excluded by decision: {} of the dependencies", count(number))?;
     }
     out.flush()?;
     let denied = change.as_ref().map_or(outcome.denied.len(), |change| change.newly_denied.len());
@@ -73,7 +81,7 @@ impl Read {
     }
 
     fn nftables<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<Self, Failure> {
-        let texts: Result<Vec<_>, _> = paths.map(check::text).collect();
+        let texts: Result<Vec<_>, _> = paths.map(|path| check::text("policy", path)).collect();
         let texts = texts.map_err(Failure::usage)?;
         let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         Ruleset::read(files).map(Self::Nftables).map_err(Failure::usage)

@@ -56,7 +56,10 @@ impl Sayable {
         }
         let (not_expressed, rules) = (widener.not_expressed, widener.rules);
         let rules = rules.into_values().collect();
-        Self { plan: Plan { rules, ..plan }, not_expressed }
+        let mut plan = Plan { rules, ..plan };
+        // What no policy can deny is not denied.
+        plan.rejected.retain(|rule| rule.direction == Direction::Ingress);
+        Self { plan, not_expressed }
     }
 }
 
@@ -125,6 +128,8 @@ impl Widener<'_> {
             all.extend(earlier.ports.iter().cloned());
             merged.names.extend(earlier.names.iter().cloned());
             merged.shared |= earlier.shared;
+            merged.manual &= earlier.manual;
+            merged.said = merged.said.or_else(|| earlier.said.clone());
             merged.observed = both(merged.observed, earlier.observed);
         }
         if all.contains(&EVERY_PORT) {

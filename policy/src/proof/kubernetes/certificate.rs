@@ -33,6 +33,8 @@ pub struct Certificate {
     pub dependencies_replayed: u64,
     /// Connections evaluated for them, with labels as they were and after the next rollout.
     pub connections_replayed: u64,
+    /// Dependencies whose rules people rejected; between pods all were denied.
+    pub dependencies_rejected: u64,
     /// Dependencies that the dialect cannot say: between two ends that are no pods, or of another protocol.
     pub not_expressed: u64,
     /// Connections tried that no rule declares; all were denied.
@@ -59,6 +61,7 @@ impl Certificate {
             price: plan.price(),
             dependencies_replayed: 0,
             connections_replayed: 0,
+            dependencies_rejected: 0,
             not_expressed: 0,
             probes_denied: 0,
             probes_declared: 0,
@@ -81,6 +84,7 @@ impl Certificate {
             price: self.price,
             dependencies_replayed: self.dependencies_replayed,
             connections_replayed: self.connections_replayed,
+            dependencies_rejected: self.dependencies_rejected,
             not_expressed: self.not_expressed,
             probes_denied: self.probes_denied,
             probes_declared: self.probes_declared,
@@ -103,6 +107,7 @@ struct JsonCertificate<'a> {
     price: u64,
     dependencies_replayed: u64,
     connections_replayed: u64,
+    dependencies_rejected: u64,
     not_expressed: u64,
     probes_denied: u64,
     probes_declared: u64,

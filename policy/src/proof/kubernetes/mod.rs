@@ -140,10 +140,23 @@ fn replay(
     certificate: &mut Certificate,
     faults: &mut Faults,
 ) {
-    for one in &census.dependencies {
+    let rejected = stage.plan.rejected_dependencies(census);
+    for (number, one) in census.dependencies.iter().enumerate() {
         let pairs = stage.pairs(one.client, one.server);
         if pairs.is_empty() || !dialect.says(one.service) {
             certificate.not_expressed += 1;
+            continue;
+        }
+        if rejected.contains_key(&number) {
+            certificate.dependencies_rejected += 1;
+            // Between pods every dialect can deny.
+            let passes = |&&(client, server): &&(End, End)| {
+                let pods = matches!((client, server), (End::Pod(_), End::Pod(_)));
+                pods && enforced.allows(client, server, one.service)
+            };
+            if let Some(&(client, server)) = pairs.iter().find(passes) {
+                faults.admitted.add(stage.fault(client, server, one.service));
+            }
             continue;
         }
         certificate.dependencies_replayed += 1;

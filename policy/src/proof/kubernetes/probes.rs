@@ -169,14 +169,15 @@ impl<'a> Subject<'a> {
         else {
             return None;
         };
-        let subject = members(stage, &rules[0].subjects, 1).first().copied()?;
-        let labels = stage.next(subject);
+        let subject = members(stage, &rules[0].subjects, 1).first().copied();
+        // Nobody that a person's rule means may be there yet.
+        let labels = subject.map_or_else(|| selector.as_ref().clone(), |subject| stage.next(subject));
         let mut others = strangers(stage, at);
         others.extend(NOBODY.map(End::Outside));
         others.push(stage.pod(None, ELSEWHERE, Labels::new(), true));
         let mut almost = almost(selector, &labels);
         let almost = almost.drain(..).map(|labels| stage.pod(None, namespace, labels, false)).collect();
-        let member = stage.pod(Some(subject), namespace, labels, false);
+        let member = stage.pod(subject, namespace, labels, false);
         Some(Self { rules, member, almost, others })
     }
 }
@@ -198,6 +199,15 @@ impl Peers {
             almost.extend(
                 self::almost(labels, &full).into_iter().map(|one| stage.pod(None, namespace, one, true)),
             );
+        }
+        if let (Whom::Workloads { namespace, labels }, true) = (&rule.peer, nodes.is_empty()) {
+            let namespace = match namespace {
+                Namespace::One(name) => Some(name.as_str()),
+                Namespace::Every => Some(ELSEWHERE),
+                Namespace::Hosts => None,
+            };
+            let made_up = namespace.map(|there| stage.pod(None, there, labels.as_ref().clone(), true));
+            members.extend(made_up);
         }
         Self { members, almost }
     }

@@ -74,6 +74,7 @@ impl<'a> Stage<'a> {
         let stable = stable_keys(census);
         let keys = census.nodes.iter().flat_map(|node| &node.variants).flat_map(|labels| labels.keys());
         let unstable = keys.filter(|key| !stable.contains(key.as_str())).cloned();
+        let generated = GENERATED.map(str::to_owned);
         let mut stage = Self {
             census,
             plan,
@@ -83,7 +84,7 @@ impl<'a> Stage<'a> {
             of_node: vec![Vec::new(); census.nodes.len()],
             free_of_node: vec![None; census.nodes.len()],
             made_up: HashMap::new(),
-            unstable: unstable.chain(GENERATED.map(str::to_owned)).collect(),
+            unstable: unstable.chain(generated).filter(|key| !plan.pinned.contains(key)).collect(),
         };
         for (id, node) in census.nodes.iter().enumerate() {
             let Some(namespace) = node.namespace() else { continue };

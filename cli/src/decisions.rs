@@ -1,0 +1,73 @@
+//! What people decided about rules, from the file that the settings name, and what it means for what was seen.
+
+use std::io::Write;
+
+use watershed_model::Edge;
+use watershed_policy::decisions::{Decisions, Sifted};
+use watershed_policy::mine::{Census, Plan};
+
+use crate::commands::check;
+use crate::failure::Failure;
+use crate::output::text::{count, plain};
+use crate::settings::Settings;
+
+/// Lines of each kind on the screen: few enough to see what comes after. All are in the file.
+const TOLD: usize = 5;
+
+/// Reads the file, if there is to be one.
+pub(crate) fn read(settings: &Settings) -> Result<Decisions, Failure> {
+    let Some(path) = &settings.decisions else { return Ok(Decisions::default()) };
+    let (name, text) = check::text("decisions", path).map_err(Failure::usage)?;
+    Decisions::read(&name, &text).map_err(Failure::usage)
+}
+
+/// What decisions deny of what was seen, a line for each dependency, and which of them are about nothing any more.
+pub(crate) struct Consequences {
+    denied: Vec<String>,
+    gone: Vec<String>,
+}
+
+impl Consequences {
+    /// Of a plan, and of what was taken out before it was mined.
+    pub(crate) fn of(decisions: &Decisions, sifted: &Sifted<'_>, plan: &Plan, census: &Census) -> Self {
+        let mut denied: Vec<String> =
+            sifted.excluded.iter().map(|&(edge, number)| excluded(decisions, edge, number)).collect();
+        denied.extend(plan.denied(census).into_iter().map(|one| {
+            let said = decisions.rules.get(&one.rule).map_or_else(String::new, ToString::to_string);
+            format!("{} -> {} {}: rule {} was {said}", one.client, one.server, one.service, one.rule)
+        }));
+        let gone = plan.gone.iter().map(|(id, said)| format!("{id}: {said}")).collect();
+        Self { denied, gone }
+    }
+
+    /// Every line for a file, each of one line.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        self.denied.iter().map(|line| format!("denied by decision: {}", plain(line)))
+    }
+
+    /// In short, for the screen.
+    pub(crate) fn write(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let mut told = |what: &str, lines: &[String]| -> Result<(), Failure> {
+            if lines.is_empty() {
+                return Ok(());
+            }
+            writeln!(out, "\n{} {what}:", count(lines.len() as u64))?;
+            for line in lines.iter().take(TOLD) {
+                writeln!(out, "  {}", plain(line))?;
+            }
+            if lines.len() > TOLD {
+                writeln!(out, "  and {} more", count((lines.len() - TOLD) as u64))?;
+            }
+            Ok(())
+        };
+        told("observed dependencies are denied by decision", &self.denied)?;
+        told("decisions are about rules that are no longer proposed", &self.gone)
+    }
+}
+
+/// A dependency that was excluded, with why.
+fn excluded(decisions: &Decisions, edge: &Edge, number: usize) -> String {
+    let exclusion = &decisions.exclude[number];
+    let why = exclusion.comment.as_deref().unwrap_or("no comment");
+    format!("{}: excluded ({exclusion}): {why}", edge.key)
+}
