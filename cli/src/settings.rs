@@ -1,7 +1,7 @@
 //! Settings: what the arguments, the environment and a file mean together.
 //!
 //! Each layer goes over the one before: defaults, file, `WATERSHED_*` environment, flags. Every setting is
-//! one entry of [`KEYS`], so that all layers, `config print` and the example file know the same ones.
+//! one entry of [`keys`], so that all layers, `config print` and the example file know the same ones.
 
 mod aggregate;
 mod chosen;
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use chosen::{ColorChoice, Settings};
 pub(crate) use environment::Environment;
 pub(crate) use inventory::InventoryPlace;
-pub(crate) use keys::{KEYS, Key};
+pub(crate) use keys::{Key, keys};
 pub(crate) use print::{example, print};
 pub(crate) use serve::{Readers, ServeSettings};
 pub(crate) use value::parse_duration;
@@ -105,7 +105,7 @@ pub(crate) fn load(arguments: &Arguments, environment: &Environment) -> Result<E
         effective.file = Some(path);
     }
     for (name, text) in environment.settings() {
-        match KEYS.iter().find(|key| key.variable() == name) {
+        match keys().find(|key| key.variable() == name) {
             Some(key) => {
                 effective.set(key.name, text, Path::new(""), Origin::Environment(name.to_owned()))?;
             }
@@ -120,7 +120,7 @@ pub(crate) fn load(arguments: &Arguments, environment: &Environment) -> Result<E
 
 impl Effective {
     fn set(&mut self, name: &str, text: &str, base: &Path, origin: Origin) -> Result<(), SettingsError> {
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+        let Some(key) = keys().find(|key| key.name == name) else {
             return Err(SettingsError::UnknownKey { origin, key: name.to_owned() });
         };
         match (key.write)(&mut self.settings, text, base) {
@@ -143,7 +143,7 @@ fn hint(wrong: &str) -> String {
         let last = if bare(key.name) == bare(wrong) { 1.0 } else { 0.0 };
         whole.max(last)
     };
-    let near = KEYS.iter().max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
+    let near = keys().max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
     // Below this, jaro-winkler finds likeness in words that have nothing to do with each other.
     near.filter(|key| nearness(key) > 0.85)
         .map(|key| format!(" (did you mean `{}`?)", key.name))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Effective, KEYS, Key, Settings};
+use super::{Effective, Key, Settings, keys};
 
 const HEADER: &str = "\
 # Settings of Watershed. Looked for, when --config FILE names none: $WATERSHED_CONFIG, ./watershed.toml,
@@ -25,7 +25,7 @@ pub(crate) fn example() -> String {
 fn render(settings: &Settings, note: impl Fn(&Key) -> Option<String>) -> String {
     let mut text = HEADER.to_owned();
     let mut section = "";
-    for key in KEYS {
+    for key in keys() {
         let (table, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         if table != section {
             section = table;
@@ -60,9 +60,9 @@ mod tests {
     fn every_setting_reads_back_as_it_prints() {
         let read = super::super::file::read("config/watershed.toml".as_ref(), EXAMPLE).unwrap();
         let mut settings = Settings::default();
-        assert_eq!(read.len(), KEYS.len());
+        assert_eq!(read.len(), keys().count());
         for (name, text, _) in read {
-            let key = KEYS.iter().find(|key| key.name == name).unwrap();
+            let key = keys().find(|key| key.name == name).unwrap();
             let before = (key.read)(&settings);
             (key.write)(&mut settings, &text, "".as_ref()).unwrap();
             assert_eq!((key.read)(&settings), before, "{name}");
