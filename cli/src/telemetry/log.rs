@@ -83,9 +83,16 @@ fn set<L>(lines: L, limit: Limit, level: LogLevel) -> Result<(), tracing::subscr
 where
     L: Layer<Registry> + Send + Sync,
 {
-    let subscriber =
-        Registry::default().with(lines.with_filter(level.filter())).with(limit.with_level(level));
-    tracing::subscriber::set_global_default(subscriber)
+    tracing::subscriber::set_global_default(layers(lines, limit, level))
+}
+
+/// The level is a filter of its own and not one of the lines: what the limit refuses would stay marked as filtered out
+/// in its thread, and the next event there be lost.
+fn layers<L>(lines: L, limit: Limit, level: LogLevel) -> impl Subscriber + Send + Sync
+where
+    L: Layer<Registry> + Send + Sync,
+{
+    Registry::default().with(lines).with(limit.with_level(level)).with(level.filter())
 }
 
 /// Timestamps by the one clock.
@@ -196,28 +203,32 @@ mod tests {
     #[test]
     fn a_place_that_says_too_much_is_counted_and_others_are_heard() {
         let metrics = Metrics::new("test");
-        let limit = Limit::new(&metrics).with_level(LogLevel::Info);
+        let limit = Limit::new(&metrics);
         let written = Written::default();
         let writer = written.clone();
         let lines = lines::layer().with_timer(Clock).json().flatten_event(true);
         let lines = lines.with_writer(move || writer.clone());
-        let subscriber = Registry::default().with(lines.with_filter(LevelFilter::INFO)).with(limit);
+        let subscriber = layers(lines, limit, LogLevel::Info);
         tracing::subscriber::with_default(subscriber, || {
             (0..25).for_each(|n| error!(n, "the disk is full"));
-            info!("something else");
-            debug!("nobody wants to know");
+            // Neither what is too much nor what is below the level takes the next event with it.
+            for _ in 0..5 {
+                info!("something else");
+                debug!("nobody wants to know");
+                error!("the disk is full");
+            }
         });
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), 11, "{text}");
+        assert_eq!(text.lines().count(), 20, "{text}");
         for line in text.lines() {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
             assert!(event["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
         }
         let exposition = metrics.text().unwrap();
         for line in [
-            "watershed_log_messages_total{level=\"error\"} 10",
+            "watershed_log_messages_total{level=\"error\"} 15",
             "watershed_log_suppressed_total{level=\"error\"} 15",
-            "watershed_log_messages_total{level=\"info\"} 1",
+            "watershed_log_messages_total{level=\"info\"} 5",
             "watershed_log_messages_total{level=\"debug\"} 0",
         ] {
             assert!(exposition.contains(line), "{exposition}");
