@@ -123,7 +123,9 @@ fn a_dialect_that_nobody_knows_is_wrong_usage() {
     assert!(told.contains("k8s") && told.contains("nftables"), "{told}");
 }
 
-const BROWSER_TO_WEB: &str = "{namespace: shop, labels: {app: browser}}";
+const BROWSER: &str = "{namespace: shop, labels: {app: browser}}";
+
+const DNS: &str = "{namespace: infra, labels: {app: dns}}";
 
 /// Writes `decisions.yaml`.
 fn decide(folder: &tempfile::TempDir, text: &str) {
@@ -139,7 +141,8 @@ fn decisions_outlive_an_export_and_a_second_export_tells_the_difference() {
     };
     let first = export(&[]);
     assert!(!first.contains("earlier export"), "{first}");
-    let written = |path: &str| fs::metadata(folder.path().join(path)).unwrap().modified().unwrap();
+    let written =
+        |path: &str| fs::metadata(folder.path().join("out").join(path)).unwrap().modified().unwrap();
     let before = ["mined.json", "kustomization.yaml", "certificate.json"].map(written);
     assert!(export(&[]).contains("Nothing else is allowed than by the earlier export"));
     assert_eq!(
@@ -151,7 +154,7 @@ fn decisions_outlive_an_export_and_a_second_export_tells_the_difference() {
     decide(
         &folder,
         &format!(
-            "exclude:\n- {{client: {BROWSER_TO_WEB}, server: {{namespace: shop, labels: {{app: web}}}}, comment: moved}}\nallow:\n- {{client: {{namespace: shop, labels: {{app: web}}}}, server: {{namespace: infra, labels: {{app: dns}}}}, ports: [tcp/9153]}}\n"
+            "exclude:\n- {{client: {BROWSER}, server: {{namespace: shop, labels: {{app: web}}}}, comment: moved}}\nallow:\n- {{client: {{namespace: shop, labels: {{app: web}}}}, server: {DNS}, ports: [tcp/9153]}}\n"
         ),
     );
     let changed = export(&["--decisions", "decisions.yaml"]);
@@ -167,13 +170,15 @@ fn decisions_outlive_an_export_and_a_second_export_tells_the_difference() {
 #[test]
 fn two_exports_are_compared_by_what_they_allow() {
     let folder = stored();
-    for (level, out) in [("nano", "old"), ("ring-fence", "new")] {
-        let arguments = ["--to", "json", "--level", level, "--out", out];
-        watershed(&folder).args(EXPORT).args(arguments).assert().success();
+    decide(&folder, &format!("allow:\n- {{client: {BROWSER}, server: {DNS}, ports: [tcp/9153]}}\n"));
+    for (decisions, out) in [(&[][..], "old"), (&["--decisions", "decisions.yaml"][..], "new")] {
+        let arguments = ["--to", "json", "--level", "nano", "-i", "hosts.yaml", "--out", out];
+        watershed(&folder).args(EXPORT).args(arguments).args(decisions).assert().success();
     }
     let told =
         stdout(&watershed(&folder).args(["rules", "diff", "old", "new/mined.json"]).assert().success());
-    assert!(told.contains("newly allowed, 0 no longer allowed"), "{told}");
+    assert!(told.contains("1 newly allowed, 0 no longer allowed"), "{told}");
+    assert!(told.contains("  + shop/browser -> infra/dns: tcp/9153\n"), "{told}");
     let same = stdout(&watershed(&folder).args(["rules", "diff", "new", "new"]).assert().success());
     assert_eq!(same, "\nNothing else is allowed than by the old rules\n");
     let missing = stderr(&watershed(&folder).args(["rules", "diff", "old", "gone"]).assert().code(2));
