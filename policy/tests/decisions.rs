@@ -149,7 +149,7 @@ fn what_is_excluded_becomes_no_rule_and_comes_back_with_no_regeneration() {
     let mut more = edges();
     let Cluster { pay, .. } = cluster();
     more.push(edge(&pay, &outside("198.51.100.77"), Protocol::TCP, 443));
-    more.push(edge(&pay, &pod("shop", "new", "tier=new app=shop"), Protocol::TCP, 7000));
+    more.push(edge(&pay, &pod("shop", "archive", "tier=archive app=shop"), Protocol::TCP, 7000));
     for edges in [edges(), more] {
         let sifted = decisions.sift(&edges);
         assert_eq!(sifted.kept.len() + sifted.excluded.len(), edges.len());
@@ -198,7 +198,7 @@ fn a_rule_by_labels_that_a_workload_had_for_a_while_is_refused() {
 fn rules_for_hosts_follow_decisions_too() {
     let all = edges();
     let before = RuleSet::from_edges(&all, &[]).expect("rules");
-    let rejected = before.rules[0].id.to_string();
+    let rejected = before.rules.last().expect("a rule").id.to_string();
     let decisions = decisions(&format!(
         "rules:\n- {{id: {rejected}, decision: rejected, by: bob}}\nexclude:\n- {{client: {{name: backup}}, comment: moved}}\n"
     ));
