@@ -1,7 +1,7 @@
 //! Settings: what the arguments, the environment and a file mean together.
 //!
 //! Each layer goes over the one before: defaults, file, `WATERSHED_*` environment, flags. Every setting is
-//! one entry of [`keys`], so that all layers, `config print` and the example file know the same ones.
+//! one entry of [`keys()`], so that all layers, `config print` and the example file know the same ones.
 
 mod aggregate;
 mod chosen;
