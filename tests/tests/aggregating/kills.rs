@@ -15,7 +15,7 @@ const KILLS: usize = 60;
 
 /// Batches of each of the three agents: enough that no kill comes after the last, also on a machine so busy that tens
 /// of them are kept between two looks at the store.
-const EACH: u64 = 1_000;
+const EACH: u64 = 2_000;
 
 #[test]
 fn killed_at_any_point_it_loses_nothing_and_doubles_nothing() {
@@ -25,7 +25,7 @@ fn killed_at_any_point_it_loses_nothing_and_doubles_nothing() {
 #[test]
 fn killed_at_any_point_it_loses_nothing_and_doubles_nothing_on_clickhouse() {
     // A cycle takes longer here.
-    killed(&Place::clickhouse(), 160);
+    killed(&Place::clickhouse(), 80);
 }
 
 /// Kills it somewhere within `milliseconds` after it has kept a few batches more.
