@@ -284,6 +284,10 @@ pub(crate) struct LiveArguments {
     /// Become this user first, with the right to capture and no other: a name or UID:GID [setting: capture.user]
     #[arg(long, value_name = "USER", requires = "interface")]
     pub(crate) user: Option<String>,
+
+    /// Threads that capture, where one cannot copy all that comes; each has a buffer [setting: capture.threads]
+    #[arg(long, value_name = "N", requires = "interface")]
+    pub(crate) capture_threads: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -450,6 +454,10 @@ impl Arguments {
         };
         if let Some(user) = live.and_then(|live| live.user.clone()) {
             given.push(Given { key: "capture.user".into(), text: user, flag: "--user".into() });
+        }
+        if let Some(threads) = live.and_then(|live| live.capture_threads.clone()) {
+            let flag = "--capture-threads".to_owned();
+            given.push(Given { key: "capture.threads".into(), text: threads, flag });
         }
         let mut flag = |key: &str, value: Option<&String>| {
             given.extend(value.map(|text| Given {

@@ -17,6 +17,7 @@ use crate::commands::complain;
 use crate::failure::Failure;
 use crate::output::text::plain;
 use crate::progress::Watched;
+use crate::settings::Settings;
 
 /// Exit code after a second signal: what shells say of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -29,12 +30,12 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 ///
 /// A capture or an interface cannot be opened.
-pub(crate) fn open(arguments: &CaptureArguments) -> Result<Watched, Failure> {
+pub(crate) fn open(arguments: &CaptureArguments, settings: &Settings) -> Result<Watched, Failure> {
     if arguments.live.interface.is_empty() {
         return open_captures(&arguments.captures);
     }
     let stop = stop_on_signals()?;
-    let source = open_live(&arguments.live, stop)?;
+    let source = open_live(&arguments.live, settings, stop)?;
     complain(&plain(&format!("watershed: capturing on {}", arguments.live.interface.join(", "))));
     Ok(Watched::new(source))
 }
@@ -68,11 +69,16 @@ pub(crate) fn name(arguments: &CaptureArguments) -> String {
 /// # Errors
 ///
 /// One of them cannot be opened, or privileges cannot be dropped.
-pub(crate) fn open_live(arguments: &LiveArguments, stop: Arc<AtomicBool>) -> Result<Source, Failure> {
+pub(crate) fn open_live(
+    arguments: &LiveArguments,
+    settings: &Settings,
+    stop: Arc<AtomicBool>,
+) -> Result<Source, Failure> {
     let config = LiveConfig {
         filter: arguments.filter.clone(),
         snap_length: arguments.snap,
         buffer: arguments.buffer << 20,
+        threads: settings.capture_threads,
         promiscuous: !arguments.no_promiscuous,
         lasting: arguments.lasting,
         ..LiveConfig::new(arguments.interface.clone(), stop, clock::now)

@@ -130,6 +130,25 @@ pub enum SourceError {
         /// libpcap's reason.
         reason: String,
     },
+    /// The kernel does not share the interface's packets out to several threads.
+    #[error(
+        "cannot share {interface} out to several threads (PACKET_FANOUT): {reason}; capture with one thread \
+         (capture.threads = 1)"
+    )]
+    Group {
+        /// The interface.
+        interface: String,
+        /// The kernel's reason.
+        reason: String,
+    },
+    /// Threads that captured are gone before their end.
+    #[error(
+        "{unfinished} threads that captured have stopped by a defect; what they had not handed out is lost"
+    )]
+    Thread {
+        /// How many.
+        unfinished: usize,
+    },
     /// The filter is none.
     #[error("cannot filter {interface} by `{filter}`: {reason}; the language is that of pcap-filter(7)")]
     Filter {

@@ -185,7 +185,7 @@ impl Source {
     #[must_use]
     pub fn interfaces(&self) -> Vec<&InterfaceStatus> {
         match self {
-            Self::Live(live) => live.interfaces(),
+            Self::Live(live) => live.interfaces().collect(),
             Self::Files(_) | Self::Memory(_) => Vec::new(),
         }
     }

@@ -7,6 +7,8 @@
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 #![expect(clippy::print_stdout, reason = "its output is what it measured")]
 
+#[path = "../pipeline/measure.rs"]
+mod measure;
 mod server;
 
 use std::io::{BufRead as _, BufReader};
@@ -14,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use measure::measure;
 use watershed_aggregator::inventory::kubernetes::{Access, KubernetesWatch};
 use watershed_aggregator::{Inventory as _, OpenInventory};
 use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp};
@@ -43,11 +46,11 @@ fn main() {
     let mut port = String::new();
     let output = child.stdout.take().expect("it is piped");
     BufReader::new(output).read_line(&mut port).expect("it says where");
-    measure(port.trim(), pods, seconds);
+    watch(port.trim(), pods, seconds);
     child.kill().and_then(|()| child.wait()).expect("it runs until then");
 }
 
-fn measure(port: &str, pods: usize, seconds: usize) {
+fn watch(port: &str, pods: usize, seconds: usize) {
     let kubeconfig = std::env::temp_dir().join(format!("watching-{}", std::process::id()));
     let config = format!(
         "{{current-context: t, contexts: [{{name: t, context: {{cluster: t, user: t}}}}], users: [{{name: t, user: {{}}}}], \
@@ -98,15 +101,17 @@ fn joins(inventory: &OpenInventory, pods: usize) {
             (client.into(), Endpoint { address: service.into(), port: 80 })
         })
         .collect();
-    let (started, mut known) = (Instant::now(), 0);
-    for (client, server) in &ends {
+    let join = |(client, server): &&(IpAddr, Endpoint)| {
         let client = inventory.identify(*client, during).workload;
         let owner = inventory.identify(server.address, during).workload;
         let reached = inventory.reach(*server, Protocol::TCP, owner, during.start);
-        known += usize::from(client.is_some() && reached.is_some());
-    }
-    let nanoseconds = started.elapsed().as_nanos() as f64 / JOINS as f64;
-    println!("{nanoseconds:.0} ns a join (both ends, and where the Service leads); {known} of {JOINS} known");
+        client.is_some() && reached.is_some()
+    };
+    let (known, took) = measure(|| ends.iter().filter(join).count());
+    let nanoseconds = took.cpu.as_nanos() as f64 / JOINS as f64;
+    println!(
+        "{nanoseconds:.0} ns of a processor a join (both ends, and where the Service leads); {known} of {JOINS} known"
+    );
 }
 
 /// Processor time of this process so far (proc(5), `stat`: utime and stime, in hundredths of a second).

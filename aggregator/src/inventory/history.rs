@@ -25,8 +25,10 @@ pub struct History {
     workloads: Vec<Arc<Workload>>,
     /// From workload to index in `workloads`.
     numbers: HashMap<Arc<Workload>, u32>,
-    prefixes: Vec<(IpNet, Timeline)>,
-    /// From prefix to index in `prefixes`.
+    prefixes: Vec<IpNet>,
+    /// Of each prefix; apart from it, since only these are needed to say whose an address was.
+    timelines: Vec<Timeline>,
+    /// From prefix to index in both.
     table: PrefixTable,
     limit: usize,
     /// Whether forgetting what is over makes no room any more.
@@ -87,6 +89,7 @@ impl History {
             workloads: Vec::new(),
             numbers: HashMap::new(),
             prefixes: Vec::new(),
+            timelines: Vec::new(),
             table: PrefixTable::default(),
             limit,
             full: false,
@@ -113,10 +116,11 @@ impl History {
         }
         let owner = change.workload.as_ref().map(|workload| self.number(workload));
         let index = self.table.insert(change.prefix, self.prefixes.len() as u32).unwrap_or_else(|| {
-            self.prefixes.push((change.prefix, Timeline::default()));
+            self.prefixes.push(change.prefix);
+            self.timelines.push(Timeline::default());
             self.prefixes.len() as u32 - 1
         });
-        let timeline = &mut self.prefixes[index as usize].1;
+        let timeline = &mut self.timelines[index as usize];
         if timeline.knows(change.at, owner) {
             return false;
         }
@@ -132,8 +136,7 @@ impl History {
     fn differences(&mut self, all: &Self, at: Timestamp) -> Vec<Change> {
         let first = self.prefixes.is_empty();
         let numbers: Vec<u32> = all.workloads.iter().map(|workload| self.number(workload)).collect();
-        let prefixes: BTreeSet<IpNet> =
-            self.prefixes.iter().chain(&all.prefixes).map(|known| known.0).collect();
+        let prefixes: BTreeSet<IpNet> = self.prefixes.iter().chain(&all.prefixes).copied().collect();
         let mut changes = Vec::new();
         for prefix in prefixes {
             let mut known = self.timeline(prefix).cloned().unwrap_or_default();
@@ -178,8 +181,8 @@ impl History {
     /// Forgets what was over before `time`; whose each prefix was then stays known.
     fn forget_before(&mut self, time: Timestamp) {
         let (counts, limit) = (self.counts, self.limit);
-        let Self { workloads, prefixes, .. } = std::mem::replace(self, Self::with_limit(limit));
-        for (prefix, mut timeline) in prefixes {
+        let Self { workloads, prefixes, timelines, .. } = std::mem::replace(self, Self::with_limit(limit));
+        for (prefix, mut timeline) in prefixes.into_iter().zip(timelines) {
             timeline.forget_before(time);
             if timeline.points().is_empty() {
                 continue;
@@ -187,7 +190,8 @@ impl History {
             timeline.renumber(|owner| self.number(&workloads[owner as usize]));
             self.counts.remembered += timeline.points().len();
             self.table.insert(prefix, self.prefixes.len() as u32);
-            self.prefixes.push((prefix, timeline));
+            self.prefixes.push(prefix);
+            self.timelines.push(timeline);
         }
         self.counts = HistoryCounts { remembered: self.counts.remembered, ..counts };
     }
@@ -197,7 +201,7 @@ impl History {
         if self.full {
             return false;
         }
-        let points = self.prefixes.iter().flat_map(|(_, timeline)| timeline.points());
+        let points = self.timelines.iter().flat_map(Timeline::points);
         let mut times: Vec<Timestamp> = points.map(|point| point.from).collect();
         let middle = times.len() / 2;
         let time = times.get(middle).is_some().then(|| *times.select_nth_unstable(middle).1);
@@ -211,8 +215,8 @@ impl History {
     /// All changes that are remembered, prefix by prefix in order of time.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
-        let points =
-            self.prefixes.iter().flat_map(|(prefix, line)| line.points().iter().map(move |p| (prefix, p)));
+        let each = self.prefixes.iter().zip(&self.timelines);
+        let points = each.flat_map(|(prefix, line)| line.points().iter().map(move |point| (prefix, point)));
         let change = |(prefix, point): (&IpNet, &Point)| {
             let workload = point.owner.map(|owner| Arc::clone(&self.workloads[owner as usize]));
             Change { at: point.from, prefix: *prefix, workload }
@@ -234,9 +238,10 @@ impl History {
 
     /// Who had `address` at any time, the longest prefix first and each in order of time.
     pub fn tenures(&self, address: IpAddr) -> impl Iterator<Item = Tenure<'_>> {
-        self.covering(address).flat_map(move |(prefix, timeline)| {
-            timeline.spans().map(move |Span { from, until, owner }| Tenure {
-                prefix: *prefix,
+        self.covering(address).flat_map(move |(_, index)| {
+            let prefix = self.prefixes[index];
+            self.timelines[index].spans().map(move |Span { from, until, owner }| Tenure {
+                prefix,
                 from,
                 until,
                 workload: &self.workloads[owner as usize],
@@ -247,23 +252,21 @@ impl History {
 
     /// Who had `address` during a flow, and by which prefix.
     pub(super) fn find(&self, address: IpAddr, during: TimeRange) -> Option<(u8, Identity<'_>)> {
-        let found = |(prefix, timeline): &(IpNet, Timeline)| {
-            timeline.during(during).map(|owner| (prefix.prefix_len(), owner))
-        };
+        let found =
+            |(length, index): (u8, usize)| self.timelines[index].during(during).map(|owner| (length, owner));
         let (length, (owner, handed_over)) = self.covering(address).find_map(found)?;
         Some((length, Identity { workload: self.workloads.get(owner as usize), handed_over }))
     }
 
     fn timeline(&self, prefix: IpNet) -> Option<&Timeline> {
-        self.prefixes.get(self.table.get(prefix)? as usize).map(|(_, timeline)| timeline)
+        self.timelines.get(self.table.get(prefix)? as usize)
     }
 
-    /// The prefixes that cover `address`, longest first.
-    fn covering(&self, address: IpAddr) -> impl Iterator<Item = &(IpNet, Timeline)> {
-        let prefix = |index: Option<u32>| self.prefixes.get(index? as usize);
-        iter::successors(prefix(self.table.longest(address)), move |(shorter, _)| {
-            prefix(self.table.longest_below(address, shorter.prefix_len()))
-        })
+    /// The lengths and numbers of the prefixes that cover `address`, longest first.
+    fn covering(&self, address: IpAddr) -> impl Iterator<Item = (u8, usize)> {
+        let longest = self.table.longest(address);
+        let shorter = move |&(length, _): &(u8, u32)| self.table.longest_below(address, length);
+        iter::successors(longest, shorter).map(|(length, index)| (length, index as usize))
     }
 }
 

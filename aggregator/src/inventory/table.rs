@@ -1,75 +1,92 @@
 //! Longest-prefix match.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use ipnet::IpNet;
 
-/// Values by prefix: one hash table for each IP version, asked once for each prefix length that occurs.
+/// Values by prefix: for each prefix length that occurs a hash table, asked from the longest to the shortest. Those of
+/// IPv4 have keys of four octets, so that a cluster's addresses fit into a processor's cache.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PrefixTable {
-    v4: Family,
-    v6: Family,
+    v4: Family<u32>,
+    v6: Family<u128>,
 }
 
-/// The prefixes of one IP version, their bits at the upper end of 128.
-#[derive(Clone, Debug, Default)]
-struct Family {
-    /// The lengths that occur, longest first.
-    lengths: Vec<u8>,
-    values: HashMap<(u8, u128), u32>,
+/// The prefixes of one IP version: of each length, longest first, the values by the network's bits.
+#[derive(Clone, Debug)]
+struct Family<B> {
+    lengths: Vec<(u8, HashMap<B, u32>)>,
 }
 
 impl PrefixTable {
     /// Gives a prefix its value; the earlier value when it has one already, which then stays.
     pub(super) fn insert(&mut self, prefix: IpNet, value: u32) -> Option<u32> {
-        let family = if prefix.addr().is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        let (length, key) = (prefix.prefix_len(), key(prefix));
-        if let Some(&earlier) = family.values.get(&key) {
-            return Some(earlier);
+        match prefix {
+            IpNet::V4(net) => self.v4.insert(net.prefix_len(), net.network().to_bits(), value),
+            IpNet::V6(net) => self.v6.insert(net.prefix_len(), net.network().to_bits(), value),
         }
-        family.values.insert(key, value);
-        if let Err(place) = family.lengths.binary_search_by(|known| length.cmp(known)) {
-            family.lengths.insert(place, length);
-        }
-        None
     }
 
     /// The value of exactly this prefix.
     pub(super) fn get(&self, prefix: IpNet) -> Option<u32> {
-        let family = if prefix.addr().is_ipv4() { &self.v4 } else { &self.v6 };
-        family.values.get(&key(prefix)).copied()
+        match prefix {
+            IpNet::V4(net) => self.v4.get(net.prefix_len(), net.network().to_bits()),
+            IpNet::V6(net) => self.v6.get(net.prefix_len(), net.network().to_bits()),
+        }
     }
 
-    /// The value of the longest prefix that covers `address`.
-    pub(super) fn longest(&self, address: IpAddr) -> Option<u32> {
+    /// The length of the longest prefix that covers `address`, and its value.
+    pub(super) fn longest(&self, address: IpAddr) -> Option<(u8, u32)> {
         self.longest_below(address, u8::MAX)
     }
 
-    /// The value of the longest prefix shorter than `length` that covers `address`.
-    pub(super) fn longest_below(&self, address: IpAddr, length: u8) -> Option<u32> {
-        let family = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        let bits = bits(address);
-        let lengths = family.lengths.iter().filter(|&&l| l < length);
-        lengths.map(|&l| (l, bits & mask(l))).find_map(|key| family.values.get(&key).copied())
+    /// The same of the longest one that is shorter than `length`.
+    pub(super) fn longest_below(&self, address: IpAddr, length: u8) -> Option<(u8, u32)> {
+        match address {
+            IpAddr::V4(v4) => self.v4.longest_below(length, |l| v4.to_bits() & mask(l, u32::BITS) as u32),
+            IpAddr::V6(v6) => self.v6.longest_below(length, |l| v6.to_bits() & mask(l, u128::BITS)),
+        }
     }
 }
 
-fn key(prefix: IpNet) -> (u8, u128) {
-    let length = prefix.prefix_len();
-    (length, bits(prefix.network()) & mask(length))
-}
-
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
-        IpAddr::V6(v6) => v6.to_bits(),
+impl<B> Default for Family<B> {
+    fn default() -> Self {
+        Self { lengths: Vec::new() }
     }
 }
 
-/// The upper `length` bits.
-fn mask(length: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)
+impl<B: Eq + Hash> Family<B> {
+    fn insert(&mut self, length: u8, network: B, value: u32) -> Option<u32> {
+        let place = self.lengths.partition_point(|(known, _)| *known > length);
+        if self.lengths.get(place).is_none_or(|(known, _)| *known != length) {
+            self.lengths.insert(place, (length, HashMap::new()));
+        }
+        match self.lengths[place].1.entry(network) {
+            Entry::Occupied(earlier) => Some(*earlier.get()),
+            Entry::Vacant(free) => {
+                free.insert(value);
+                None
+            }
+        }
+    }
+
+    fn get(&self, length: u8, network: B) -> Option<u32> {
+        let (_, values) = self.lengths.iter().find(|(known, _)| *known == length)?;
+        values.get(&network).copied()
+    }
+
+    fn longest_below(&self, length: u8, network: impl Fn(u8) -> B) -> Option<(u8, u32)> {
+        let mut shorter = self.lengths.iter().filter(|(known, _)| *known < length);
+        shorter.find_map(|(known, values)| values.get(&network(*known)).map(|value| (*known, *value)))
+    }
+}
+
+/// The upper `length` of `bits` bits.
+fn mask(length: u8, bits: u32) -> u128 {
+    u128::MAX.checked_shl(bits - u32::from(length)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -100,7 +117,8 @@ mod tests {
             }
             let address = IpAddr::from(Ipv4Addr::from(address));
             let covering = list.iter().filter(|(prefix, _)| prefix.contains(&address));
-            let longest = covering.max_by_key(|(prefix, _)| prefix.prefix_len()).map(|&(_, value)| value);
+            let longest = covering.max_by_key(|(prefix, _)| prefix.prefix_len());
+            let longest = longest.map(|&(prefix, value)| (prefix.prefix_len(), value));
             prop_assert_eq!(table.longest(address), longest);
         }
     }
@@ -111,9 +129,9 @@ mod tests {
         table.insert("0.0.0.0/0".parse().unwrap(), 4);
         table.insert("::/0".parse().unwrap(), 6);
         table.insert("2001:db8::1/128".parse().unwrap(), 1);
-        assert_eq!(table.longest("192.0.2.1".parse().unwrap()), Some(4));
-        assert_eq!(table.longest("2001:db8::2".parse().unwrap()), Some(6));
-        assert_eq!(table.longest("2001:db8::1".parse().unwrap()), Some(1));
-        assert_eq!(table.longest_below("2001:db8::1".parse().unwrap(), 128), Some(6));
+        assert_eq!(table.longest("192.0.2.1".parse().unwrap()), Some((0, 4)));
+        assert_eq!(table.longest("2001:db8::2".parse().unwrap()), Some((0, 6)));
+        assert_eq!(table.longest("2001:db8::1".parse().unwrap()), Some((128, 1)));
+        assert_eq!(table.longest_below("2001:db8::1".parse().unwrap(), 128), Some((0, 6)));
     }
 }

@@ -1,5 +1,6 @@
 //! Who had an address or a network, over time.
 
+use smallvec::SmallVec;
 use watershed_model::{TimeRange, Timestamp};
 
 /// A time during which an owner had something: `from` is in it, `until` is not; [`Timestamp::MAX`] is no end.
@@ -14,8 +15,9 @@ pub(super) struct Span {
 /// Who had it from which time on; what is told in any order comes to the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Timeline {
-    /// In order of time, each up to the next; before the first nobody is known to have had it.
-    points: Vec<Point>,
+    /// In order of time, each up to the next; before the first nobody is known to have had it. Most addresses had one
+    /// owner, who is then found without another step.
+    points: SmallVec<[Point; 1]>,
 }
 
 /// From this time on it was the owner's, or nobody's.

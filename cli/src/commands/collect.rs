@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Resul
     let agent = pipeline::agent(&settings);
     let mut config = config(&settings)?;
     let watch = InterfaceWatch::new(telemetry.health().clone(), metrics.clone());
-    let mut source = input::open(&arguments.capture)?.watched_by(watch);
+    let mut source = input::open(&arguments.capture, &settings)?.watched_by(watch);
     if source.is_live() {
         settings.flow.active_report.get_or_insert(pipeline::ACTIVE_REPORT);
     }

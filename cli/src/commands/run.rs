@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
         Router::new()
     });
     let stop = input::stop_on_signals()?;
-    let source = open_source(arguments, Arc::clone(&stop))?;
+    let source = open_source(arguments, &settings, Arc::clone(&stop))?;
 
     // Threads start once privileges are dropped.
     if !arguments.live.interface.is_empty() {
@@ -118,11 +118,15 @@ fn collector_config(arguments: &RunArguments, settings: &Settings) -> Result<Col
     })
 }
 
-fn open_source(arguments: &RunArguments, stop: Arc<AtomicBool>) -> Result<Source, Failure> {
+fn open_source(
+    arguments: &RunArguments,
+    settings: &Settings,
+    stop: Arc<AtomicBool>,
+) -> Result<Source, Failure> {
     if arguments.live.interface.is_empty() {
         return Ok(source::open(&SourceConfig { captures: arguments.captures.clone() })?);
     }
-    let source = input::open_live(&arguments.live, stop)?;
+    let source = input::open_live(&arguments.live, settings, stop)?;
     info!(interfaces = arguments.live.interface.join(", "), "capturing");
     Ok(source)
 }

@@ -1,5 +1,6 @@
 //! The validated settings and their defaults.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) telemetry: TelemetryConfig,
     /// Whom a command that captures becomes; empty: nobody else.
     pub(crate) capture_user: String,
+    /// Threads that capture.
+    pub(crate) capture_threads: NonZero<usize>,
     /// Who may read and decide what is served.
     pub(crate) serve: ServeSettings,
     /// The agent's name; empty: the host's.
@@ -90,6 +93,7 @@ impl Default for Settings {
             graph: GraphConfig::default(),
             telemetry: TelemetryConfig::default(),
             capture_user: String::new(),
+            capture_threads: NonZero::<usize>::MIN,
             serve: ServeSettings::default(),
             agent: String::new(),
             kafka: KafkaSettings::default(),

@@ -4,6 +4,7 @@
 //! here is still there and type-checks; opening says how to get it.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub struct LiveConfig {
     pub snap_length: u32,
     /// Octets that the kernel may hold for each interface until they are read; beyond, it drops and counts.
     pub buffer: u32,
+    /// Threads that capture. With several, the kernel shares the packets of each interface out to them, each connection to
+    /// one, and each has a buffer of its own.
+    pub threads: NonZero<usize>,
     /// Whether interfaces also take what is not addressed to them. `any` never does.
     pub promiscuous: bool,
     /// How long the kernel may hold packets back to hand out more at once.
@@ -69,6 +73,7 @@ impl LiveConfig {
             snap_length: 65_535,
             // A quarter of a second of a full gigabit link.
             buffer: 32 << 20,
+            threads: NonZero::<usize>::MIN,
             promiscuous: true,
             latency: Duration::from_millis(100),
             retry: (Duration::from_millis(100), Duration::from_secs(5)),

@@ -6,6 +6,7 @@ mod listening;
 mod namespaces;
 mod program;
 mod run;
+mod shared;
 
 use std::fs;
 

@@ -180,7 +180,7 @@ impl Builder {
     pub(super) fn finish(self) -> FileInventory {
         let Self { members, prefixes, table, .. } = self;
         let outer = |inner: &Prefix| {
-            let outer = table.longest_below(inner.net.addr(), inner.net.prefix_len())?;
+            let (_, outer) = table.longest_below(inner.net.addr(), inner.net.prefix_len())?;
             prefixes.get(outer as usize).filter(|outer| outer.member != inner.member)
         };
         let mut overlaps: Vec<Overlap> = prefixes

@@ -1,5 +1,7 @@
 //! Settings of what is seen: sources, who is who, flows and their names.
 
+use std::num::NonZero;
+
 use toml::Value;
 use watershed_aggregator::inventory::kubernetes::Access;
 
@@ -71,6 +73,17 @@ pub(super) const KEYS: &[Key] = &[
         read: |s| Value::String(s.capture_user.clone()),
         write: |s, text, _| {
             text.clone_into(&mut s.capture_user);
+            Ok(())
+        },
+    },
+    Key {
+        name: "capture.threads",
+        help: "Threads that capture, for a host with more packets than one thread can copy (Linux): 1 to 64. The kernel\n\
+               gives each connection to one of them; each has a buffer of --buffer for each interface.",
+        read: |s| value::integer(s.capture_threads.get()),
+        write: |s, text, _| {
+            let threads = value::parse_integer(text, 1..=64)?;
+            s.capture_threads = NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN);
             Ok(())
         },
     },

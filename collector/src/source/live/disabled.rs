@@ -21,9 +21,9 @@ impl LiveSource {
     }
 
     /// What became of the packets of each interface.
-    #[must_use]
-    pub const fn interfaces(&self) -> Vec<&InterfaceStatus> {
-        match *self {}
+    pub fn interfaces(&self) -> impl Iterator<Item = &InterfaceStatus> {
+        let none: &[InterfaceStatus] = match *self {};
+        none.iter()
     }
 }
 

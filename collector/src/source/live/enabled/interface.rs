@@ -1,12 +1,14 @@
 //! One interface: opened, read, and opened again when it comes back.
 
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use pcap::{Active, Capture, Device, Linktype, PacketHeader, Precision};
 use watershed_model::{InterfaceId, Timestamp};
 
 use super::super::{ANY, InterfaceStatus, LiveConfig};
-use super::{Taken, TakenPacket};
+use super::group::Group;
+use super::reader::{Taken, TakenPacket};
 use crate::error::SourceError;
 use crate::source::LinkType;
 
@@ -14,6 +16,8 @@ use crate::source::LinkType;
 pub(super) struct Interface {
     id: InterfaceId,
     state: State,
+    /// Among whom its packets are shared out.
+    group: Option<Group>,
     pub(super) status: InterfaceStatus,
 }
 
@@ -35,15 +39,24 @@ struct Open {
     seen: [u32; 3],
     /// Packets read since it was opened.
     packets: u64,
+    /// When it joined its group: until then it saw what the others see.
+    joined: Timestamp,
+    /// Packets from before, which were left out and are not yet taken from those that the kernel counts as received.
+    left_out: u32,
     /// Whether a packet later than the end was seen: then none before it is to come.
     finished: bool,
 }
 
 impl Interface {
-    pub(super) fn open(id: InterfaceId, name: &str, config: &LiveConfig) -> Result<Self, SourceError> {
-        let state = State::Open(Box::new(Open::new(name, config)?));
+    pub(super) fn open(
+        id: InterfaceId,
+        name: &str,
+        config: &LiveConfig,
+        group: Option<Group>,
+    ) -> Result<Self, SourceError> {
+        let state = State::Open(Box::new(Open::new(name, config, group.as_ref())?));
         let status = InterfaceStatus { name: name.to_owned(), present: true, ..InterfaceStatus::default() };
-        Ok(Self { id, state, status })
+        Ok(Self { id, state, group, status })
     }
 
     /// What to wait on.
@@ -60,7 +73,6 @@ impl Interface {
         let before = taken.packets.len();
         let outcome = open.take(self.id, until, taken);
         let count = (taken.packets.len() - before) as u64;
-        open.packets += count;
         self.status.packets += count;
         let state = std::mem::replace(&mut self.state, State::Away { next: now, wait: Duration::ZERO });
         self.state = match (state, outcome) {
@@ -83,7 +95,7 @@ impl Interface {
         if now < *next {
             return;
         }
-        match Open::new(&self.status.name, config) {
+        match Open::new(&self.status.name, config, self.group.as_ref()) {
             Ok(open) => {
                 self.state = State::Open(Box::new(open));
                 self.status.present = true;
@@ -121,7 +133,7 @@ impl Interface {
 }
 
 impl Open {
-    fn new(name: &str, config: &LiveConfig) -> Result<Self, SourceError> {
+    fn new(name: &str, config: &LiveConfig, group: Option<&Group>) -> Result<Self, SourceError> {
         let refused = |error: pcap::Error| refused(name, &error);
         let mut capture = Capture::from_device(name)
             .map_err(refused)?
@@ -147,12 +159,20 @@ impl Open {
                 reason: plain(&error),
             })?;
         }
+        let mut joined = Timestamp::MIN;
+        if let Some(group) = group {
+            group.join(capture.as_fd()).map_err(|error| SourceError::Group {
+                interface: name.to_owned(),
+                reason: error.to_string(),
+            })?;
+            joined = (config.clock)();
+        }
         let link = LinkType::from_capture(capture.get_datalink().0.cast_unsigned());
-        Ok(Self { capture, link, seen: [0; 3], packets: 0, finished: false })
+        Ok(Self { capture, link, seen: [0; 3], packets: 0, joined, left_out: 0, finished: false })
     }
 
     fn take(&mut self, id: InterfaceId, until: Timestamp, taken: &mut Taken) -> Result<(), pcap::Error> {
-        let Self { capture, link, finished, .. } = self;
+        let Self { capture, link, packets, joined, left_out, finished, .. } = self;
         let room = taken.room();
         if *finished || room == 0 {
             return Ok(());
@@ -160,7 +180,11 @@ impl Open {
         let read = capture.dispatch(Some(room), |packet| {
             let time = time_of(packet.header);
             *finished |= time > until;
-            if !*finished {
+            if time < *joined {
+                *packets += 1;
+                *left_out += 1;
+            } else if !*finished {
+                *packets += 1;
                 taken.data.extend_from_slice(packet.data);
                 taken.packets.push(TakenPacket {
                     time,
@@ -194,7 +218,7 @@ impl Open {
         let Ok(stats) = self.capture.stats() else { return };
         let now = [stats.received, stats.dropped, stats.if_dropped];
         let [received, dropped, by_interface] = grown(self.seen, now);
-        status.received += received;
+        status.received += received.saturating_sub(u64::from(std::mem::take(&mut self.left_out)));
         status.dropped += dropped;
         status.dropped_by_interface += by_interface;
         self.seen = now;
