@@ -7,6 +7,10 @@
 
 mod run;
 
+mod aggregator;
+
+mod join;
+
 pub mod source;
 
 mod progress;
@@ -34,12 +38,13 @@ mod error;
 #[cfg(test)]
 mod testing;
 
+pub use aggregator::Aggregator;
 pub use block::{BatchToken, Block, Row};
 pub use config::{AggregatorConfig, InventoryConfig, StoreConfig, StoreLocation};
 pub use error::{AggregatorError, StoreError};
 pub use inventory::{Change, FileInventory, History, Identity, Inventory, OpenInventory, Tenure, Told};
 pub use progress::Progress;
-pub use run::{Aggregator, run};
+pub use run::run;
 pub use source::{Channel, Delivery, DeliveryToken, FlowSource};
 pub use store::{
     AgentStatus, ClickHouseConfig, ClickHouseLocation, ClickHouseStore, Deleted, FlowStore, HeldEdges,

@@ -6,6 +6,8 @@
 
 mod run;
 
+mod collector;
+
 mod shipping;
 
 mod summary;

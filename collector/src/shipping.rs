@@ -2,9 +2,9 @@
 
 use watershed_model::{Batch, FlowRecord, Timestamp, wire};
 
+use crate::collector::Collector;
 use crate::config::CollectorConfig;
 use crate::error::CollectorError;
-use crate::run::Collector;
 use crate::sink::FlowSink;
 use crate::summary::Summaries;
 

@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-/// How often a condition is looked at, and how many times: two minutes and more, on a busy machine.
+/// How often a condition is looked at, and how many times: two minutes and more, on a busy machine. What takes long to look
+/// at is looked at less often, so that looking does not keep from its work what is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
+const REST: u32 = 3;
 const LOOK_TIMES: u32 = 30_000;
 
 /// A running program, killed when it is dropped. A test that it does not work for fails.
@@ -39,15 +41,18 @@ impl Process {
     /// # Panics
     ///
     /// It ends before, or it never holds.
+    #[expect(clippy::disallowed_methods, reason = "how long looking takes is no part of what is tested")]
     pub fn until(&mut self, mut holds: impl FnMut() -> bool, what: &str) {
         for _ in 0..LOOK_TIMES {
+            let looking = Instant::now();
             if holds() {
                 return;
             }
+            let looked = looking.elapsed();
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("it ended with {status} before {what}: {}", self.said());
             }
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(LOOK_EVERY.max(looked * REST));
         }
         panic!("it never came that {what}: {}", self.said());
     }

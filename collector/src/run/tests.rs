@@ -6,7 +6,6 @@ use etherparse::PacketBuilder;
 use watershed_model::{Batch, EndReason, InterfaceId};
 
 use super::*;
-use crate::decode::{DecodeConfig, FragmentConfig};
 use crate::sink::Memory;
 use crate::source::{LinkType, MemoryPacket, MemorySource};
 
@@ -74,36 +73,4 @@ fn batches_are_shipped_in_time_even_if_empty() {
 #[test]
 fn without_an_interval_only_full_batches_are_shipped() {
     assert_eq!(collected(&[1, 2, 3], None).len(), 1);
-}
-
-/// A frame that is in its tunnel's flow may still hold a fragment: such fragments have the same limit.
-#[test]
-fn fragments_in_tunnels_are_bounded_too() {
-    let config = CollectorConfig {
-        decode: DecodeConfig {
-            fragments: FragmentConfig { max_datagrams: 4, ..FragmentConfig::default() },
-            ..DecodeConfig::default()
-        },
-        ..CollectorConfig::default()
-    };
-    let mut collector = Collector::new(&config);
-    for identification in 0..100 {
-        let inner = [
-            &[0x45, 0, 0, 28, 0, identification, 0x20, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2][..],
-            &[0; 8],
-        ];
-        let frame = [&[8, 0, 0, 0, 0, 0, 7, 0][..], &[0; 12], &[8, 0], &inner.concat()].concat();
-        let mut data = Vec::new();
-        let packet = PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).udp(50_000, 4789);
-        packet.write(&mut data, &frame).unwrap();
-        collector.take(&[Packet {
-            time: Timestamp::default(),
-            link: LinkType::RAW,
-            interface: InterfaceId(0),
-            wire_length: 0,
-            data: &data,
-        }]);
-        assert!(collector.decoder.fragments_held() <= 5, "{identification}");
-    }
-    assert_eq!(collector.counters.in_flows, 100);
 }

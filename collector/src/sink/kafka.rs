@@ -78,6 +78,7 @@ pub struct ShippingStatus {
     pub reconnects: u64,
     /// Why Kafka takes nothing at the moment; `None` while it does, or as long as nothing is known.
     pub away: Option<Arc<str>>,
-    /// Whether the last batch was dropped since there was no room for it.
+    /// Whether a batch was dropped since there was no room for it, and a quarter of the room is not free again: a smaller
+    /// batch may fit before.
     pub full: bool,
 }

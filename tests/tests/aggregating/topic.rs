@@ -99,8 +99,13 @@ impl Topic {
         client.set("enable.auto.commit", "false").create().unwrap()
     }
 
-    /// How to aggregate what is in it.
+    /// How to aggregate what is in it, in small deliveries.
     pub(crate) fn aggregate(&self, instance: &str, store: &Place) -> std::process::Command {
+        self.aggregate_by(60, instance, store)
+    }
+
+    /// How to aggregate what is in it, in deliveries of so many records.
+    pub(crate) fn aggregate_by(&self, records: u64, instance: &str, store: &Place) -> std::process::Command {
         let mut command = std::process::Command::new(binary::watershed().unwrap());
         command.args(["aggregate", "--kafka", &self.brokers, "--store", &store.to_string()]);
         for setting in [
@@ -108,7 +113,7 @@ impl Topic {
             format!("aggregate.group={}", self.name),
             format!("aggregate.instance={instance}"),
             format!("aggregate.dead_letters={}", dead_letters(&self.name)),
-            "aggregate.max_records=60".to_owned(),
+            format!("aggregate.max_records={records}"),
             "aggregate.max_wait=20ms".to_owned(),
             // Processes of several tests at a time would want the same address.
             "metrics.listen=none".to_owned(),

@@ -45,7 +45,6 @@ fn said(text: &str, what: &str) -> u64 {
 }
 
 #[test]
-#[ignore = "has not passed yet: to be mended"]
 fn a_spool_that_fills_while_kafka_is_away_is_told_and_what_it_loses_counted() {
     let mut kafka = Kafka::start().unwrap();
     let topic = format!("spool.{}", std::process::id());
@@ -71,10 +70,10 @@ fn a_spool_that_fills_while_kafka_is_away_is_told_and_what_it_loses_counted() {
         lone.send(FLOOD);
         let sent = lone.sent();
         agent.until("watershed_flow_records_total", |records| records == sent);
-        agent.metric("watershed_spool_batches_dropped_total") > 0
+        // What found the queue to the spool full is dropped and counted, too, but that says nothing of the spool.
+        agent.fetch("/readyz").contains("spool: full")
     });
     assert!(full, "it never fills");
-    agent.until_readiness_says("spool: full");
     let filled = agent.metric("watershed_spool_bytes");
     assert!(filled > 6 << 20 && filled <= 8 << 20, "{filled}");
 

@@ -155,7 +155,8 @@ impl<F: FnMut(&ShippingStatus)> Shipper<F> {
         self.sequence += 1;
         self.told = self.status.dropped;
         self.spool.note(Dropped::default());
-        if std::mem::take(&mut self.status.full) {
+        let room = self.spool.waiting() <= self.config.spool.limit / 4 * 3;
+        if room && std::mem::take(&mut self.status.full) {
             tracing::info!(dropped = ?self.status.dropped, "batches are kept again");
         }
     }
