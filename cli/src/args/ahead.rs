@@ -58,7 +58,7 @@ for everything, default deny, and what takes it back.";
 /// A store, a period and a format: what all of them ask.
 #[derive(Debug, Args)]
 pub(crate) struct AskedArguments {
-    /// The store: sqlite:PATH, as `discover --store` fills it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, as `discover --store` fills it
     #[arg(long, value_name = "STORE", required = true)]
     pub(crate) store: StoreLocation,
 
