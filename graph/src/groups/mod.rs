@@ -25,8 +25,8 @@ use crate::{GraphConfig, Scope, Service, SharedService};
 /// The label that tells the application, and the one that tells the role.
 const LABELS: (&str, &str) = ("app", "role");
 
-/// A node whose peers lie in so many communities, none of which has more than half of them, belongs to none of
-/// these: fewer is how an application's front end looks that several others use.
+/// A node whose peers lie in so many communities, none of which has more than half of its links' weight, belongs to none
+/// of these: fewer is how an application's front end looks that several others use.
 const MIN_SPREAD: usize = 5;
 
 /// What is proposed, one entry for each internal node, in the order of [`crate::Graph::nodes`].
@@ -160,15 +160,16 @@ fn links(graph: &Inner<'_>, apart: &BTreeSet<NodeIndex>) -> Links {
     )
 }
 
-/// Nodes whose peers lie in many communities and mostly in none of them.
+/// Nodes whose peers lie in many communities, none of which has more than half of the weight of their links. Weight, not
+/// peers: a few stray connections reach as many communities as a shared service does, but weigh next to nothing.
 fn spread(links: &Links, communities: &[usize]) -> Vec<NodeIndex> {
     let is_spread = |node: &usize| {
-        let mut peers: BTreeMap<usize, usize> = BTreeMap::new();
-        for &(peer, _) in links.of(*node) {
-            *peers.entry(communities[peer]).or_default() += 1;
+        let mut weights: BTreeMap<usize, f64> = BTreeMap::new();
+        for &(peer, weight) in links.of(*node) {
+            *weights.entry(communities[peer]).or_default() += weight;
         }
-        let most = peers.values().max().copied().unwrap_or(0);
-        peers.len() >= MIN_SPREAD && 2 * most <= links.of(*node).len()
+        let (most, all) = weights.values().fold((0.0_f64, 0.0), |(most, all), &w| (most.max(w), all + w));
+        weights.len() >= MIN_SPREAD && 2.0 * most <= all
     };
     (0..communities.len()).filter(is_spread).map(NodeIndex::new).collect()
 }

@@ -63,6 +63,21 @@ fn applications_are_told_apart_and_shared_services_are_in_none() {
 }
 
 #[test]
+fn stray_connections_take_nobody_out_of_an_application() {
+    let mut snapshot = estate();
+    let mut edges = std::mem::take(&mut snapshot.edges);
+    // A web server of the first application tries its luck with hosts that have nothing to do with each other.
+    for stray in 101..=104_u8 {
+        edges.push(tcp(&host(11), &host(stray), 8000 + u16::from(stray)).build());
+        edges.push(tcp(&host(stray), &host(stray + 50), 9000).edit(|edge| edge.answered = 50).build());
+    }
+    let told = told(&crate::testing::snapshot(edges));
+    let app = |n: u8| told.iter().find(|(id, ..)| *id == host(n)).unwrap().1.clone();
+    assert_eq!(app(11), app(12), "where its work is");
+    assert_ne!(app(101), app(102));
+}
+
+#[test]
 fn a_group_takes_the_label_that_some_of_it_have_and_keeps_it() {
     let mut snapshot = estate();
     let known = Party::Workload(Arc::new(Workload {

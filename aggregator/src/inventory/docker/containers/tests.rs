@@ -1,5 +1,5 @@
-//! Lists as an engine writes them. No engine runs where these tests do: the shape is that of the API's documentation
-//! (Docker Engine API v1.53, `GET /containers/json`), the values are made up.
+//! Lists as an engine writes them (Docker Engine API v1.53, `GET /containers/json`), with made-up values, for what an
+//! engine cannot be brought to say. What real engines say is tested in `tests/tests/live/engines.rs`.
 
 use serde_json::{Value, json};
 
