@@ -363,6 +363,13 @@ pub(crate) struct PeriodArguments {
     pub(crate) now: Option<Timestamp>,
 }
 
+impl PeriodArguments {
+    /// Whether all of the store is asked for.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.since.is_none() && self.from.is_none() && self.to.is_none() && self.now.is_none()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct FlowsArguments {
     #[command(flatten)]

@@ -43,6 +43,7 @@ mod sides;
 use std::fmt;
 
 pub use allowing::{Allowing, Outcome, Permission};
+pub(crate) use blocks::size;
 pub use census::Census;
 pub(crate) use census::NodeId;
 use classes::{ClassId, Classes, Hosts};
@@ -51,6 +52,7 @@ use decided::Pinned;
 pub(crate) use declared::{Declared, Someone};
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
+pub(crate) use price::{EVERY_PORT, whole};
 pub(crate) use rule::subject_name;
 pub use rule::{Allowed, Namespace, Rule, Whom};
 
