@@ -139,3 +139,22 @@ fn a_peer_that_was_added_under_a_comment_is_noticed() {
     files.iter_mut().filter(|(name, _)| name == path).for_each(|(_, text)| *text = &edited);
     assert_eq!(checked(&files, &edges()).exceeding().count(), 1, "{edited}");
 }
+
+#[test]
+fn addresses_of_a_host_and_less_traffic_than_then_are_no_failure() {
+    let mut all = edges();
+    // `backup` comes from three addresses, of which each is in the text.
+    all[8].client_addresses.extend(
+        ["10.9.0.1", "2001:db8:9::1"].map(|one| one.parse::<std::net::IpAddr>().expect("an address")),
+    );
+    let census = Census::of(&all, &[]).expect("a census");
+    let half: Vec<Edge> = all.iter().step_by(2).cloned().collect();
+    for dialect in DIALECTS {
+        for level in Level::ALL {
+            let export = export(dialect, &census, level);
+            assert!(checked(&files(&export), &all).failures().is_empty(), "{dialect} {level}");
+            let report = checked(&files(&export), &half);
+            assert_eq!(report.exceeding().count(), 0, "{dialect} {level}: {:#?}", report.extents);
+        }
+    }
+}
