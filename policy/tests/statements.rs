@@ -50,7 +50,7 @@ fn checked(texts: &[(&str, &str)], edges: &[Edge]) -> Report {
 fn what_an_export_states_is_what_the_check_counts() {
     for dialect in DIALECTS {
         for level in Level::ALL {
-            let census = Census::of(&edges(), &[]).expect("a census");
+            let census = Census::of(edges(), &[]).expect("a census");
             let export = export(dialect, &census, level);
             let report = checked(&files(&export), &edges());
             assert_eq!(report.failures(), [] as [String; 0], "{dialect} {level}: {:#?}", report.extents);
@@ -100,7 +100,7 @@ fn widened(dialect: &str, text: &str) -> Vec<String> {
 fn every_rule_that_was_widened_by_hand_is_noticed() {
     for dialect in DIALECTS {
         let (mut noticed, mut all) = (0, 0);
-        let census = Census::of(&edges(), &[]).expect("a census");
+        let census = Census::of(edges(), &[]).expect("a census");
         let export = export(dialect, &census, Level::Service);
         for (path, text) in export.files.iter().filter(|(path, _)| path.starts_with("allow/")) {
             for mutant in widened(dialect, text) {
@@ -119,7 +119,7 @@ fn every_rule_that_was_widened_by_hand_is_noticed() {
 
 #[test]
 fn a_peer_that_was_added_under_a_comment_is_noticed() {
-    let census = Census::of(&edges(), &[]).expect("a census");
+    let census = Census::of(edges(), &[]).expect("a census");
     let export = export("k8s", &census, Level::Service);
     for added in ["    - namespaceSelector: {}\n", "    - ipBlock: {cidr: 192.0.2.1/32}\n"] {
         let (path, text) = export

@@ -16,6 +16,8 @@ mod evaluate;
 
 mod shadow;
 
+mod points;
+
 mod select;
 
 mod names;
@@ -35,8 +37,9 @@ use watershed_model::Protocol;
 
 pub(crate) use evaluate::{Refused, RuleAt};
 pub use names::Names;
+pub(crate) use points::after;
 pub(crate) use select::Selection;
-pub(crate) use shadow::{Needless, after};
+pub(crate) use shadow::Needless;
 
 use crate::Service;
 use crate::k8s::{Blocks, Direction, Place, World};

@@ -6,20 +6,15 @@
 //! the first stays.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use watershed_model::Protocol;
 
 use super::evaluate::{numbered, subject_of};
-use super::{Action, Layers, Network, Part, Rule, RuleAt, Services};
+use super::points::{ALIKE, Points};
+use super::{Action, Layers, Part, Rule, RuleAt};
 use crate::Service;
 use crate::k8s::{Blocks, Direction, End, Place};
 
 /// Connections tried for all rules together: some seconds' work. Rules whose turn comes later are not asked about.
 const MOST: usize = 1 << 22;
-
-/// Pods that stand for all that the same parts select. With two, each is tried as a peer of the other.
-const ALIKE: usize = 2;
 
 /// Places of rules that make another needless, at most: enough to see why.
 const SHOWN: usize = 3;
@@ -67,7 +62,7 @@ impl Layers<'_> {
         shadow
     }
 
-    fn rule(&self, at: RuleAt) -> &Rule {
+    pub(super) fn rule(&self, at: RuleAt) -> &Rule {
         &self.layers[at.layer][at.direction as usize].parts[at.part].rules[at.rule]
     }
 }
@@ -93,7 +88,7 @@ struct Asked {
 struct Search<'a> {
     layers: &'a Layers<'a>,
     /// Pods that networks may mean.
-    by_address: Vec<usize>,
+    by_address: BTreeSet<usize>,
     /// Rules that are as if they were not there.
     out: HashSet<RuleAt>,
     /// Connections that may still be tried.
@@ -121,7 +116,7 @@ impl<'a> Search<'a> {
         let (mut any, mut by) = (false, BTreeSet::new());
         for &at in at {
             for subject in self.subjects(at) {
-                let points = Points::of(self, at, subject);
+                let points = Points::of(self.layers, &self.by_address, at, subject);
                 for (client, server) in points.pairs() {
                     for service in points.services(server) {
                         self.left = self.left.saturating_sub(1);
@@ -218,126 +213,4 @@ impl<'a> Search<'a> {
         };
         self.alike.entry((at.layer, at.direction, at.part)).or_insert_with(find).clone()
     }
-}
-
-/// Connections of a subject that stand for all that a rule means.
-struct Points<'a> {
-    layers: &'a Layers<'a>,
-    direction: Direction,
-    subject: usize,
-    rule: &'a Rule,
-    /// All rules of the subject.
-    others: Vec<&'a Rule>,
-    peers: Vec<End>,
-    /// What to try, where it is the same for every server.
-    services: Option<BTreeSet<Service>>,
-}
-
-impl<'a> Points<'a> {
-    fn of(search: &Search<'a>, at: RuleAt, subject: usize) -> Self {
-        let (layers, direction) = (search.layers, at.direction);
-        let rule = layers.rule(at);
-        let sides = layers.layers.iter().map(|sides| &sides[direction as usize]);
-        let others: Vec<&Rule> = sides
-            .flat_map(|laid| numbered(laid, End::Pod(subject)))
-            .flat_map(|(_, part)| &part.rules)
-            .collect();
-        let named = |services: &Services| matches!(services, Services::Named(..));
-        let alike = !others.iter().any(|rule| rule.services.iter().any(named));
-        let services = alike.then(|| services(layers, &others, End::Pod(subject)));
-        let peers = peers(search, rule, &others);
-        Self { layers, direction, subject, rule, others, peers, services }
-    }
-
-    /// Client and server; not those that no policy has a say about.
-    fn pairs(&self) -> impl Iterator<Item = (End, End)> {
-        let subject = End::Pod(self.subject);
-        let pairs = self.peers.iter().map(move |&peer| match self.direction {
-            Direction::Ingress => (peer, subject),
-            Direction::Egress => (subject, peer),
-        });
-        pairs.filter(|&(client, server)| !self.layers.always(client, server))
-    }
-
-    fn services(&self, server: End) -> impl Iterator<Item = Service> {
-        let all = self.services.clone();
-        let all = all.unwrap_or_else(|| services(self.layers, &self.others, server));
-        all.into_iter().filter(move |&service| self.layers.offers(self.rule, server, service))
-    }
-}
-
-fn peers(search: &Search<'_>, rule: &Rule, others: &[&Rule]) -> Vec<End> {
-    let (layers, peers) = (search.layers, &rule.peers);
-    let mut pods: BTreeSet<usize> = match peers.everybody {
-        true => (0..layers.world.pods().len()).collect(),
-        false => peers.pods.iter().flat_map(|pods| pods.iter().copied()).collect(),
-    };
-    if !peers.networks.is_empty() {
-        pods.extend(&search.by_address);
-    }
-    let outside = peers.everybody || !peers.networks.is_empty() || !peers.addresses.is_empty();
-    let starts = if outside { starts(others) } else { BTreeSet::new() };
-    let ends = pods.into_iter().map(End::Pod).chain(starts.into_iter().map(End::Outside));
-    ends.filter(|&end| layers.means(peers, end)).collect()
-}
-
-/// The first address of every stretch in which rules mean the same.
-fn starts(rules: &[&Rule]) -> BTreeSet<IpAddr> {
-    let mut starts = BTreeSet::from([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]);
-    for rule in rules {
-        let nets = rule.peers.networks.iter();
-        for net in nets.flat_map(|Network { cidr, except, .. }| std::iter::once(cidr).chain(except)) {
-            starts.insert(net.network());
-            starts.extend(after(net.broadcast()));
-        }
-        for &address in &rule.peers.addresses {
-            starts.insert(address);
-            starts.extend(after(address));
-        }
-    }
-    starts
-}
-
-pub(crate) fn after(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => v4.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
-        IpAddr::V6(v6) => v6.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
-    }
-}
-
-/// The first service of every stretch in which rules mean the same. A protocol without ports that no rule names
-/// stands for all of them.
-fn services(layers: &Layers<'_>, rules: &[&Rule], server: End) -> BTreeSet<Service> {
-    /// ESP (RFC 4303): has no ports.
-    const UNNAMED: Protocol = Protocol(50);
-    let mut all = BTreeSet::from([Service::Protocol(UNNAMED)]);
-    let mut add = |protocol: Protocol, number: u32| {
-        let number = u16::try_from(number).ok();
-        all.extend(number.and_then(|number| Service::new(protocol, number)));
-    };
-    for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP] {
-        add(protocol, 1);
-    }
-    [Protocol::ICMP, Protocol::ICMPV6].into_iter().for_each(|protocol| add(protocol, 0));
-    for services in rules.iter().flat_map(|rule| &rule.services) {
-        match services {
-            Services::Ports(protocol, range) => {
-                add(*protocol, u32::from(*range.start()));
-                add(*protocol, u32::from(*range.end()) + 1);
-            }
-            Services::Icmp(protocol, range) => {
-                add(*protocol, u32::from(*range.start()));
-                add(*protocol, u32::from(*range.end()) + 1);
-            }
-            Services::Whole(protocol) => add(*protocol, u32::from(protocol.has_ports())),
-            Services::Named(..) => {
-                let End::Pod(pod) = server else { continue };
-                for known in &layers.world.pods()[pod].ports {
-                    add(known.protocol, u32::from(known.port));
-                    add(known.protocol, u32::from(known.port) + 1);
-                }
-            }
-        }
-    }
-    all
 }
