@@ -217,3 +217,22 @@ fn rules_of_nftables_are_checked_by_address() {
         assert!(text.expect("a report").contains("own.nft"));
     }
 }
+
+#[test]
+fn rules_of_a_host_say_nothing_of_other_hosts() {
+    let text = NFTABLES
+        .replace("hook forward", "hook input")
+        .replace("\t\ttcp dport { 22, 8080, 9000, 9100, 9900 } accept\n", "")
+        .replace("\t\tudp dport { 53, 40000 } accept\n\t\ttcp dport 4000 accept\n", "")
+        .replace("ip saddr @old tcp dport 1 accept\n", "")
+        .replace("ip saddr 10.1.0.0/16 ", "ip daddr 10.1.0.0/17 ")
+        .replace("ip saddr 10.1.0.0/17 ", "ip daddr 10.1.0.0/17 ");
+    let ruleset = Ruleset::read([("host.nft", text.as_str())]).expect("a ruleset");
+    let policies = Policies::Nftables(&ruleset, ruleset.hook());
+    let none = Manifests::default();
+    let report = checked(Given { policies, ..Given::from(&none) });
+    let outside =
+        |one: &watershed_policy::check::Denied| one.edge.server.to_string().starts_with("198.51.100.");
+    assert!(!report.denied.is_empty() && report.not_covered > 0);
+    assert!(!report.denied.iter().any(outside), "{:#?}", report.denied);
+}

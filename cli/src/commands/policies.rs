@@ -17,6 +17,9 @@ const MAX_DEPTH: usize = 32;
 /// What is in a directory to take other files back, or to watch without denying: it is not in force with them.
 const NOT_IN_FORCE: [&str; 3] = ["default-deny-revert", "revert", "watch"];
 
+/// Where exports put the rulesets of single hosts.
+const HOSTS: &str = "hosts";
+
 /// What exports write as JSON beside policies.
 const NO_POLICIES: [&str; 2] = ["certificate", "mined"];
 
@@ -124,6 +127,8 @@ fn is_taken(path: &Path) -> bool {
         return false;
     }
     match path.extension().and_then(|extension| extension.to_str()) {
+        // Hosts that protect themselves have a ruleset each, beside that of a router or bridge between them.
+        _ if path.is_dir() && stem == HOSTS => !path.with_file_name("rules.nft").exists(),
         _ if path.is_dir() => !NOT_IN_FORCE.contains(&stem),
         Some("nft") => !NOT_IN_FORCE.contains(&stem),
         Some("json") => !NO_POLICIES.contains(&stem),
@@ -149,6 +154,7 @@ mod tests {
             "rules.nft",
             "default-deny.nft",
             "default-deny-revert.nft",
+            "hosts/db/rules.nft",
             "certificate.json",
             "mined.json",
             "rules.json",

@@ -95,6 +95,10 @@ impl<'a> Replay<'a> {
     fn edge(&mut self, edge: &Edge) {
         let pairs = Service::of(&edge.key)
             .map(|service| (service, Pairs::of(&edge.client_addresses, &edge.server_addresses, service)));
+        let pairs = pairs.map(|(service, mut pairs)| {
+            pairs.list.retain(|&(_, server)| self.is_about(server));
+            (service, pairs)
+        });
         let Some((service, pairs)) = pairs.filter(|(_, pairs)| !pairs.list.is_empty()) else {
             self.not_covered += 1;
             return;
@@ -130,6 +134,14 @@ impl<'a> Replay<'a> {
             depends_on_plugin: false,
             before: false,
         });
+    }
+
+    /// Whether the rules can say anything about connections to a server. Those of a host about what arrives there
+    /// are loaded on that host alone, which is one that they name; of others they know nothing.
+    fn is_about(&self, server: IpAddr) -> bool {
+        let mut named = self.accepting().map(|(_, rule)| rule.servers());
+        self.hook == Hook::Forward
+            || named.any(|servers| servers.is_none_or(|all| all.iter().any(|range| range.contains(&server))))
     }
 
     /// Rules that accept.
