@@ -63,13 +63,13 @@ pub(crate) fn run(
 }
 
 /// Policies of one dialect, as read.
-enum Read {
+pub(super) enum Read {
     Kubernetes(Manifests),
     Nftables(Ruleset),
 }
 
 impl Read {
-    fn of(paths: &[PathBuf], namespace: &str) -> Result<Self, Failure> {
+    pub(super) fn of(paths: &[PathBuf], namespace: &str) -> Result<Self, Failure> {
         let is_nftables = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "nft");
         match paths.iter().filter(is_nftables).count() {
             0 => check::manifests(paths, namespace).map(Self::Kubernetes),
@@ -88,7 +88,7 @@ impl Read {
     }
 
     /// Rules for hosts that pass traffic on, as `rules` writes them.
-    const fn policies(&self) -> Policies<'_> {
+    pub(super) const fn policies(&self) -> Policies<'_> {
         match self {
             Self::Kubernetes(manifests) => Policies::Kubernetes(manifests),
             Self::Nftables(ruleset) => Policies::Nftables(ruleset, Hook::Forward),

@@ -86,7 +86,7 @@ pub(crate) trait Enforced {
 }
 
 /// `networking.k8s.io/v1`.
-pub(super) struct NetworkPolicies;
+pub(crate) struct NetworkPolicies;
 
 impl Dialect for NetworkPolicies {
     const NAME: &'static str = "networking.k8s.io/v1";

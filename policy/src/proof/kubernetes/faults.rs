@@ -15,6 +15,8 @@ pub struct Faults {
     pub admitted: Told,
     /// Whether something stays denied after default deny is taken back.
     pub revert_denies: bool,
+    /// Whether taking a step of a roll-out back leaves something else than was there before it.
+    pub revert_differs: bool,
 }
 
 /// Connections of one kind.
@@ -60,7 +62,8 @@ impl Told {
 
 impl Faults {
     pub(super) const fn is_empty(&self) -> bool {
-        self.denied.count == 0 && self.withheld.count == 0 && self.admitted.count == 0 && !self.revert_denies
+        let none = self.denied.count == 0 && self.withheld.count == 0 && self.admitted.count == 0;
+        none && !self.revert_denies && !self.revert_differs
     }
 }
 
@@ -79,6 +82,9 @@ impl fmt::Display for Faults {
         }
         if self.revert_denies {
             findings.push("taking default deny back leaves something denied".into());
+        }
+        if self.revert_differs {
+            findings.push("taking them back leaves something else than was there before".into());
         }
         f.write_str(&findings.join("; "))
     }

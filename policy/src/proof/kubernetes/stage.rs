@@ -11,7 +11,7 @@ use super::dialect::Dialect;
 use super::faults::Fault;
 use crate::Service;
 use crate::k8s::{End, Pod, World};
-use crate::mine::{Census, NodeId, Plan, Someone, stable_keys};
+use crate::mine::{Census, ClassId, NodeId, Plan, Someone, stable_keys};
 
 /// Addresses of documentation (RFC 5737, RFC 3849): nobody's.
 pub(super) const NOBODY: [IpAddr; 2] = [
@@ -166,6 +166,12 @@ impl<'a> Stage<'a> {
     /// Every pod.
     pub(super) fn pods(&self) -> impl Iterator<Item = End> {
         (0..self.nodes.len()).map(End::Pod)
+    }
+
+    /// The pods of some classes, as they were and as they will be.
+    pub(super) fn pods_of<'b>(&'b self, classes: &'b [ClassId]) -> impl Iterator<Item = End> + 'b {
+        let members = classes.iter().flat_map(|&class| &self.plan.classes.class(class).members);
+        members.flat_map(|&node| &self.of_node[node as usize]).copied().map(End::Pod)
     }
 
     /// Policies that free the free pods.
