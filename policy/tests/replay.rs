@@ -5,6 +5,7 @@
 mod cluster;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use cluster::edges;
 use watershed_model::{Edge, Party, Protocol};
@@ -170,7 +171,13 @@ fn nftables_deny_nothing_of_their_history_and_without_a_rule_what_that_carried()
         let gone = less.rules.remove(rule);
         let of = |edge: &&Edge| {
             let service = watershed_policy::Service::of(&edge.key);
-            edge.key.server == gone.subject.party && service == Some(gone.service)
+            // In this world workloads have IPv4 alone: an IPv6 client of theirs cannot be replayed by address.
+            let connects = |client: &IpAddr| {
+                edge.server_addresses.iter().any(|&server| gone.service.connects(*client, server))
+            };
+            edge.key.server == gone.subject.party
+                && service == Some(gone.service)
+                && edge.client_addresses.iter().any(connects)
         };
         let expected: BTreeSet<String> = edges.iter().filter(of).map(|edge| edge.key.to_string()).collect();
         let denied = replayed(&less);

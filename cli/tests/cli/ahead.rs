@@ -137,12 +137,26 @@ fn a_roll_out_of_policies_has_staged_files_and_its_steps_deny_nothing() {
         for step in plan["steps"].as_array().unwrap() {
             let name = step["name"].as_str().unwrap();
             assert!(read(&format!("{name}/revert.yaml")).contains("taken-back"));
-            assert_eq!(folder.path().join(dialect).join(name).join("watch.nft").exists(), false);
             watch.iter().for_each(|watch| assert!(!read(&format!("{name}/{watch}")).is_empty()));
             rules(&folder, &["what-if", &format!("{dialect}/{name}/apply.yaml")]).success();
         }
         rules(&folder, &["what-if", &format!("{dialect}/default-deny/apply.yaml")]).success();
     }
+    // Another plan in the same place leaves no step of the first behind, but what is not its own.
+    let steps = || {
+        let all = fs::read_dir(folder.path().join("k8s")).unwrap().map(|entry| entry.unwrap().file_name());
+        let all = all.map(|name| name.into_string().unwrap());
+        let mut all: Vec<String> =
+            all.filter(|name| name.starts_with(|first: char| first.is_ascii_digit())).collect();
+        all.sort();
+        all
+    };
+    let first = steps();
+    fs::write(folder.path().join("k8s").join(&first[0]).join("notes.txt"), "mine").unwrap();
+    rules(&folder, &["rollout", "--by", "namespace", "--out", "k8s"]).success();
+    let second = steps();
+    assert_eq!((first.len(), second.len()), (3, 3), "{first:?} {second:?}");
+    assert!(second.contains(&first[0]) && !second.contains(&first[1]), "{first:?} {second:?}");
     let wrong = rules(&folder, &["rollout", "--level", "service"]).code(2);
     assert!(stderr(&wrong).contains("nftables rules name every address"), "{}", stderr(&wrong));
 }

@@ -1,9 +1,12 @@
 //! `watershed rules rollout`: the order in which to enforce, with the files of each step.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use anyhow::anyhow;
+use serde::Deserialize;
 use watershed_graph::{Doubt, Graph, Verdict};
 use watershed_model::{Edge, Snapshot};
 use watershed_policy::confidence::{assess, assess_rules};
@@ -25,6 +28,24 @@ use crate::output;
 use crate::output::text::count;
 use crate::settings::Settings;
 use crate::terminal::Style;
+
+/// Where the plan lists its steps.
+const PLAN: &str = "plan.json";
+
+/// What files of steps are called, whoever enforces them.
+const ALL_FILES: [FileNames; 4] =
+    [NFTABLES_FILES, Dialect::Kubernetes.files(), Dialect::Cilium.files(), Dialect::Calico.files()];
+
+/// A plan that was written before.
+#[derive(Deserialize)]
+struct Earlier {
+    steps: Vec<EarlierStep>,
+}
+
+#[derive(Deserialize)]
+struct EarlierStep {
+    name: String,
+}
 
 /// Prints the plan, and writes it to the directory if there is one.
 pub(crate) fn run(
@@ -157,8 +178,9 @@ impl Told<'_> {
         Ok(())
     }
 
-    /// A directory for each step, and the plan.
+    /// A directory for each step, and the plan, in place of an earlier one.
     fn write(&self, path: &Path) -> Result<(), Failure> {
+        self.clear(path);
         for step in self.steps {
             files(&path.join(&step.name), &step.files, self.names)?;
         }
@@ -166,8 +188,29 @@ impl Told<'_> {
         top.write("plan.txt", |file| {
             output::ahead::rollout::text(file, self.steps, self.names, Style::PLAIN)
         })?;
-        top.text("plan.json", &rollout::to_json(self.steps)?)?;
+        top.text(PLAN, &rollout::to_json(self.steps)?)?;
         Ok(())
+    }
+
+    /// Takes away the steps of an earlier plan that this one has not: they would be taken for steps of this one. What
+    /// cannot be removed, or has files of others in it, stays.
+    fn clear(&self, path: &Path) {
+        let text = fs::read_to_string(path.join(PLAN)).unwrap_or_default();
+        let Ok(earlier) = serde_json::from_str::<Earlier>(&text) else { return };
+        let kept: BTreeSet<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
+        for EarlierStep { name } in earlier.steps {
+            // A plan is a file like any other: it may name nothing outside of its folder.
+            let mut parts = Path::new(&name).components();
+            let inside = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+            if !inside || kept.contains(name.as_str()) {
+                continue;
+            }
+            let step = path.join(&name);
+            let own =
+                ALL_FILES.into_iter().flat_map(|names| [names.watch, Some(names.apply), Some(names.revert)]);
+            own.flatten().for_each(|file| drop(fs::remove_file(step.join(file))));
+            drop(fs::remove_dir(&step));
+        }
     }
 
     fn written(
