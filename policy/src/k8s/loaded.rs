@@ -1,6 +1,6 @@
 //! What a cluster holds after files were applied one after the other.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Manifests;
 
@@ -13,6 +13,20 @@ impl Manifests {
         put(cilium, &later.cilium, ToString::to_string);
         put(&mut calico.policies, &later.calico.policies, |one| format!("{} {one}", one.staged.is_some()));
         put(&mut istio.policies, &later.istio.policies, ToString::to_string);
+    }
+
+    /// What its objects are called, with their kinds.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let networking = self.policies.iter().map(|one| format!("NetworkPolicy {one}"));
+        let cilium = self.cilium.iter().map(ToString::to_string);
+        let calico = self.calico.policies.iter();
+        let calico = calico.map(|one| match one.staged {
+            None => format!("projectcalico.org NetworkPolicy {one}"),
+            Some(_) => format!("projectcalico.org StagedNetworkPolicy {one}"),
+        });
+        let cluster = self.cluster.iter().map(ToString::to_string);
+        let istio = self.istio.policies.iter().map(ToString::to_string);
+        networking.chain(cilium).chain(calico).chain(cluster).chain(istio).collect()
     }
 
     /// Without what only shows what it would do.

@@ -153,6 +153,14 @@ impl fmt::Display for Whom {
 }
 
 impl Whom {
+    /// The namespace of a selector for the pods of one.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Workloads { namespace: Namespace::One(name), .. } => Some(name),
+            Self::Workloads { .. } | Self::Host { .. } | Self::Networks(_) => None,
+        }
+    }
+
     /// A digest of what is meant; of a host the name, since its addresses change.
     pub(crate) fn digest(&self, digest: &mut FieldDigest) {
         match self {

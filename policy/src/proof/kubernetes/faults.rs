@@ -17,6 +17,8 @@ pub struct Faults {
     pub revert_denies: bool,
     /// Whether taking a step of a roll-out back leaves something else than was there before it.
     pub revert_differs: bool,
+    /// Whether a step of a roll-out binds pods that it is not for, or not its own.
+    pub binds_others: bool,
 }
 
 /// Connections of one kind.
@@ -63,7 +65,7 @@ impl Told {
 impl Faults {
     pub(super) const fn is_empty(&self) -> bool {
         let none = self.denied.count == 0 && self.withheld.count == 0 && self.admitted.count == 0;
-        none && !self.revert_denies && !self.revert_differs
+        none && !self.revert_denies && !self.revert_differs && !self.binds_others
     }
 }
 
@@ -85,6 +87,9 @@ impl fmt::Display for Faults {
         }
         if self.revert_differs {
             findings.push("taking them back leaves something else than was there before".into());
+        }
+        if self.binds_others {
+            findings.push("they select other pods than those that the step is for".into());
         }
         f.write_str(&findings.join("; "))
     }

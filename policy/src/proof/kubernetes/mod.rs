@@ -26,19 +26,19 @@ mod steps;
 pub use certificate::Certificate;
 pub use faults::{Fault, Faults, Told};
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 pub(crate) use dialect::{Dialect, Enforced, NetworkPolicies};
 use probes::{Around, Probe};
 use stage::{Role, Stage};
-pub(crate) use steps::{Proven, StepText, prove_steps};
+pub(crate) use steps::{StepText, prove_steps};
 
 use crate::cilium::CiliumPolicies;
 use crate::cluster::ClusterPolicies;
 use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
 use crate::k8s::{AT_ONCE, Connections, Direction, End};
-use crate::mine::{Allowed, Census, ClassId, Declared, Namespace, Plan, RuleId, Someone, Whom, selects};
+use crate::mine::{Allowed, Census, ClassId, Declared, Plan, RuleId, Someone, Whom, selects};
 use crate::{Error, Service};
 
 /// Proves that `export`, NetworkPolicies, allows everything in `census` that pods take part in, and beyond it
@@ -203,12 +203,12 @@ impl<'a> Said<'a> {
 enum Binds<'a> {
     /// Everybody whom rules can be for.
     Everybody,
-    /// Whom the steps up to one are for.
+    /// Whom the steps of a roll-out are for.
     Steps {
         /// The classes.
         classes: &'a HashSet<ClassId>,
-        /// Their selectors.
-        subjects: &'a [&'a Whom],
+        /// Their selectors, by namespace.
+        subjects: &'a HashMap<&'a str, Vec<&'a Whom>>,
         /// How many of the plan's rules are theirs: the first ones.
         rules: RuleId,
     },
@@ -220,11 +220,8 @@ impl Binds<'_> {
         match someone {
             Someone::Node(node) => classes.contains(&stage.plan.classes.of_node[node as usize]),
             Someone::Stranger { namespace, labels, .. } => {
-                let own = |whom: &&&Whom| match whom {
-                    Whom::Workloads { namespace: Namespace::One(name), .. } => name == namespace,
-                    _ => false,
-                };
-                subjects.iter().filter(own).any(|whom| selects(whom, namespace, labels))
+                let mut there = subjects.get(namespace).into_iter().flatten();
+                there.any(|whom| selects(whom, namespace, labels))
             }
             Someone::Address(_) => true,
         }

@@ -168,10 +168,10 @@ impl<'a> Stage<'a> {
         (0..self.nodes.len()).map(End::Pod)
     }
 
-    /// The pods of some classes, as they were and as they will be.
-    pub(super) fn pods_of<'b>(&'b self, classes: &'b [ClassId]) -> impl Iterator<Item = End> + 'b {
-        let members = classes.iter().flat_map(|&class| &self.plan.classes.class(class).members);
-        members.flat_map(|&node| &self.of_node[node as usize]).copied().map(End::Pod)
+    /// Every pod that stands for somebody known and is bound by policies, with its class.
+    pub(super) fn bound_pods(&self) -> impl Iterator<Item = (usize, ClassId)> {
+        let known = self.nodes.iter().zip(&self.free).enumerate().filter(|(_, (_, free))| !**free);
+        known.filter_map(|(pod, (node, _))| Some((pod, self.plan.classes.of_node[(*node)? as usize])))
     }
 
     /// Policies that free the free pods.

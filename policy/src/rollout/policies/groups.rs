@@ -10,7 +10,7 @@ use watershed_model::Party;
 use super::super::{Inputs, Unit, units};
 use super::Mined;
 use crate::identity::Identity;
-use crate::mine::{ClassId, Each, Namespace, Whom};
+use crate::mine::{ClassId, Each};
 
 /// What one step is for.
 pub(super) struct Group<'a> {
@@ -73,7 +73,7 @@ impl Together {
         let mut first_of: BTreeMap<&str, ClassId> = BTreeMap::new();
         for (&class, one) in each {
             one.means.iter().for_each(|&other| together.join(class, other));
-            if let (Unit::Namespace, Some(namespace)) = (unit, namespace(&one.subject)) {
+            if let (Unit::Namespace, Some(namespace)) = (unit, one.subject.namespace()) {
                 let first = *first_of.entry(namespace).or_insert(class);
                 together.join(first, class);
             }
@@ -91,13 +91,5 @@ impl Together {
     fn join(&mut self, one: ClassId, other: ClassId) {
         let (one, other) = (self.first(one), self.first(other));
         self.0.insert(one.max(other), one.min(other));
-    }
-}
-
-/// The namespace of a selector for pods of one.
-pub(super) fn namespace(whom: &Whom) -> Option<&str> {
-    match whom {
-        Whom::Workloads { namespace: Namespace::One(name), .. } => Some(name),
-        Whom::Workloads { .. } | Whom::Host { .. } | Whom::Networks(_) => None,
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use watershed_model::Labels;
 
-use super::groups::{Group, namespace};
+use super::groups::Group;
 use super::texts::Texts;
 use super::{Dialect, Files, Mined, Step};
 use crate::Error;
@@ -13,7 +13,7 @@ use crate::calico::Enforced;
 use crate::cilium::CiliumPolicies;
 use crate::export::isolating::Isolating;
 use crate::mine::{ClassId, Each, Plan, Rule, Whom, subject_name};
-use crate::proof::kubernetes::{NetworkPolicies, Proven, StepText, prove_steps};
+use crate::proof::kubernetes::{NetworkPolicies, StepText, prove_steps};
 
 /// The policy that isolates whoever has none, in each namespace.
 const DEFAULT: &str = "watershed-rollout-default";
@@ -23,7 +23,10 @@ pub(super) struct Written {
     /// The rules, those of each step together, in its order; last those of workloads that are in none.
     plan: Plan,
     names: Vec<String>,
+    /// Of each step.
     parts: Vec<Part>,
+    /// Of those who are in none.
+    left: Part,
     pub(super) files: Vec<Files>,
     pub(super) default_deny: Files,
 }
@@ -55,6 +58,18 @@ impl Part {
         start..self.rules.last().map_or(start, |range| range.end)
     }
 
+    fn text<'a>(&'a self, dialect: Dialect, name: &'a str, files: &'a Files) -> StepText<'a> {
+        StepText {
+            name,
+            staged: (dialect == Dialect::Calico).then_some(files.watch.as_str()),
+            apply: &files.apply,
+            revert: &files.revert,
+            classes: self.classes.clone(),
+            subjects: self.subjects.iter().collect(),
+            rules: self.span(),
+        }
+    }
+
     fn policies<'a>(&'a self, plan: &'a Plan) -> Vec<Isolating<'a>> {
         let each = self.subjects.iter().zip(&self.rules);
         let policy = |(subject, rules): (&'a Whom, &Range<usize>)| {
@@ -62,7 +77,7 @@ impl Part {
             let name = subject_name(subject);
             Some(Isolating {
                 what: format!("{subject}: it may do what these rules allow, and nothing else"),
-                namespace: namespace(subject)?,
+                namespace: subject.namespace()?,
                 name: format!("rollout-{}", name.strip_prefix("allow-").unwrap_or(&name)),
                 labels: labels.as_ref().clone(),
                 rules: &plan.rules[rules.clone()],
@@ -79,12 +94,13 @@ impl Written {
         steps: &[(Step, Group<'_>)],
     ) -> Result<Self, Error> {
         let mut rules = Vec::new();
-        let mut parts: Vec<Part> =
+        let parts: Vec<Part> =
             steps.iter().map(|(_, group)| Part::of(&group.classes, &mut each, &mut rules)).collect();
         let left: Vec<ClassId> = each.keys().copied().collect();
-        parts.push(Part::of(&left, &mut each, &mut rules));
+        let left = Part::of(&left, &mut each, &mut rules);
         let plan = mined.plan.with(rules);
-        let mut policies: Vec<Vec<Isolating<'_>>> = parts.iter().map(|part| part.policies(&plan)).collect();
+        let all = parts.iter().chain([&left]);
+        let mut policies: Vec<Vec<Isolating<'_>>> = all.map(|part| part.policies(&plan)).collect();
         let everybody = |namespace| Isolating {
             what: format!("Default deny in {namespace}: pods may do what rules allow, and nothing else"),
             namespace,
@@ -99,34 +115,19 @@ impl Written {
         let files = steps.iter().enumerate().map(|(at, (step, _))| texts.step(step, at)).collect();
         let default_deny = texts.default_deny();
         let names = steps.iter().map(|(step, _)| step.name.clone()).collect();
-        Ok(Self { names, files, default_deny, parts, plan })
+        Ok(Self { names, files, default_deny, parts, left, plan })
     }
 
-    pub(super) fn prove(&self, mined: &Mined<'_>) -> Result<Vec<Proven>, Error> {
-        let staged = |files: &'_ Files| mined.dialect == Dialect::Calico && !files.watch.is_empty();
-        let last = self.parts.len() - 1;
-        let files = self.files.iter().chain([&self.default_deny]);
-        let names = self.names.iter().map(String::as_str).chain(["default-deny"]);
-        let steps: Vec<StepText<'_>> = (0..)
-            .zip(files)
-            .zip(names)
-            .zip(&self.parts)
-            .map(|(((at, files), name), part)| StepText {
-                name,
-                staged: staged(files).then_some(files.watch.as_str()),
-                apply: &files.apply,
-                revert: &files.revert,
-                classes: part.classes.clone(),
-                subjects: part.subjects.iter().collect(),
-                rules: if at == last { 0..self.plan.rules.len() } else { part.span() },
-                everybody: at == last,
-            })
-            .collect();
+    pub(super) fn prove(&self, mined: &Mined<'_>) -> Result<(), Error> {
+        let steps = self.names.iter().zip(&self.files).zip(&self.parts);
+        let texts: Vec<StepText<'_>> =
+            steps.map(|((name, files), part)| part.text(mined.dialect, name, files)).collect();
+        let last = self.left.text(mined.dialect, "default-deny", &self.default_deny);
         let (census, plan) = (mined.census, &self.plan);
         match mined.dialect {
-            Dialect::Kubernetes => prove_steps(&NetworkPolicies, census, plan, &steps),
-            Dialect::Cilium => prove_steps(&CiliumPolicies::of(census), census, plan, &steps),
-            Dialect::Calico => prove_steps(&Enforced, census, plan, &steps),
+            Dialect::Kubernetes => prove_steps(&NetworkPolicies, census, plan, &texts, &last),
+            Dialect::Cilium => prove_steps(&CiliumPolicies::of(census), census, plan, &texts, &last),
+            Dialect::Calico => prove_steps(&Enforced, census, plan, &texts, &last),
         }
     }
 }
