@@ -1,4 +1,4 @@
-//! A roll-out of an estate of a thousand workloads: every step proven on top of those before it.
+//! A roll-out of an estate of a thousand workloads: every step is there and proven.
 
 #![allow(clippy::print_stdout, reason = "how many steps were proven is worth a line")]
 

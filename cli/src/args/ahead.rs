@@ -45,12 +45,13 @@ Examples:
   watershed rules reach --level ring-fence -i hosts.yaml --store sqlite:edges.db
       With the rules that `rules export --level ring-fence` writes
   watershed rules reach policies/ --store sqlite:edges.db
-      With these policies, whoever wrote them: those that `rules check` reads, or nftables files (.nft)
+      With these policies, whoever wrote them: those that `rules check` reads, or .nft files
 
-Before rules are enforced everybody may use every service that somebody offers; after, what the rules
-permit: exact ones for the observed traffic, those of a level, or policies. Networks in policies are taken
-to mean pods too. Workloads that face the internet, and those with a label of the setting
-rules.crown_jewels, are named. A rule stands alone where without it the connection would be refused.";
+Before rules are enforced everybody may use every service that somebody offers; after, what the
+rules permit: exact ones for the observed traffic, those of a level, or policies. Networks in
+policies are taken to mean pods too. Workloads that face the internet, and those with a label of
+the setting rules.crown_jewels, are named. A rule stands alone where without it the connection
+would be refused.";
 
 pub(crate) const ROLLOUT_EXAMPLES: &str = "\
 Examples:
@@ -65,8 +66,8 @@ Each step is a directory:
   cilium    audit.txt (how to see what enforcing would deny), apply.yaml and revert.yaml
   k8s       apply.yaml and revert.yaml; NetworkPolicy has no staged form: ask rules what-if
 Steps do not depend on one another. The directory default-deny comes last: it holds the rules for
-everything, default deny, and what takes it back. Every file was read back and proven on top of those
-before it: what was observed passes, and taking a step back leaves what was there before.";
+everything, default deny, and what takes it back. Every file was read back and proven: what was
+observed passes whichever steps are taken, and a step taken back leaves what was there before.";
 
 /// A store, a period and a format: what all of them ask.
 #[derive(Debug, Args)]

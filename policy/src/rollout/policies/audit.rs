@@ -16,7 +16,8 @@ pub(super) fn notes(unit: &str, pods: &[(&str, &Labels)]) -> String {
     let mut text = format!(
         "Shows what enforcing {unit} would deny, and denies nothing: policy audit mode of Cilium.\n\n\
          1. Turn audit mode on for each of its pods, before apply.yaml. It is set at the endpoint, by the agent of\n\
-         \u{20}  the pod's node. A pod that starts later does not have it: start none, or repeat this for it first.\n\n"
+         \u{20}  the pod's node. A pod that starts later does not have it: start none, or repeat this for it first.\n\
+         \u{20}  While it is on, no policy is enforced for these pods, those of other steps and people neither.\n\n"
     );
     pods.iter().for_each(|(namespace, labels)| switch(&mut text, namespace, labels, "Enabled"));
     text.push_str(

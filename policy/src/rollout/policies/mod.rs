@@ -6,7 +6,7 @@
 //!    steps and bind nobody else, so steps can be taken in any order.
 //! 3. Default deny, at the end, loads all of them once more and isolates what is left in each namespace: pods that
 //!    nobody saw.
-//! 4. Each file is read back and proven on top of those before it.
+//! 4. Each file is read back, and proven for every choice and order of steps.
 
 mod groups;
 
@@ -87,7 +87,7 @@ pub struct PolicySteps {
     pub elsewhere: Vec<Party>,
 }
 
-/// The steps in order, each read back and proven on top of those before it.
+/// The steps in order, read back and proven for every choice and order of them.
 ///
 /// # Errors
 /// [`Error::RefutedStep`] when a step would deny what was observed, bind whom it is not for, admit what no rule
