@@ -67,7 +67,7 @@ pub(crate) fn prove_steps<D: Dialect<Policies = Manifests>>(
     let applied = proof.applied(&mut faults)?;
     proof.staged(&mut faults)?;
     proof.reverts(&mut faults)?;
-    proof.default_deny(applied, faults.last_mut())?;
+    proof.default_deny(&applied, faults.last_mut())?;
     let names = steps.iter().chain([default_deny]).map(|step| step.name);
     match names.zip(faults).find(|(_, faults)| !faults.is_empty()) {
         Some((step, faults)) => Err(Error::RefutedStep { step: step.to_owned(), faults: Box::new(faults) }),
@@ -181,7 +181,7 @@ impl<D: Dialect<Policies = Manifests>> Proof<'_, D> {
     }
 
     /// Default deny on top of all steps, and taken back.
-    fn default_deny(&self, before: Manifests, faults: Option<&mut Faults>) -> Result<(), Error> {
+    fn default_deny(&self, before: &Manifests, faults: Option<&mut Faults>) -> Result<(), Error> {
         let Some(faults) = faults else { return Ok(()) };
         let step = self.default_deny;
         let mut state = before.clone();
@@ -198,7 +198,7 @@ impl<D: Dialect<Policies = Manifests>> Proof<'_, D> {
         corners.iter().for_each(|probe| judge.probe(probe, &mut certificate, faults));
         drop(enforced);
         state.apply(&Manifests::read([("default-deny/revert.yaml", step.revert)], "default")?.enforced());
-        faults.revert_differs |= self.differ(&before, &state);
+        faults.revert_differs |= self.differ(before, &state);
         Ok(())
     }
 
