@@ -19,7 +19,7 @@ pub(crate) fn text(out: &mut impl Write, steps: &[Step], files: FileNames, style
     let FileNames { watch, apply, revert } = files;
     match watch {
         Some(watch) => {
-            writeln!(out, "Each: {watch} shows what it would deny, then {apply}; {revert} takes it back.\n")?
+            writeln!(out, "Each: {watch} shows what it would deny, then {apply}; {revert} takes it back.\n")?;
         }
         None => writeln!(
             out,
