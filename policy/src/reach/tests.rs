@@ -1,8 +1,5 @@
 //! Reach in a small shop, and in a small cluster.
 
-#[path = "../../tests/cluster/mod.rs"]
-mod cluster;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,6 +14,7 @@ use crate::export::{kubernetes, nftables};
 use crate::k8s::Manifests;
 use crate::mine::{Census, Level, mine};
 use crate::nft::{Hook, Ruleset};
+use crate::small_cluster;
 use crate::whatif::Policies;
 
 fn party(name: &str) -> Party {
@@ -83,7 +81,7 @@ fn rules_narrow_what_can_be_reached_and_the_jewel_is_two_steps_from_the_internet
 /// The cluster's edges between pods, which policies of Kubernetes can all say.
 fn between_pods() -> Vec<Edge> {
     let pod = |party: &Party| party.workload().is_some_and(|workload| workload.namespace.is_some());
-    let mut edges = cluster::edges();
+    let mut edges = small_cluster::edges();
     edges.retain(|edge| pod(&edge.key.client) && pod(&edge.key.server));
     edges.retain(|edge| edge.key.protocol != Protocol::ICMP);
     edges

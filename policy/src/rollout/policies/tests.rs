@@ -1,12 +1,8 @@
 //! Roll-outs of a small cluster: what was observed passes after every step, a step binds its own alone, it is
 //! taken back without a trace, and a mistake in any file is noticed.
 
-#[path = "../../../tests/cluster/mod.rs"]
-mod cluster;
-
 use std::collections::BTreeSet;
 
-use cluster::{Cluster, cluster, edge, edges, outside, pod};
 use watershed_model::{Counters, Edge, Hour, Party, Protocol, Snapshot, TimeRange};
 
 use super::written::Written;
@@ -15,6 +11,7 @@ use crate::confidence::{ConfidenceConfig, assess};
 use crate::k8s::Manifests;
 use crate::mine::{Level, mine};
 use crate::nft::Hook;
+use crate::small_cluster::{Cluster, cluster, edge, edges, outside, pod};
 use crate::whatif::{Policies, what_if};
 
 const DIALECTS: [Dialect; 3] = [Dialect::Kubernetes, Dialect::Cilium, Dialect::Calico];
@@ -177,7 +174,7 @@ const CHANGES: [Change; 8] = [
         replace(&mut files.apply, bound, "  podSelector: {}\n  policyTypes");
     }),
     ("nobody is bound", |files| {
-        replace(&mut files.apply, "\"tier\": \"db\"\n  policyTypes", "\"tier\": \"no\"\n  policyTypes")
+        replace(&mut files.apply, "\"tier\": \"db\"\n  policyTypes", "\"tier\": \"no\"\n  policyTypes");
     }),
     ("egress stays free", |files| replace(&mut files.apply, "  - Egress\n", "")),
     ("taken back by allowing everything to everybody", |files| {
