@@ -56,6 +56,24 @@ pub enum Error {
     /// Exported policies do not do what was observed; they must not be used.
     #[error("proving the exported policies: {0}; do not apply them, the exporter is at fault")]
     RefutedPolicies(Box<crate::proof::kubernetes::Faults>),
+    /// The policies of a step of a roll-out do not do what was observed; they must not be used.
+    #[error("proving step {step} of the roll-out: {faults}; do not apply it, the exporter is at fault")]
+    RefutedStep {
+        /// The step.
+        step: String,
+        /// What speaks against it.
+        faults: Box<crate::proof::kubernetes::Faults>,
+    },
+    /// Reach under policies is asked for among too many workloads.
+    #[error(
+        "looking at reach: {questions} connections to ask the policies about are more than {most}; look at a shorter period, or at rules with --level, which have no such limit"
+    )]
+    TooFar {
+        /// Connections to ask about.
+        questions: u64,
+        /// The most that are asked about.
+        most: u64,
+    },
     /// A value could not be written as JSON.
     #[error("writing rules as json: {0}")]
     Json(#[from] serde_json::Error),

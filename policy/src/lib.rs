@@ -54,6 +54,10 @@ pub mod diff;
 
 mod error;
 
+#[cfg(test)]
+#[path = "../tests/cluster/mod.rs"]
+mod small_cluster;
+
 pub use error::Error;
 pub use rule::{HeldBack, Member, Observed, Rule, RuleId, RuleSet};
 pub use service::{Service, Tuple};

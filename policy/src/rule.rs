@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use watershed_model::{Edge, EdgeKey, Party, Timestamp};
 
+use crate::confidence::RuleConfidence;
 use crate::decisions::Decisions;
 use crate::identity::{FieldDigest, Identity};
 use crate::{Error, Service, text};
@@ -130,6 +131,8 @@ pub struct Rule {
     pub peers: Vec<Member>,
     /// Names that clients used for the server.
     pub names: BTreeSet<Box<str>>,
+    /// How sure it is; `None` where [`crate::confidence::assess_exact`] was not asked.
+    pub confidence: Option<RuleConfidence>,
 }
 
 impl Rule {
@@ -294,6 +297,7 @@ impl Draft {
             service: self.service,
             peers: self.peers.into_values().collect(),
             names: self.names,
+            confidence: None,
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint, value_parser};
 use watershed_aggregator::StoreLocation;
 
-use super::PeriodArguments;
+use super::export::LevelName;
+use super::{InventoryArguments, PeriodArguments};
 use crate::settings::parse_duration;
 
 pub(crate) const CONFIDENCE_EXAMPLES: &str = "\
@@ -41,19 +42,32 @@ pub(crate) const REACH_EXAMPLES: &str = "\
 Examples:
   watershed rules reach --store sqlite:edges.db --since 30d
   watershed rules reach --store sqlite:edges.db --steps 5 --set rules.crown_jewels=tier=gold
+  watershed rules reach --level ring-fence -i hosts.yaml --store sqlite:edges.db
+      With the rules that `rules export --level ring-fence` writes
+  watershed rules reach policies/ --store sqlite:edges.db
+      With these policies, whoever wrote them: those that `rules check` reads, or .nft files
 
-Before rules are enforced everybody may use every service that somebody offers; after, what the rules
-for the observed traffic permit. Workloads that face the internet, and those with a label of the
-setting rules.crown_jewels, are named.";
+Before rules are enforced everybody may use every service that somebody offers; after, what the
+rules permit: exact ones for the observed traffic, those of a level, or policies. Networks in
+policies are taken to mean pods too. Workloads that face the internet, and those with a label of
+the setting rules.crown_jewels, are named. A rule stands alone where without it the connection
+would be refused.";
 
 pub(crate) const ROLLOUT_EXAMPLES: &str = "\
 Examples:
   watershed rules rollout --store sqlite:edges.db --since 30d --out rollout/
   watershed rules rollout --store sqlite:edges.db --by namespace --out rollout/
+  watershed rules rollout --dialect calico -i hosts.yaml --store sqlite:edges.db --out rollout/
+      then: kubectl apply -f rollout/01-shop-db/staged.yaml, and look at the flow logs
 
-Each step is a directory with watch.nft (logs what enforcing would drop), apply.nft and revert.nft.
-Steps do not depend on one another. The directory default-deny, which comes last, holds the rules
-for everything, default deny, and what takes it back.";
+Each step is a directory:
+  nftables  watch.nft (logs what enforcing would drop), apply.nft and revert.nft
+  calico    staged.yaml (shows what enforcing would deny), apply.yaml and revert.yaml
+  cilium    audit.txt (how to see what enforcing would deny), apply.yaml and revert.yaml
+  k8s       apply.yaml and revert.yaml; NetworkPolicy has no staged form: ask rules what-if
+Steps do not depend on one another. The directory default-deny comes last: it holds the rules for
+everything, default deny, and what takes it back. Every file was read back and proven: what was
+observed passes whichever steps are taken, and a step taken back leaves what was there before.";
 
 /// A store, a period and a format: what all of them ask.
 #[derive(Debug, Args)]
@@ -120,6 +134,22 @@ pub(crate) struct WhatIfArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReachArguments {
+    /// Policies in place of rules for what was observed: files, or directories of .yaml, .yml and .json files; or
+    /// .nft files
+    #[arg(value_name = "POLICY", value_hint = ValueHint::AnyPath)]
+    pub(crate) policies: Vec<PathBuf>,
+
+    /// Mined rules of this level in place of exact ones
+    #[arg(long, value_name = "LEVEL", conflicts_with = "policies")]
+    pub(crate) level: Option<LevelName>,
+
+    /// The namespace of objects that name none
+    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+
     #[command(flatten)]
     pub(crate) asked: AskedArguments,
 
@@ -139,6 +169,17 @@ pub(crate) struct RolloutArguments {
     #[command(flatten)]
     pub(crate) decisions: DecisionsArguments,
 
+    /// Who enforces it
+    #[arg(long, value_name = "DIALECT", default_value = "nftables")]
+    pub(crate) dialect: RolloutDialect,
+
+    /// How general the rules are: service if left out; nftables rules are always exact
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<LevelName>,
+
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArguments,
+
     /// What is enforced in one step
     #[arg(long, value_name = "UNIT", default_value = "workload")]
     pub(crate) by: RolloutUnit,
@@ -155,4 +196,17 @@ pub(crate) enum RolloutUnit {
     Workload,
     /// One namespace
     Namespace,
+}
+
+/// A language of rules that can be enforced step by step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RolloutDialect {
+    /// nftables, for a router or bridge between the parties
+    Nftables,
+    /// Kubernetes NetworkPolicy
+    K8s,
+    /// CiliumNetworkPolicy
+    Cilium,
+    /// Calico NetworkPolicy
+    Calico,
 }

@@ -33,7 +33,8 @@ Files for k8s, cnp, cilium, calico, calico-staged and istio:
   default-deny/            denies what no rule allows: kubectl apply -k policies/default-deny
   default-deny-revert/     takes that back: kubectl apply -k policies/default-deny-revert
 For json and csv: mined.json or mined.csv. For nftables, which names every address: rules.nft,
-default-deny.nft, default-deny-revert.nft.";
+default-deny.nft and default-deny-revert.nft for a router or bridge between the parties, and the same
+three in hosts/NAME/ for each host that protects itself (hook input).";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
@@ -99,7 +100,7 @@ pub(crate) enum Dialect {
     CalicoStaged,
     /// Istio AuthorizationPolicy: TCP at servers, by service account or namespace
     Istio,
-    /// nftables, for a router or bridge between the parties
+    /// nftables, for a router or bridge between the parties, and for each host by itself
     Nftables,
     /// One object, for other tools
     Json,

@@ -89,6 +89,8 @@ impl RulesArguments {
         match &self.action {
             Some(RulesAction::Check(check)) => Some(&check.inventory),
             Some(RulesAction::Export(export)) => Some(&export.inventory),
+            Some(RulesAction::Rollout(rollout)) => Some(&rollout.inventory),
+            Some(RulesAction::Reach(reach)) => Some(&reach.inventory),
             _ => None,
         }
     }

@@ -5,9 +5,11 @@ use std::io::Write;
 
 use watershed_aggregator::{FlowStore as _, MemoryStore, OpenInventory};
 use watershed_collector::Report;
-use watershed_graph::{FanIn, Format, Graph, Verdict};
+use watershed_graph::{FanIn, Format, Graph, Scope, Verdict};
 use watershed_model::{Batch, EdgeKey, Snapshot};
+use watershed_policy::confidence::assess_exact;
 use watershed_policy::decisions::Decisions;
+use watershed_policy::export::hosts::{self, Host};
 use watershed_policy::export::{self, nftables};
 use watershed_policy::nft::Hook;
 use watershed_policy::proof::{self, Certificate};
@@ -37,6 +39,17 @@ pub(super) struct Discovery<'a> {
     pub(super) certificate: Certificate,
     /// What was accepted, and is denied because people excluded or rejected it.
     pub(super) dropped: BTreeSet<EdgeKey>,
+}
+
+impl Discovery<'_> {
+    /// The rules of each of one's own hosts by itself, proven; the certificate tells of them from now on.
+    pub(super) fn prove_hosts(&mut self) -> Result<Vec<Host>, watershed_policy::Error> {
+        let internal = self.graph.nodes().filter(|node| node.scope == Scope::Internal);
+        let hosts = hosts::hosts(&self.rules, internal.map(|node| &node.party));
+        let kept = self.graph.accepted().filter(|edge| !self.dropped.contains(&edge.key));
+        self.certificate.add_hosts(kept, &hosts)?;
+        Ok(hosts)
+    }
 }
 
 /// Prints the summary, and writes everything to the directory if there is one.
@@ -122,7 +135,8 @@ pub(super) fn decided<'a>(
         _ => None,
     });
     let doubtful: Vec<HeldBack> = doubtful.collect();
-    let (rules, kept) = RuleSet::decided(graph.accepted(), &doubtful, decisions)?;
+    let (mut rules, kept) = RuleSet::decided(graph.accepted(), &doubtful, decisions)?;
+    assess_exact(&mut rules, snapshot, kept.iter().copied());
     let nftables = nftables::export(&rules, Hook::Forward);
     let certificate = proof::prove(kept.iter().copied(), &nftables, env!("CARGO_PKG_VERSION"))?;
     let kept: BTreeSet<&EdgeKey> =

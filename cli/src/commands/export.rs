@@ -6,9 +6,11 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use watershed_graph::Graph;
 use watershed_model::{Party, Workload};
+use watershed_policy::confidence::assess_rules;
 use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::diff::Allowances;
 use watershed_policy::export::calico::{self, Form};
+use watershed_policy::export::hosts::Host;
 use watershed_policy::export::istio::{self, Sayable};
 use watershed_policy::export::{cilium, cluster, directory, kubernetes, mined};
 use watershed_policy::mine::{Census, Frontier, Level, Plan, mine_decided};
@@ -53,18 +55,28 @@ pub(crate) fn run(
     let decisions = decisions::read(settings)?;
     let stored = Stored::read(&arguments.stored(), settings)?;
     if arguments.to == Dialect::Nftables {
-        let found = discover::decided(&stored.snapshot, settings, &decisions)?;
+        let mut found = discover::decided(&stored.snapshot, settings, &decisions)?;
+        let hosts = found.prove_hosts()?;
         let earlier = Earlier::of(&arguments.out);
         let mut directory = Directory::open(&arguments.out)?;
+        for (path, text) in hosts.iter().flat_map(Host::paths) {
+            directory.text(&path, text)?;
+        }
         discover::write_nftables(&mut directory, &found)?;
         nftables_decided(&found, &decisions, out)?;
+        let number = count(hosts.len() as u64);
+        writeln!(
+            out,
+            "For a router or bridge: rules.nft; for {number} hosts that protect themselves: hosts/"
+        )?;
         written(&directory, style, out)?;
         return removed(&earlier.remove(&directory)?, out);
     }
     let graph = Graph::of(&stored.snapshot, &settings.graph);
     let sifted = decisions.sift(graph.accepted());
     let census = Census::of(sifted.kept.iter().copied(), &known(settings, &sifted)?)?;
-    let plan = mine_decided(&census, level, &decisions)?;
+    let mut plan = mine_decided(&census, level, &decisions)?;
+    assess_rules(&mut plan, &census, &stored.snapshot, sifted.kept.iter().copied());
     frontier(&census, &decisions, level, style, out)?;
     let consequences = Consequences::of(&decisions, &sifted, &plan, &census);
     let earlier = diff::earlier(&arguments.out);
@@ -135,7 +147,7 @@ impl Proven {
 
 /// Every workload that selectors must tell apart: those of the inventory, silent or not, and those whose dependencies
 /// were excluded.
-fn known(settings: &Settings, sifted: &Sifted<'_>) -> Result<Vec<Arc<Workload>>, Failure> {
+pub(super) fn known(settings: &Settings, sifted: &Sifted<'_>) -> Result<Vec<Arc<Workload>>, Failure> {
     let inventory = inventory::open(settings)?;
     let ends = sifted.excluded.iter().flat_map(|(edge, _)| [&edge.key.client, &edge.key.server]);
     let excluded = ends.filter_map(|party| match party {

@@ -84,9 +84,27 @@ fn what_if_tells_what_a_policy_would_have_denied_and_what_a_change_changes() {
 fn reach_names_what_the_setting_calls_a_crown_jewel() {
     let folder = stored();
     let text = stdout(&rules(&folder, &["reach", "--set", "rules.crown_jewels=app=web"]).success());
-    for expected in ["connections between workloads stay permitted", "CROWN JEWELS", "shop/web"] {
+    for expected in
+        ["connections between workloads stay permitted", "CROWN JEWELS", "shop/web", "Widest reach: "]
+    {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
+}
+
+#[test]
+fn reach_is_told_of_a_level_and_of_policies() {
+    let folder = stored();
+    let mined = stdout(&rules(&folder, &["reach", "--level", "nano", "-i", "hosts.yaml"]).success());
+    assert!(mined.contains("allow-") && mined.contains("WORKLOADS"), "{mined}");
+    policy(&folder, "old.yaml", "browser");
+    let json = stdout(&rules(&folder, &["reach", "old.yaml", "--format", "json"]).success());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["rules"][0]["rule"], "shop/web at old.yaml:6");
+    assert_eq!(json["rules"][0]["alone"], 1);
+    rules(&folder, &["--out", "proposed"]).success();
+    rules(&folder, &["reach", "proposed/rules.nft", "proposed/default-deny.nft"]).success();
+    let both = rules(&folder, &["reach", "old.yaml", "--level", "nano"]).code(2);
+    assert!(stderr(&both).contains("cannot be used with"), "{}", stderr(&both));
 }
 
 #[test]
@@ -105,4 +123,40 @@ fn a_roll_out_has_a_directory_for_each_step() {
     assert!(read("default-deny/default-deny.nft").contains("policy drop"));
     let by = stdout(&rules(&folder, &["rollout", "--by", "namespace"]).success());
     assert!(by.contains("-infra") && by.contains("-shop"), "{by}");
+}
+
+#[test]
+fn a_roll_out_of_policies_has_staged_files_and_its_steps_deny_nothing() {
+    let folder = stored();
+    for (dialect, watch) in [("k8s", None), ("cilium", Some("audit.txt")), ("calico", Some("staged.yaml"))] {
+        let line = ["rollout", "--dialect", dialect, "-i", "hosts.yaml", "--out", dialect];
+        let text = stdout(&rules(&folder, &line).success());
+        assert!(text.starts_with("3 steps, 0 of them ready"), "{text}");
+        let read = |name: &str| fs::read_to_string(folder.path().join(dialect).join(name)).unwrap();
+        let plan: serde_json::Value = serde_json::from_str(&read("plan.json")).unwrap();
+        for step in plan["steps"].as_array().unwrap() {
+            let name = step["name"].as_str().unwrap();
+            assert!(read(&format!("{name}/revert.yaml")).contains("taken-back"));
+            watch.iter().for_each(|watch| assert!(!read(&format!("{name}/{watch}")).is_empty()));
+            rules(&folder, &["what-if", &format!("{dialect}/{name}/apply.yaml")]).success();
+        }
+        rules(&folder, &["what-if", &format!("{dialect}/default-deny/apply.yaml")]).success();
+    }
+    // Another plan in the same place leaves no step of the first behind, but what is not its own.
+    let steps = || {
+        let all = fs::read_dir(folder.path().join("k8s")).unwrap().map(|entry| entry.unwrap().file_name());
+        let all = all.map(|name| name.into_string().unwrap());
+        let mut all: Vec<String> =
+            all.filter(|name| name.starts_with(|first: char| first.is_ascii_digit())).collect();
+        all.sort();
+        all
+    };
+    let first = steps();
+    fs::write(folder.path().join("k8s").join(&first[0]).join("notes.txt"), "mine").unwrap();
+    rules(&folder, &["rollout", "--by", "namespace", "--out", "k8s"]).success();
+    let second = steps();
+    assert_eq!((first.len(), second.len()), (3, 3), "{first:?} {second:?}");
+    assert!(second.contains(&first[0]) && !second.contains(&first[1]), "{first:?} {second:?}");
+    let wrong = rules(&folder, &["rollout", "--level", "service"]).code(2);
+    assert!(stderr(&wrong).contains("nftables rules name every address"), "{}", stderr(&wrong));
 }

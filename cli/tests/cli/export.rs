@@ -70,9 +70,11 @@ fn files_of_rules_that_are_gone_are_removed_unless_somebody_changed_them() {
     fs::write(folder.path().join("out/rules.nft"), "mine").unwrap();
     fs::write(folder.path().join("out/notes.txt"), "mine").unwrap();
     let printed = export("k8s");
-    assert!(printed.contains("Removed 2 files of an earlier export"), "{printed}");
+    assert!(printed.contains("Removed 11 files of an earlier export"), "{printed}");
     assert!(printed.contains("rules.nft is of an earlier export but was changed since"), "{printed}");
-    assert!(!folder.path().join("out/default-deny.nft").exists());
+    assert!(
+        !folder.path().join("out/default-deny.nft").exists() && !folder.path().join("out/hosts").exists()
+    );
     assert!(folder.path().join("out/rules.nft").exists() && folder.path().join("out/notes.txt").exists());
     let printed = export("nftables");
     assert!(printed.contains("Removed "), "{printed}");

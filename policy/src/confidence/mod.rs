@@ -3,7 +3,8 @@
 //! [`assess`] looks at the hours in which each accepted edge was seen. It tells the estimates of the literature
 //! ([`Incidence`]), a bound on the edges that rules learned now would deny in the time to come ([`Bound`]), the
 //! same bound tried on the past ([`Backtest`]), and which cycles of work were seen whole ([`Cycles`]). What the
-//! loss ledger holds widens the bound.
+//! loss ledger holds widens the bound. [`assess_rules`] tells of each mined rule how sure it
+//! is by its own evidence.
 
 mod incidence;
 
@@ -14,6 +15,8 @@ mod bound;
 mod cycles;
 
 mod ready;
+
+mod rules;
 
 mod json;
 
@@ -30,6 +33,7 @@ pub use cycles::Cycles;
 pub use incidence::Incidence;
 use observation::Observation;
 pub use ready::{Missing, ReadyRule};
+pub use rules::{RuleConfidence, assess_exact, assess_rules};
 
 use crate::who::{Dependency, Who};
 

@@ -8,7 +8,13 @@ use watershed_model::{
     Snapshot, StateCounts, TimeRange, Workload,
 };
 
-use super::{Confidence, ConfidenceConfig, Missing, assess};
+use super::{
+    Confidence, ConfidenceConfig, Incidence, Missing, RuleConfidence, assess, assess_exact, assess_rules,
+};
+use crate::RuleSet;
+use crate::export::{json, nftables};
+use crate::mine::{Census, Level, mine};
+use crate::nft::Hook;
 
 fn edge(client: &str, labels: &[(&str, &str)], port: u16, hours: impl IntoIterator<Item = i64>) -> Edge {
     let party = |name: &str, labels: &[(&str, &str)]| {
@@ -128,4 +134,94 @@ fn json_has_what_the_documentation_says() {
     assert_eq!(json["backtest"]["actual"], 2);
     assert_eq!(json["workloads"][0]["name"], "shop/db");
     assert_eq!(json["first_hour"], "1970-01-01T00:00:00Z");
+}
+
+/// A rule's share, by the ports that it is for.
+fn shares(edges: Vec<Edge>, loss: &[(i64, Loss, u64)]) -> Vec<(String, Option<String>)> {
+    let period = TimeRange { start: Hour(0).start(), end: Hour(840).start() };
+    let lost = |&(hour, loss, count): &(i64, Loss, u64)| LossEntry {
+        agent: "a".into(),
+        hour: Hour(hour),
+        loss,
+        count,
+    };
+    let loss = loss.iter().map(lost).collect();
+    let snapshot = Snapshot { period, edges, names: vec![], loss, counters: Counters::default() };
+    let census = Census::of(&snapshot.edges, &[]).unwrap();
+    let mut plan = mine(&census, Level::Nano);
+    assert!(plan.rules.iter().all(|rule| rule.confidence.is_none()));
+    assess_rules(&mut plan, &census, &snapshot, &snapshot.edges);
+    let ingress = plan.rules.iter().filter(|rule| rule.direction == crate::k8s::Direction::Ingress);
+    ingress
+        .map(|rule| {
+            let share = rule.confidence.map(|one| format!("{:.4}", one.share()));
+            (rule.ports.iter().map(ToString::to_string).collect(), share)
+        })
+        .collect()
+}
+
+#[test]
+fn a_rule_is_as_sure_as_its_own_edges_were_seen() {
+    let of = |name: &str, port, hours: Vec<i64>| {
+        let labels = [("app", name)];
+        edge(name, &labels, port, hours)
+    };
+    let edges = vec![
+        of("steady", 1, (0..400).collect()),
+        of("twice", 2, vec![3, 300]),
+        of("once", 3, vec![200]),
+        of("steady", 11, vec![1]),
+    ];
+    let told = shares(edges.clone(), &[]);
+    let share = |ports: &str| {
+        let found = told.iter().find(|(of, _)| of == ports).unwrap_or_else(|| panic!("{ports}: {told:?}"));
+        found.1.clone().unwrap()
+    };
+    // What was seen in n hours is never surer than n / (n + 1); what was seen once says nothing.
+    assert_eq!(share("tcp/2"), format!("{:.4}", 2.0 / 3.0));
+    assert_eq!(share("tcp/3"), "0.0000");
+    // One rule for two ports, one of them seen once in 401 sightings: Good's estimate.
+    assert_eq!(share("tcp/1tcp/11"), format!("{:.4}", 1.0 - 1.0 / 401.0));
+    // An hour that was lost takes its part off.
+    let lost = shares(edges, &[(7, Loss::BatchesMissing, 1)]);
+    let twice = lost.iter().find(|(of, _)| of == "tcp/2").and_then(|one| one.1.clone()).unwrap();
+    assert_eq!(twice, format!("{:.4}", 2.0 / 3.0 * 399.0 / 400.0));
+}
+
+#[test]
+fn confidence_grows_with_sightings_and_falls_with_edges_seen_once() {
+    let share = |counts: &[u64]| {
+        let mut incidence = Incidence { blocks: 700, ..Incidence::default() };
+        counts.iter().for_each(|&count| incidence.add(count));
+        RuleConfidence { incidence, hidden: 0.0 }.share()
+    };
+    let grows: Vec<f64> = [1, 2, 5, 50, 700].map(|hours| share(&[hours])).into();
+    assert!(grows.is_sorted_by(|a, b| a < b) && grows[4] < 1.0, "{grows:?}");
+    assert!(share(&[50, 1, 1, 1]) < share(&[50, 1]) && share(&[50, 1]) < share(&[50, 2]));
+    assert_eq!(share(&[]), 0.0);
+}
+
+#[test]
+fn exact_rules_tell_their_confidence_too() {
+    let mut edges = weeks();
+    let address = |text: &str| BTreeSet::from([text.parse().unwrap()]);
+    for edge in &mut edges {
+        (edge.client_addresses, edge.server_addresses) = (address("10.0.0.1"), address("10.0.0.2"));
+    }
+    let period = TimeRange { start: Hour(0).start(), end: Hour(840).start() };
+    let snapshot = Snapshot { period, edges, names: vec![], loss: vec![], counters: Counters::default() };
+    let mut rules = RuleSet::from_edges(&snapshot.edges, &[]).unwrap();
+    assert!(!json::export(&rules).unwrap().contains("confidence"));
+    assess_exact(&mut rules, &snapshot, &snapshot.edges);
+    let told: Vec<String> = rules.rules.iter().map(|rule| rule.confidence.unwrap().to_string()).collect();
+    let expected = [
+        "confidence 99.88 %, from 840 sightings in 840 hours",
+        "confidence 97.22 %, from 35 sightings in 840 hours",
+        "confidence 0.00 %, from 1 sighting in 840 hours",
+        "confidence 98.90 %, from 90 sightings in 840 hours",
+    ];
+    assert_eq!(told, expected);
+    assert!(nftables::export(&rules, Hook::Forward).allow.contains(&format!("\t\t# {}\n", expected[1])));
+    let json: serde_json::Value = serde_json::from_str(&json::export(&rules).unwrap()).unwrap();
+    assert_eq!(json["rules"][3]["confidence"]["sightings"], 90);
 }

@@ -13,7 +13,8 @@
 //!     "peers": [{ "name": "10.0.0.3", "addresses": ["10.0.0.3"], "observed": { "edges": 1 } }],
 //!     "names": ["db.shop.example"],
 //!     "observed": { "edges": 1, "connections": 12, "answered": 12,
-//!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z" }
+//!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z" },
+//!     "confidence": { "share": 0.9876, "edges": 1, "sightings": 80, "seen_once": 0, "hours": 149 }
 //!   }],
 //!   "held_back": [{ "client": "10.0.0.9", "server": "shop/db", "protocol": "udp", "port": 40000,
 //!                   "connections": 3, "answered": 1, "reason": "direction is uncertain" }]
@@ -29,6 +30,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use watershed_model::{Party, Workload};
 
+use crate::confidence::RuleConfidence;
 use crate::{Error, HeldBack, Member, Observed, Rule, RuleSet, Service};
 
 const SCHEMA_VERSION: u32 = 1;
@@ -64,6 +66,8 @@ struct JsonRule<'a> {
     peers: Vec<JsonPeer<'a>>,
     names: &'a BTreeSet<Box<str>>,
     observed: JsonObserved,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<JsonConfidence>,
 }
 
 impl<'a> From<&'a Rule> for JsonRule<'a> {
@@ -77,6 +81,7 @@ impl<'a> From<&'a Rule> for JsonRule<'a> {
             peers: rule.peers.iter().map(JsonPeer::from).collect(),
             names: &rule.names,
             observed: JsonObserved::from(&rule.subject.observed),
+            confidence: rule.confidence.as_ref().map(JsonConfidence::of),
         }
     }
 }
@@ -151,6 +156,29 @@ impl From<&Observed> for JsonObserved {
             answered: observed.answered,
             first_seen: observed.first_seen.to_string(),
             last_seen: observed.last_seen.to_string(),
+        }
+    }
+}
+
+/// How sure a rule is, exact or mined.
+#[derive(Serialize)]
+pub(super) struct JsonConfidence {
+    share: f64,
+    edges: u64,
+    sightings: u64,
+    seen_once: u64,
+    hours: u64,
+}
+
+impl JsonConfidence {
+    pub(super) fn of(confidence: &RuleConfidence) -> Self {
+        let incidence = confidence.incidence;
+        Self {
+            share: confidence.shown(),
+            edges: incidence.edges,
+            sightings: incidence.incidences,
+            seen_once: incidence.once,
+            hours: incidence.blocks,
         }
     }
 }

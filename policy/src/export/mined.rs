@@ -17,7 +17,8 @@
 //!     "said": { "decision": "approved", "by": "alice", "at": "2026-11-28T12:00:00Z", "comment": "as designed" },
 //!     "names": [],
 //!     "observed": { "edges": 1, "connections": 12, "answered": 11,
-//!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-08T04:00:00Z" }
+//!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-08T04:00:00Z" },
+//!     "confidence": { "share": 0.9876, "edges": 1, "sightings": 80, "seen_once": 0, "hours": 149 }
 //!   }]
 //! }
 //! ```
@@ -27,7 +28,8 @@
 //! are in none: `null`), `host` and `addresses`, or `networks`. A port is `tcp/80`, `tcp/8000-8080`, `icmp/8` (a
 //! type), a protocol, or `anything`. `price` counts connections (client, server and port) that are admitted
 //! without having been observed; `manual` rules are people's own; `said` is what they said of the rule, where they
-//! did; `observed` is absent where nobody was seen to use a shared service.
+//! did; `observed` is absent where nobody was seen to use a shared service. `confidence` is of its own evidence, see
+//! [`crate::confidence::RuleConfidence`]; it is absent where there is none.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -38,6 +40,7 @@ use watershed_model::Labels;
 
 use crate::Error;
 use crate::decisions::Decision;
+use crate::export::json::JsonConfidence;
 use crate::mine::{Census, Namespace, Plan, Rule, Whom};
 
 const SCHEMA_VERSION: u32 = 1;
@@ -63,7 +66,7 @@ pub fn json(census: &Census, plan: &Plan) -> Result<String, Error> {
 /// # Errors
 /// [`Error::Csv`], which no known plan causes.
 pub fn csv(plan: &Plan) -> Result<String, Error> {
-    const HEADER: [&str; 10] = [
+    const HEADER: [&str; 11] = [
         "rule",
         "subject",
         "direction",
@@ -74,6 +77,7 @@ pub fn csv(plan: &Plan) -> Result<String, Error> {
         "connections",
         "last_seen",
         "price",
+        "confidence",
     ];
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer.write_record(HEADER)?;
@@ -92,6 +96,7 @@ pub fn csv(plan: &Plan) -> Result<String, Error> {
             number(observed.map(|observed| observed.connections)),
             observed.map(|observed| observed.last_seen.to_string()).unwrap_or_default(),
             rule.price.to_string(),
+            rule.confidence.map(|one| one.shown().to_string()).unwrap_or_default(),
         ])?;
     }
     let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
@@ -129,6 +134,8 @@ struct JsonRule<'a> {
     names: &'a BTreeSet<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     observed: Option<JsonObserved>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<JsonConfidence>,
 }
 
 /// What workloads are called.
@@ -170,6 +177,7 @@ impl<'a> JsonRule<'a> {
                 first_seen: observed.first_seen.to_string(),
                 last_seen: observed.last_seen.to_string(),
             }),
+            confidence: rule.confidence.as_ref().map(JsonConfidence::of),
         }
     }
 }

@@ -6,6 +6,8 @@ pub mod json;
 
 pub mod nftables;
 
+pub mod hosts;
+
 pub mod kubernetes;
 
 pub mod cluster;
@@ -15,6 +17,8 @@ pub mod cilium;
 pub mod mined;
 
 pub mod directory;
+
+pub(crate) mod isolating;
 
 mod names;
 

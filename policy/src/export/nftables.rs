@@ -53,9 +53,21 @@ pub struct Nftables {
 /// for the servers themselves (each takes the same file; rules for other servers never match there).
 #[must_use]
 pub fn export(rules: &RuleSet, hook: Hook) -> Nftables {
+    export_for(
+        rules,
+        hook,
+        match hook {
+            Hook::Forward => "a router or bridge between the parties",
+            Hook::Input => "each of the servers",
+        },
+    )
+}
+
+/// The same, for people who are told what it is for.
+pub(super) fn export_for(rules: &RuleSet, hook: Hook, place: &str) -> Nftables {
     Nftables {
         hook,
-        allow: Text(rules, hook).to_string(),
+        allow: Text(rules, hook, place).to_string(),
         default_deny: policy(hook, "drop", "Default deny: what matches no rule is dropped from now on."),
         revert: policy(
             hook,
@@ -79,12 +91,12 @@ fn policy(hook: Hook, policy: &str, what: &str) -> String {
     )
 }
 
-struct Text<'a>(&'a RuleSet, Hook);
+struct Text<'a>(&'a RuleSet, Hook, &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(rules, hook) = self;
-        header(f, rules, *hook)?;
+        let Self(rules, hook, place) = self;
+        header(f, rules, place)?;
         // A table must exist to be deleted; together these make loading the file twice the same as once.
         f.write_str("table inet watershed\ndelete table inet watershed\n\ntable inet watershed {\n")?;
         for rule in &rules.rules {
@@ -107,11 +119,8 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, hook: Hook) -> fmt::Result {
-    let place = match hook {
-        Hook::Forward => "a router or bridge between the parties",
-        Hook::Input => "each of the servers",
-    };
+fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, place: &str) -> fmt::Result {
+    let place = printable(place, LINE);
     writeln!(
         f,
         "# Watershed: {} from observed traffic, for {place}.",
@@ -178,6 +187,9 @@ fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     let all = states(Family::ALL.into_iter().filter_map(pairs).sum::<usize>() as u64);
     let answered = observed.answered;
     comment_line(f, &format!("{edges}, {connections}, {answered} answered, {first} to {last}; {all}"))?;
+    if let Some(confidence) = &rule.confidence {
+        comment_line(f, &confidence.to_string())?;
+    }
     for family in Family::ALL {
         if sides(rule, family).is_none() {
             continue;

@@ -41,6 +41,9 @@ fn evidence(rule: &Rule) -> String {
     if rule.manual {
         text = format!("made by hand; {text}");
     }
+    if let Some(confidence) = &rule.confidence {
+        let _ = write!(text, "; {confidence}");
+    }
     let _ = write!(text, "; {}; {}", admits(rule.price), states(rule.all));
     if !rule.names.is_empty() {
         let names: Vec<&str> = rule.names.iter().take(LISTED).map(AsRef::as_ref).collect();

@@ -171,6 +171,11 @@ impl<'a> Indexed<'a> {
         self.evaluator.isolating(direction, end)
     }
 
+    /// The files of the policies that isolate `end` for `direction`.
+    pub(crate) fn files(&self, direction: Direction, end: End) -> impl Iterator<Item = &str> {
+        self.isolating(direction, end).iter().map(|&policy| &*self.policies[policy].place.file)
+    }
+
     /// Every rule, with its policy's index and the pods that its peers mean by selectors.
     pub(crate) fn rules(
         &self,

@@ -23,6 +23,8 @@ mod evaluate;
 
 mod indexed;
 
+mod loaded;
+
 pub use connections::{Connections, PROTOCOLS};
 pub use evaluate::{Blocks, End, Evaluator, Isolation};
 pub(crate) use indexed::{AT_ONCE, Indexed};

@@ -57,25 +57,39 @@ impl Layers<'_> {
 
     /// The places of the rules that permit it, at either end; of rules with an order the first alone.
     pub(crate) fn permitting(&self, client: End, server: End, service: Service) -> BTreeSet<&Place> {
-        let mut places = BTreeSet::new();
-        for direction in [Direction::Egress, Direction::Ingress] {
-            let (subject, peer) = subject_of(direction, client, server);
-            for layer in &self.layers {
-                let laid = &layer[direction as usize];
-                let rules = selecting(laid, subject).flat_map(|part| &part.rules);
-                let mut deciding =
-                    rules.filter(|rule| self.offers(rule, server, service) && self.means(&rule.peers, peer));
-                let Some(first) = deciding.next() else { continue };
-                if first.action == Action::Allow {
-                    places.insert(&first.place);
-                    places.extend(deciding.filter(|_| laid.only_allows).map(|rule| &rule.place));
-                }
-                if first.action != Action::Pass {
-                    break;
-                }
+        let both = [Direction::Egress, Direction::Ingress].into_iter();
+        both.flat_map(|direction| self.permitting_at(direction, client, server, service))
+            .map(|(_, place)| place)
+            .collect()
+    }
+
+    /// The same at one end, each with its policy; in order.
+    pub(crate) fn permitting_at(
+        &self,
+        direction: Direction,
+        client: End,
+        server: End,
+        service: Service,
+    ) -> BTreeSet<(usize, &Place)> {
+        let mut permitting = BTreeSet::new();
+        let (subject, peer) = subject_of(direction, client, server);
+        for layer in &self.layers {
+            let laid = &layer[direction as usize];
+            let rules = selecting(laid, subject)
+                .flat_map(|part| part.rules.iter().map(move |rule| (part.policy, rule)));
+            let mut deciding =
+                rules.filter(|(_, rule)| self.offers(rule, server, service) && self.means(&rule.peers, peer));
+            let Some((policy, first)) = deciding.next() else { continue };
+            if first.action == Action::Allow {
+                permitting.insert((policy, &first.place));
+                let others = deciding.filter(|_| laid.only_allows);
+                permitting.extend(others.map(|(policy, rule)| (policy, &rule.place)));
+            }
+            if first.action != Action::Pass {
+                break;
             }
         }
-        places
+        permitting
     }
 
     /// The rules that mean both ends and the service, whether they decide or not.

@@ -239,6 +239,14 @@ impl<'a> Layers<'a> {
         })
     }
 
+    /// The files of the policies that select a pod, for either direction.
+    pub(crate) fn files(&self, pod: usize) -> impl Iterator<Item = &str> {
+        self.layers.iter().flatten().flat_map(move |side| {
+            let parts = side.of_pod[pod].iter().map(|&at| &side.parts[at as usize]);
+            parts.map(|part| &*self.policies[part.policy].place.file)
+        })
+    }
+
     /// Every part of every layer.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
         self.layers.iter().flatten().flat_map(|side| &side.parts)

@@ -45,7 +45,7 @@ pub struct Allowing<'a> {
 }
 
 /// An end of an edge.
-struct End<'a> {
+pub(crate) struct End<'a> {
     someone: Someone<'a>,
     /// Where rules may mean its address rather than itself.
     address: Option<IpAddr>,
@@ -76,6 +76,23 @@ impl<'a> Allowing<'a> {
         told
     }
 
+    /// The rules of egress that let a connection out, and those of ingress that let it in; none at an end that no
+    /// rules are for. `None` where an end denies it.
+    pub(crate) fn sides(
+        &self,
+        clients: &[End<'_>],
+        servers: &[End<'_>],
+        service: Service,
+    ) -> Option<[Vec<u32>; 2]> {
+        let mut sides = [(); 2].map(|()| Permission { outcome: Outcome::Outside, rules: BTreeSet::new() });
+        for (client, server) in clients.iter().flat_map(|one| servers.iter().map(move |other| (one, other))) {
+            self.side(Direction::Egress, (client, server), service, &mut sides[0]);
+            self.side(Direction::Ingress, (server, client), service, &mut sides[1]);
+        }
+        let denied = sides.iter().any(|side| side.outcome == Outcome::Denied);
+        (!denied).then(|| sides.map(|side| side.rules.into_iter().collect()))
+    }
+
     /// Adds what the rules of one end say.
     fn side(
         &self,
@@ -100,7 +117,7 @@ impl<'a> Allowing<'a> {
         told.rules.extend(rules);
     }
 
-    fn ends<'b>(&self, party: &'b Party, addresses: &BTreeSet<IpAddr>) -> Vec<End<'b>> {
+    pub(crate) fn ends<'b>(&self, party: &'b Party, addresses: &BTreeSet<IpAddr>) -> Vec<End<'b>> {
         match party {
             Party::Workload(workload) if workload.kind.is_addresses() => {
                 addresses.iter().map(|&address| self.address(address)).collect()

@@ -177,6 +177,7 @@ fn rule(
         peer,
         ports: manual.ports.clone(),
         observed: None,
+        confidence: None,
         shared: false,
         names: BTreeSet::new(),
         price: 0,

@@ -38,7 +38,7 @@ pub(crate) enum Someone<'a> {
 }
 
 /// A number of a rule in the plan.
-type RuleId = u32;
+pub(crate) type RuleId = u32;
 
 /// Rules by whom they are for.
 pub(crate) struct Declared<'a> {
@@ -121,13 +121,14 @@ impl<'a> Declared<'a> {
         Self { names: Some(named.collect()), ..Self::of(census, plan) }
     }
 
-    /// What the rules for `subject` permit it with `peer`; `None` where there are no rules for such as it: a
-    /// host or an address.
-    pub(crate) fn permitted(
+    /// What the first `rules` rules of the plan, those for `subject`, permit it with `peer`; `None` where there are no
+    /// rules for such as it: a host or an address.
+    pub(crate) fn permitted_by_first(
         &self,
         direction: Direction,
         subject: Someone<'_>,
         peer: Someone<'_>,
+        rules: RuleId,
     ) -> Option<Vec<&'a [Allowed]>> {
         let classes = &self.plan.classes;
         if matches!(subject, Someone::Node(node) if !classes.in_cluster(classes.of_node[node as usize])) {
@@ -135,7 +136,8 @@ impl<'a> Declared<'a> {
         }
         let plan = self.plan;
         let ports = |at: RuleId| plan.rules[at as usize].ports.as_slice();
-        Some(self.rules(direction, subject, peer)?.into_iter().map(ports).collect())
+        let first = self.rules(direction, subject, peer)?.into_iter().filter(|&at| at < rules);
+        Some(first.map(ports).collect())
     }
 
     /// The rules for `subject`, a host or a pod, that mean `peer`, by their places in the plan; `None` where there
@@ -229,7 +231,7 @@ impl<'a> Side<'a> {
 }
 
 /// Whether a selector means a workload with these labels.
-fn selects(whom: &Whom, namespace: &str, labels: &Labels) -> bool {
+pub(crate) fn selects(whom: &Whom, namespace: &str, labels: &Labels) -> bool {
     let Whom::Workloads { namespace: place, labels: wanted } = whom else { return false };
     let there = match place {
         Namespace::Hosts => false,

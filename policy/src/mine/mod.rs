@@ -24,6 +24,8 @@ mod decided;
 
 mod declared;
 
+mod each;
+
 mod fence;
 
 mod labels;
@@ -42,14 +44,17 @@ mod sides;
 
 use std::fmt;
 
+pub(crate) use allowing::End;
 pub use allowing::{Allowing, Outcome, Permission};
 pub(crate) use blocks::size;
 pub use census::Census;
 pub(crate) use census::NodeId;
-use classes::{ClassId, Classes, Hosts};
+pub(crate) use classes::ClassId;
+use classes::{Classes, Hosts};
 pub use decided::Denied;
 use decided::Pinned;
-pub(crate) use declared::{Declared, Someone};
+pub(crate) use declared::{Declared, RuleId, Someone, selects};
+pub(crate) use each::Each;
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
 pub(crate) use price::{EVERY_PORT, whole};

@@ -32,7 +32,7 @@ pub struct Plan {
     pub gone: BTreeMap<String, Said>,
     /// Labels that rules of people select by.
     pub(crate) pinned: BTreeSet<String>,
-    pub(crate) classes: Classes,
+    pub(crate) classes: Arc<Classes>,
 }
 
 impl Plan {
@@ -71,7 +71,7 @@ impl Plan {
             rejected: Vec::new(),
             gone: BTreeMap::new(),
             pinned: BTreeSet::new(),
-            classes,
+            classes: Arc::new(classes),
         }
     }
 
@@ -116,6 +116,7 @@ fn rule(
         peer,
         ports,
         observed: seen.observed,
+        confidence: None,
         shared: draft.shared,
         names: names(census, classes, &seen),
         price,
@@ -133,7 +134,7 @@ fn names(census: &Census, classes: &Classes, seen: &Seen) -> BTreeSet<Box<str>> 
     nodes.flat_map(|&node| census.nodes[node as usize].names.iter().cloned()).collect()
 }
 
-fn whom(census: &Census, classes: &Classes, selection: &Selection) -> Whom {
+pub(super) fn whom(census: &Census, classes: &Classes, selection: &Selection) -> Whom {
     match selection {
         Selection::Labels { scope, labels } => {
             let label = |&at: &u32| {

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
 use super::classes::ClassId;
+use crate::confidence::RuleConfidence;
 use crate::decisions::Said;
 use crate::identity::FieldDigest;
 use crate::k8s::Direction;
@@ -30,6 +31,8 @@ pub struct Rule {
     pub ports: Vec<Allowed>,
     /// What speaks for it; `None` for a shared service that no member of the subject was seen to use.
     pub observed: Option<Observed>,
+    /// How sure it is; `None` where nothing was observed, or [`crate::confidence::assess_rules`] was not asked.
+    pub confidence: Option<RuleConfidence>,
     /// Whether it is for a service that everybody shares.
     pub shared: bool,
     /// Names by which clients called the server.
@@ -152,6 +155,14 @@ impl fmt::Display for Whom {
 }
 
 impl Whom {
+    /// The namespace of a selector for the pods of one.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Workloads { namespace: Namespace::One(name), .. } => Some(name),
+            Self::Workloads { .. } | Self::Host { .. } | Self::Networks(_) => None,
+        }
+    }
+
     /// A digest of what is meant; of a host the name, since its addresses change.
     pub(crate) fn digest(&self, digest: &mut FieldDigest) {
         match self {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::expectation::Expectation;
+use super::hosts::HostProof;
 use crate::Error;
 use crate::export::nftables::{self, ALWAYS_ALLOWED_ICMPV6, Nftables};
 use crate::identity::text_digest;
@@ -36,6 +37,8 @@ pub struct Certificate {
     /// Connections tried that an edge turned out to explain: among them everything that the text's own rules
     /// list, which shows that they list nothing else.
     pub probes_explained: u64,
+    /// The same of the files that each host has for itself, where there are some.
+    pub hosts: Vec<HostProof>,
 }
 
 impl Certificate {
@@ -57,6 +60,7 @@ impl Certificate {
             tuples_not_replayed: 0,
             probes_denied: 0,
             probes_explained: 0,
+            hosts: Vec::new(),
         }
     }
 
@@ -94,6 +98,8 @@ struct JsonCertificate<'a> {
     tuples_not_replayed: u64,
     probes_denied: u64,
     probes_explained: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<JsonHost<'a>>,
     assumptions: Vec<String>,
 }
 
@@ -101,6 +107,21 @@ struct JsonCertificate<'a> {
 struct JsonFile<'a> {
     name: &'a str,
     sha256: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonHost<'a> {
+    name: &'a str,
+    host: &'a str,
+    edges_replayed: u64,
+    probes_denied: u64,
+}
+
+impl<'a> From<&'a HostProof> for JsonHost<'a> {
+    fn from(proof: &'a HostProof) -> Self {
+        let HostProof { name, host, edges_replayed, probes_denied } = proof;
+        Self { name, host, edges_replayed: *edges_replayed, probes_denied: *probes_denied }
+    }
 }
 
 impl<'a> From<&'a Certificate> for JsonCertificate<'a> {
@@ -121,6 +142,7 @@ impl<'a> From<&'a Certificate> for JsonCertificate<'a> {
             tuples_not_replayed: certificate.tuples_not_replayed,
             probes_denied: certificate.probes_denied,
             probes_explained: certificate.probes_explained,
+            hosts: certificate.hosts.iter().map(JsonHost::from).collect(),
             assumptions: vec![
                 "the first packet of a connection decides; connection tracking passes the rest".into(),
                 format!("icmpv6 types {types} pass between all addresses (RFC 4890, section 4.4.1)"),

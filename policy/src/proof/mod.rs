@@ -12,6 +12,8 @@ mod probe;
 
 mod refutation;
 
+mod hosts;
+
 pub mod kubernetes;
 
 pub mod calico;
@@ -26,6 +28,7 @@ use watershed_model::Edge;
 pub use certificate::Certificate;
 pub(crate) use expectation::digest_of;
 use expectation::{Expectation, Group};
+pub use hosts::HostProof;
 pub use refutation::{Admitted, DeniedEdge, Refutation};
 
 use crate::export::nftables::{self, Nftables};

@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {
-//!   "schema_version": 1, "steps": 3, "tuples": { "before": 90, "after": 12 },
+//!   "schema_version": 1, "steps": 3, "tuples": { "before": 90, "after": 12 }, "worst": "shop/web",
 //!   "workloads": [{ "name": "shop/web", "exposed": true, "crown_jewel": false,
 //!                   "tuples": { "before": 9, "after": 2 }, "reached": { "before": 6, "after": 3 } }],
 //!   "rules": [{ "rule": "allow-shop-db-tcp-5432-4f0c2a9be711", "tuples": 3, "alone": 3 }],
@@ -21,6 +21,8 @@ struct Mirror<'a> {
     schema_version: u32,
     steps: usize,
     tuples: ChangeMirror,
+    /// The workload with the widest reach after.
+    worst: Option<String>,
     workloads: Vec<WorkloadMirror>,
     rules: Vec<RuleMirror<'a>>,
     crown_jewels: Vec<JewelMirror>,
@@ -95,6 +97,7 @@ impl Reach {
             schema_version: 1,
             steps: self.steps,
             tuples: self.tuples.into(),
+            worst: self.worst().map(|one| one.party.to_string()),
             workloads: workloads.collect(),
             rules: rules.collect(),
             crown_jewels: jewels.collect(),

@@ -5,18 +5,23 @@
 //! whether it is permitted or not. After, what the rules permit. Only one's own workloads are looked at: the
 //! internet is neither subject to the rules nor a place to protect.
 
+mod permits;
+
 mod json;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use watershed_graph::Links;
 use watershed_model::{Edge, Labels, Party};
 
+pub use self::permits::By;
+use self::permits::Permits;
 use crate::who::Who;
-use crate::{RuleSet, Service};
+use crate::{Error, RuleSet, Service};
 
 /// Steps that are looked at where nothing else is asked: whoever takes over a front end gets to what is behind
 /// it, and to what is behind that.
@@ -46,6 +51,19 @@ pub struct Reach {
     pub rules: Vec<RuleShare>,
     /// What is most worth protecting, in order.
     pub crown_jewels: Vec<CrownJewel>,
+}
+
+impl Reach {
+    /// The workload that gets to most others after; `None` where nobody gets anywhere.
+    #[must_use]
+    pub fn worst(&self) -> Option<&WorkloadReach> {
+        self.workloads.first().filter(|one| one.reached.after > 0)
+    }
+
+    /// Those that face the internet, the one with the widest reach after first.
+    pub fn exposed(&self) -> impl Iterator<Item = &WorkloadReach> {
+        self.workloads.iter().filter(|one| one.exposed)
+    }
 }
 
 /// A number before rules are enforced, and after.
@@ -79,7 +97,7 @@ pub struct RuleShare {
     pub rule: String,
     /// Connections between one's own workloads that it permits.
     pub tuples: u64,
-    /// Those of them that no other rule permits: what would be gone without it.
+    /// Those of them that no other rule lets out of the client, or into the server: what would be gone without it.
     pub alone: u64,
 }
 
@@ -94,7 +112,7 @@ pub struct CrownJewel {
     pub from_internet: Vec<(Party, usize)>,
 }
 
-/// Reach before and after `rules`, among the internal parties of `accepted`.
+/// Reach before and after exact `rules`, among the internal parties of `accepted`.
 #[must_use]
 pub fn reach<'a>(
     accepted: impl IntoIterator<Item = &'a Edge>,
@@ -103,17 +121,37 @@ pub fn reach<'a>(
     steps: usize,
 ) -> Reach {
     let cast = Cast::new(accepted, estate);
-    let permitted = permitted(&cast, rules);
-    let links = Links::new(cast.parties.len(), permitted.keys().map(|&(client, server, _)| (client, server)));
-    let workloads = workloads(&cast, estate, &permitted, &links, steps);
+    let permits = permits::exact(&cast, rules);
+    told(&cast, &permits, estate, steps)
+}
+
+/// Reach before and after rules or policies of any kind, among the internal parties of `accepted`.
+///
+/// # Errors
+/// [`Error::TooFar`] for policies and too many workloads to ask them about.
+pub fn reach_by<'a>(
+    accepted: impl IntoIterator<Item = &'a Edge>,
+    by: By<'_>,
+    estate: &Estate<'_>,
+    steps: usize,
+) -> Result<Reach, Error> {
+    let cast = Cast::new(accepted, estate);
+    let permits = Permits::of(&cast, by)?;
+    Ok(told(&cast, &permits, estate, steps))
+}
+
+fn told(cast: &Cast<'_>, permits: &Permits, estate: &Estate<'_>, steps: usize) -> Reach {
+    let pairs = permits.tuples.keys().map(|&(client, server, _)| (client, server));
+    let links = Links::new(cast.parties.len(), pairs);
+    let workloads = workloads(cast, estate, permits, &links, steps);
     Reach {
         steps,
         tuples: workloads.iter().fold(Change::default(), |sum, one| Change {
             before: sum.before + one.tuples.before,
             after: sum.after + one.tuples.after,
         }),
-        crown_jewels: crown_jewels(&cast, estate, &links, steps),
-        rules: shares(rules, &permitted),
+        crown_jewels: crown_jewels(cast, estate, &links, steps),
+        rules: shares(permits),
         workloads,
     }
 }
@@ -123,25 +161,38 @@ struct Cast<'a> {
     parties: Vec<&'a Party>,
     index: BTreeMap<Who<'a>, usize>,
     offered: Vec<BTreeSet<Service>>,
+    /// The addresses that each was seen with.
+    addresses: Vec<BTreeSet<IpAddr>>,
+    edges: Vec<&'a Edge>,
 }
 
 impl<'a> Cast<'a> {
     fn new(accepted: impl IntoIterator<Item = &'a Edge>, estate: &Estate<'_>) -> Self {
-        let mut offered: BTreeMap<Who<'a>, (&'a Party, BTreeSet<Service>)> = BTreeMap::new();
-        for edge in accepted {
-            for party in [&edge.key.client, &edge.key.server] {
-                if estate.internal.contains(party) {
-                    let (_, services) =
-                        offered.entry(Who::of(party)).or_insert_with(|| (party, BTreeSet::new()));
-                    services.extend(Service::of(&edge.key).filter(|_| *party == edge.key.server));
+        let edges: Vec<&'a Edge> = accepted.into_iter().collect();
+        let mut index = BTreeMap::new();
+        let mut cast =
+            Self { parties: Vec::new(), index: BTreeMap::new(), offered: vec![], addresses: vec![], edges };
+        let ends = |edge: &'a Edge| {
+            [(&edge.key.client, &edge.client_addresses), (&edge.key.server, &edge.server_addresses)]
+        };
+        let all = cast.edges.iter().flat_map(|edge| ends(edge)).map(|(party, _)| party);
+        for party in all.filter(|party| estate.internal.contains(party)) {
+            index.entry(Who::of(party)).or_insert(party);
+        }
+        cast.index = index.keys().enumerate().map(|(at, &who)| (who, at)).collect();
+        cast.parties = index.into_values().collect();
+        cast.offered = vec![BTreeSet::new(); cast.parties.len()];
+        cast.addresses = vec![BTreeSet::new(); cast.parties.len()];
+        for edge in cast.edges.clone() {
+            for (party, seen) in ends(edge) {
+                if let Some(at) = cast.at(party) {
+                    cast.addresses[at].extend(seen);
+                    let own = Service::of(&edge.key).filter(|_| *party == edge.key.server);
+                    cast.offered[at].extend(own);
                 }
             }
         }
-        Self {
-            index: offered.keys().enumerate().map(|(at, &who)| (who, at)).collect(),
-            parties: offered.values().map(|&(party, _)| party).collect(),
-            offered: offered.into_values().map(|(_, services)| services).collect(),
-        }
+        cast
     }
 
     fn at(&self, party: &Party) -> Option<usize> {
@@ -149,28 +200,16 @@ impl<'a> Cast<'a> {
     }
 }
 
-/// Client, server and service, with the rules that permit it.
-type Permitted = BTreeMap<(usize, usize, Service), Vec<usize>>;
-
-fn permitted(cast: &Cast<'_>, rules: &RuleSet) -> Permitted {
-    let mut permitted = Permitted::new();
-    for (number, rule) in rules.rules.iter().enumerate() {
-        let Some(server) = cast.at(&rule.subject.party) else { continue };
-        let clients = rule.peers.iter().filter_map(|peer| cast.at(&peer.party));
-        for client in clients.filter(|&client| client != server) {
-            permitted.entry((client, server, rule.service)).or_default().push(number);
-        }
-    }
-    permitted
-}
-
-fn shares(rules: &RuleSet, permitted: &Permitted) -> Vec<RuleShare> {
-    let name = |rule: &crate::Rule| RuleShare { rule: rule.id.to_string(), tuples: 0, alone: 0 };
-    let mut shares: Vec<RuleShare> = rules.rules.iter().map(name).collect();
-    for by in permitted.values() {
-        for &rule in by {
-            shares[rule].tuples += 1;
-            shares[rule].alone += u64::from(by.len() == 1);
+/// What each rule permits, and what would be gone without it: where it alone lets it out, or in.
+fn shares(permits: &Permits) -> Vec<RuleShare> {
+    let name = |rule: &String| RuleShare { rule: rule.clone(), tuples: 0, alone: 0 };
+    let mut shares: Vec<RuleShare> = permits.rules.iter().map(name).collect();
+    for sides in permits.tuples.values() {
+        let rules: BTreeSet<u32> = sides.iter().flatten().copied().collect();
+        for rule in rules {
+            let share = &mut shares[rule as usize];
+            share.tuples += 1;
+            share.alone += u64::from(sides.iter().any(|side| side[..] == [rule]));
         }
     }
     shares.sort_by(|a, b| (b.alone, b.tuples, &a.rule).cmp(&(a.alone, a.tuples, &b.rule)));
@@ -180,14 +219,14 @@ fn shares(rules: &RuleSet, permitted: &Permitted) -> Vec<RuleShare> {
 fn workloads(
     cast: &Cast<'_>,
     estate: &Estate<'_>,
-    permitted: &Permitted,
+    permits: &Permits,
     links: &Links,
     steps: usize,
 ) -> Vec<WorkloadReach> {
     let all: u64 = cast.offered.iter().map(|services| services.len() as u64).sum();
     let servers = cast.offered.iter().filter(|services| !services.is_empty()).count() as u64;
     let mut tuples = vec![0_u64; cast.parties.len()];
-    permitted.keys().for_each(|&(client, ..)| tuples[client] += 1);
+    permits.tuples.keys().for_each(|&(client, ..)| tuples[client] += 1);
     let reached = links.reach(steps);
     let each = cast.parties.iter().zip(&cast.offered).zip(tuples.into_iter().zip(reached));
     let mut workloads: Vec<WorkloadReach> = each

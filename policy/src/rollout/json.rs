@@ -4,7 +4,7 @@
 //! {
 //!   "schema_version": 1,
 //!   "steps": [{ "name": "01-shop-db", "unit": "shop/db", "members": ["shop/db"], "ready": true,
-//!               "coverage": 0.998, "new_at_most": 2, "closed": 40, "fan_in": 3, "undecided": 0 }]
+//!               "coverage": 0.998, "new_at_most": 2, "closed": 40, "fan_in": 3, "undecided": 0, "unsaid": 0 }]
 //! }
 //! ```
 //!
@@ -32,6 +32,7 @@ struct StepMirror<'a> {
     closed: u64,
     fan_in: usize,
     undecided: usize,
+    unsaid: u64,
 }
 
 /// The plan as JSON, ending in a newline.
@@ -49,6 +50,7 @@ pub fn to_json(steps: &[Step]) -> Result<String, Error> {
         closed: step.closed,
         fan_in: step.fan_in,
         undecided: step.undecided,
+        unsaid: step.unsaid,
     });
     Ok(serde_json::to_string_pretty(&Mirror { schema_version: 1, steps: steps.collect() })? + "\n")
 }

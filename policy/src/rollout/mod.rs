@@ -4,8 +4,12 @@
 //! A step protects a unit: connections to it that nobody was seen to make are dropped, all other traffic passes
 //! as before. Steps do not depend on one another, so any of them can be left out or taken back alone. Default
 //! deny for everything else comes last, and apart.
+//!
+//! [`plan`] writes the steps for nftables, by address; [`plan_policies`] for those who enforce policies about pods.
 
 mod nftables;
+
+mod policies;
 
 mod proof;
 
@@ -21,6 +25,7 @@ use std::net::IpAddr;
 use watershed_model::{Edge, Party};
 
 pub use json::to_json;
+pub use policies::{Dialect, Mined, PolicySteps, plan_policies};
 
 use crate::confidence::{Bound, Confidence, Estimate};
 use crate::nft::Hook;
@@ -74,14 +79,16 @@ pub struct Step {
     pub fan_in: usize,
     /// Connections to it that need a person.
     pub undecided: usize,
+    /// Dependencies of it that the dialect cannot say: what enforcing does to them is not known.
+    pub unsaid: u64,
     /// The rules that allow what was seen.
     pub files: Files,
 }
 
-/// nftables files of a step; each loads in one transaction.
+/// Files of a step; those of nftables load in one transaction each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    /// Drops nothing, and logs what enforcing would drop.
+    /// Denies nothing, and shows what enforcing would deny; empty where the dialect has no such form.
     pub watch: String,
     /// Enforces; loaded again it replaces itself.
     pub apply: String,
@@ -89,7 +96,22 @@ pub struct Files {
     pub revert: String,
 }
 
-/// The steps in order; each is read back and proven on its own.
+/// What the files of a step are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileNames {
+    /// That which watches; `None` where the dialect has no such form.
+    pub watch: Option<&'static str>,
+    /// That which enforces.
+    pub apply: &'static str,
+    /// That which takes it back.
+    pub revert: &'static str,
+}
+
+/// The files of steps for nftables.
+pub const NFTABLES_FILES: FileNames =
+    FileNames { watch: Some("watch.nft"), apply: "apply.nft", revert: "revert.nft" };
+
+/// The steps for nftables in order; each is read back and proven on its own.
 ///
 /// Ready units come before those that are not. Among them the one comes first that closes most for each client
 /// that a mistake would hit, then the surest.
@@ -111,6 +133,20 @@ pub fn plan(inputs: &Inputs<'_>, unit: Unit) -> Result<Vec<Step>, Error> {
         }
         steps.push((step(name, &parties, &draft, &estimates, inputs, whole), draft));
     }
+    in_order(&mut steps);
+    let mut done = Vec::with_capacity(steps.len());
+    for (mut step, draft) in steps {
+        step.files = nftables::files(&step, &draft, inputs.hook);
+        proof::prove(&step, &draft, &traffic, inputs.hook)?;
+        done.push(step);
+    }
+    Ok(done)
+}
+
+/// Puts steps in their order, and gives them their names.
+fn in_order<T>(steps: &mut [(Step, T)]) {
+    /// Names of directories stay short enough to read.
+    const SLUG: usize = 40;
     // More closed for each client at risk; a fraction in whole thousandths, so that the order is total.
     let worth = |step: &Step| (step.closed * 1000) / (step.fan_in as u64 + 1);
     steps.sort_by(|(a, _), (b, _)| {
@@ -119,16 +155,9 @@ pub fn plan(inputs: &Inputs<'_>, unit: Unit) -> Result<Vec<Step>, Error> {
         key(a).cmp(&key(b)).then_with(|| a.unit.cmp(&b.unit))
     });
     let digits = steps.len().to_string().len().max(2);
-    let mut done = Vec::with_capacity(steps.len());
-    for (number, (mut step, draft)) in (1..).zip(steps) {
-        /// Names of directories stay short enough to read.
-        const SLUG: usize = 40;
+    for (number, (step, _)) in (1..).zip(steps) {
         step.name = format!("{number:0digits$}-{}", text::slug(&step.unit, SLUG));
-        step.files = nftables::files(&step, &draft, inputs.hook);
-        proof::prove(&step, &draft, &traffic, inputs.hook)?;
-        done.push(step);
     }
-    Ok(done)
 }
 
 /// Units by name, with their members.
@@ -252,6 +281,7 @@ fn step(
         closed: (draft.services.len() as u64 * others).saturating_sub(draft.used.len() as u64),
         fan_in: draft.clients.len(),
         undecided: draft.undecided,
+        unsaid: 0,
         files: Files::default(),
         unit,
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use watershed_policy::reach::{Change, Reach};
+use watershed_policy::reach::{Change, Reach, WorkloadReach};
 
 use super::{WIDTH, counted, length, percent};
 use crate::output::table::{Table, number, text as column};
@@ -18,7 +18,18 @@ pub(crate) fn text(out: &mut impl Write, told: &Reach, rows: usize, style: Style
         counted(length(told.workloads.len()), "workload", "workloads"),
         percent(share)
     )?;
+    if let Some(worst) = told.worst() {
+        let Change { before, after } = worst.reached;
+        let (steps, marks) = (counted(length(told.steps), "step", "steps"), marks(worst));
+        let marks = if marks.is_empty() { marks } else { format!(" ({marks})") };
+        writeln!(
+            out,
+            "Widest reach: {}{marks} gets to {after} others in {steps}, {before} before",
+            worst.party
+        )?;
+    }
     workloads(out, told, rows, style)?;
+    exposed(out, told, style)?;
     crown_jewels(out, told, style)?;
     rules(out, told, rows, style)
 }
@@ -35,19 +46,37 @@ fn workloads(out: &mut impl Write, told: &Reach, rows: usize, style: Style) -> i
         column("", usize::MAX),
     ]);
     for one in told.workloads.iter().take(rows) {
-        let marks = [(one.exposed, "faces the internet"), (one.crown_jewel, "crown jewel")];
-        let marks: Vec<_> = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
         table.row([
             one.party.to_string(),
             one.reached.before.to_string(),
             one.reached.after.to_string(),
             one.tuples.before.to_string(),
             one.tuples.after.to_string(),
-            marks.join(", "),
+            marks(one),
         ]);
     }
     table.write(out, "  ", WIDTH, |header| style.dim(header))?;
     more(out, told.workloads.len(), rows)
+}
+
+fn marks(one: &WorkloadReach) -> String {
+    let marks = [(one.exposed, "faces the internet"), (one.crown_jewel, "crown jewel")];
+    marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect::<Vec<_>>().join(", ")
+}
+
+/// All of them, however far down the list they stand.
+fn exposed(out: &mut impl Write, told: &Reach, style: Style) -> io::Result<()> {
+    let mut exposed = told.exposed().peekable();
+    if exposed.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", style.bold("FACING THE INTERNET"))?;
+    let mut table = Table::new(&[column("workload", usize::MAX), number("reach before"), number("after")]);
+    for one in exposed {
+        let Change { before, after } = one.reached;
+        table.row([one.party.to_string(), before.to_string(), after.to_string()]);
+    }
+    table.write(out, "  ", WIDTH, |header| style.dim(header))
 }
 
 fn crown_jewels(out: &mut impl Write, told: &Reach, style: Style) -> io::Result<()> {

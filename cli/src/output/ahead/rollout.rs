@@ -2,21 +2,30 @@
 
 use std::io::{self, Write};
 
-use watershed_policy::rollout::Step;
+use watershed_policy::rollout::{FileNames, Step};
 
 use super::{WIDTH, counted, length, percent};
 use crate::output::table::{Table, number, text as column};
 use crate::terminal::Style;
 
 /// Writes the steps, all of them.
-pub(crate) fn text(out: &mut impl Write, steps: &[Step], style: Style) -> io::Result<()> {
+pub(crate) fn text(out: &mut impl Write, steps: &[Step], files: FileNames, style: Style) -> io::Result<()> {
     let ready = steps.iter().filter(|step| step.ready).count();
     writeln!(
         out,
         "{}, {ready} of them ready by the rule in the settings; default deny comes last and apart",
         counted(length(steps.len()), "step", "steps")
     )?;
-    writeln!(out, "Each: load watch.nft and look at the log, then apply.nft; revert.nft takes it back.\n")?;
+    let FileNames { watch, apply, revert } = files;
+    match watch {
+        Some(watch) => {
+            writeln!(out, "Each: {watch} shows what it would deny, then {apply}; {revert} takes it back.\n")?;
+        }
+        None => writeln!(
+            out,
+            "Each: rules what-if STEP/{apply} shows what it would have denied, then apply it; {revert} takes it back.\n"
+        )?,
+    }
     let mut table = Table::new(&[
         column("step", usize::MAX),
         column("protects", usize::MAX),
@@ -26,6 +35,7 @@ pub(crate) fn text(out: &mut impl Write, steps: &[Step], style: Style) -> io::Re
         number("clients at risk"),
         number("new, at most"),
         number("undecided"),
+        number("unsaid"),
     ]);
     for step in steps {
         table.row([
@@ -37,6 +47,7 @@ pub(crate) fn text(out: &mut impl Write, steps: &[Step], style: Style) -> io::Re
             step.fan_in.to_string(),
             step.bound.map_or("-".into(), |bound| bound.at_most.to_string()),
             step.undecided.to_string(),
+            step.unsaid.to_string(),
         ]);
     }
     table.write(out, "  ", WIDTH, |header| style.dim(header))

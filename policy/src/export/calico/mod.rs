@@ -24,6 +24,7 @@ use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
 use super::directory::Directory;
+use super::isolating::Isolating;
 use super::names;
 use crate::mine::{Allowed, Census, Namespace, Plan, Rule, Whom};
 use crate::{Error, Service};
@@ -103,6 +104,29 @@ pub fn export(census: &Census, plan: &Plan, form: Form) -> Result<Directory, Err
     }
     // First what allows everything: between two steps of loading nothing is denied.
     Ok(export.finish(open.iter().chain(&listed).map(String::as_str)))
+}
+
+/// Policies that isolate, for the rules of `plan`, which was mined from `census`.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn isolate(
+    census: &Census,
+    plan: &Plan,
+    policies: &[Isolating<'_>],
+    form: Form,
+) -> Result<Vec<String>, Error> {
+    let text = |one: &Isolating<'_>| {
+        names::check_namespace(one.namespace)?;
+        let mut said = Vec::new();
+        for rule in one.rules {
+            names::check(rule)?;
+            let each = each(census, plan, rule);
+            said.extend((!each.is_empty()).then_some(Said { rule, each }));
+        }
+        Ok(text::isolating(form, one, &said))
+    };
+    policies.iter().map(text).collect()
 }
 
 fn each(census: &Census, plan: &Plan, rule: &Rule) -> Vec<(Peer, About)> {

@@ -4,9 +4,12 @@ use watershed_model::{Labels, Protocol};
 
 use super::{About, Form, Peer, Said};
 use crate::calico::Expression;
+use crate::export::isolating::Isolating;
 use crate::export::text::{about, comment, line, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
 use crate::mine::{Level, Whom, subject_name};
+
+const DIRECTIONS: [(Direction, &str); 2] = [(Direction::Ingress, "Ingress"), (Direction::Egress, "Egress")];
 
 /// The policy of every namespace that allows everything, or nothing.
 const DEFAULT: &str = "watershed-default";
@@ -31,16 +34,35 @@ pub(super) fn policy(
         Whom::Host { .. } | Whom::Networks(_) => Expression::All,
     };
     line(&mut text, 2, &format!("selector: {}", quoted(&selector.to_string())));
-    let directions = [(Direction::Ingress, "Ingress"), (Direction::Egress, "Egress")];
-    let of = |direction| rules.iter().filter(move |said| said.rule.direction == direction);
-    let there = || directions.into_iter().filter(|&(direction, _)| of(direction).next().is_some());
+    let there = |direction| rules.iter().any(|said| said.rule.direction == direction);
+    let types = DIRECTIONS.into_iter().filter(|&(direction, _)| there(direction));
     line(&mut text, 2, "types:");
-    there().for_each(|(_, name)| line(&mut text, 2, &format!("- {name}")));
-    for (direction, _) in there() {
-        line(&mut text, 2, &format!("{direction}:"));
-        of(direction).for_each(|said| rule(&mut text, said));
-    }
+    types.for_each(|(_, name)| line(&mut text, 2, &format!("- {name}")));
+    self::rules(&mut text, rules);
     text
+}
+
+/// A policy that isolates whom it selects both ways, whatever rules it has.
+pub(super) fn isolating(form: Form, one: &Isolating<'_>, rules: &[Said<'_>]) -> String {
+    let mut text = String::new();
+    comment(&mut text, 0, &one.what);
+    head(&mut text, form, one.namespace, &one.name);
+    line(&mut text, 2, &format!("order: {ORDER}"));
+    line(&mut text, 2, &format!("selector: {}", quoted(&all(&one.labels).to_string())));
+    text.push_str("  types:\n  - Ingress\n  - Egress\n");
+    self::rules(&mut text, rules);
+    text
+}
+
+/// The rules of each direction that has some.
+fn rules(text: &mut String, rules: &[Said<'_>]) {
+    for (direction, _) in DIRECTIONS {
+        let mut of = rules.iter().filter(|said| said.rule.direction == direction).peekable();
+        if of.peek().is_some() {
+            line(text, 2, &format!("{direction}:"));
+            of.for_each(|said| rule(text, said));
+        }
+    }
 }
 
 /// What turns default deny on in a namespace.

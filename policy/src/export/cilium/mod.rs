@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::directory::Directory;
+use super::isolating::Isolating;
 use super::kubernetes::peers::{self, Peer};
 use super::names;
 use crate::Error;
@@ -85,6 +86,30 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
         export.default_deny(namespace, text::default(namespace, true), text::default(namespace, false));
     }
     Ok(export.finish(listed.iter().map(String::as_str)))
+}
+
+/// Policies that isolate, for the rules of `plan`, which was mined from `census`.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn isolate(
+    census: &Census,
+    plan: &Plan,
+    policies: &[Isolating<'_>],
+) -> Result<Vec<String>, Error> {
+    let named = Named::of(census, plan);
+    let text = |one: &Isolating<'_>| {
+        names::check_namespace(one.namespace)?;
+        let mut said: Vec<Said<'_>> = Vec::new();
+        for rule in one.rules.iter().filter(|rule| rule.ports.iter().any(text::is_sayable)) {
+            names::check(rule)?;
+            let mut peers = peers::of(census, plan, rule);
+            let names = named.take(rule, &mut peers);
+            said.extend((!peers.is_empty() || !names.is_empty()).then_some(Said { rule, peers, names }));
+        }
+        Ok(text::isolating(one, &said))
+    };
+    policies.iter().map(text).collect()
 }
 
 /// Whom clients called by a name.

@@ -2,6 +2,7 @@
 
 use watershed_model::{Labels, Protocol};
 
+use super::super::isolating::Isolating;
 use super::super::kubernetes::peers::Peer;
 use super::super::text::{about, comment, line, match_labels, quoted, title};
 use super::Said;
@@ -38,11 +39,8 @@ pub(super) fn policy(
     title(&mut text, subject, rules.iter().map(|said| said.rule.price), level);
     head(&mut text, namespace, &subject_name(subject));
     match subject {
-        Whom::Workloads { labels, .. } if !labels.is_empty() => {
-            text.push_str("  endpointSelector:\n");
-            match_labels(&mut text, 4, labels);
-        }
-        _ => text.push_str("  endpointSelector: {}\n"),
+        Whom::Workloads { labels, .. } => endpoint_selector(&mut text, labels),
+        Whom::Host { .. } | Whom::Networks(_) => endpoint_selector(&mut text, &Labels::new()),
     }
     text.push_str("  enableDefaultDeny:\n    ingress: false\n    egress: false\n");
     for direction in [Direction::Ingress, Direction::Egress] {
@@ -53,6 +51,34 @@ pub(super) fn policy(
         }
     }
     text
+}
+
+/// A policy that isolates whom it selects both ways, whatever rules it has.
+pub(super) fn isolating(one: &Isolating<'_>, rules: &[Said<'_>]) -> String {
+    let mut text = String::new();
+    comment(&mut text, 0, &one.what);
+    head(&mut text, one.namespace, &one.name);
+    endpoint_selector(&mut text, &one.labels);
+    // Without questions to the DNS a name stands for nothing.
+    let asking = rules.iter().any(|said| !said.names.is_empty());
+    for direction in [Direction::Ingress, Direction::Egress] {
+        line(&mut text, 2, &format!("{direction}:"));
+        let mut of = rules.iter().filter(|said| said.rule.direction == direction).peekable();
+        if of.peek().is_none() {
+            // A rule that means nobody isolates all the same.
+            line(&mut text, 2, "- {}");
+        }
+        of.for_each(|said| rule(&mut text, said, asking));
+    }
+    text
+}
+
+fn endpoint_selector(text: &mut String, labels: &Labels) {
+    if labels.is_empty() {
+        return text.push_str("  endpointSelector: {}\n");
+    }
+    text.push_str("  endpointSelector:\n");
+    match_labels(text, 4, labels);
 }
 
 /// What isolates the pods of a namespace, or what takes that back.

@@ -18,6 +18,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::directory::Directory;
+use super::isolating::Isolating;
 use super::names;
 use crate::Error;
 use crate::mine::{Allowed, Census, Namespace, Plan, Rule, Whom};
@@ -38,12 +39,11 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
             continue;
         };
         names::check(rule)?;
-        let sayable = |allowed: &&Allowed| !matches!(allowed, Allowed::Service(_));
-        if !rule.ports.iter().all(|allowed| sayable(&allowed)) {
+        if !rule.ports.iter().all(is_sayable) {
             export.cannot(rule, "NetworkPolicy knows TCP, UDP and SCTP alone: the network plugin decides");
         }
         // Without this a rule for pings alone would have no ports, which means all of them.
-        if !rule.ports.iter().any(|allowed| sayable(&allowed)) {
+        if !rule.ports.iter().any(is_sayable) {
             continue;
         }
         let peers = peers::of(census, plan, rule);
@@ -68,4 +68,31 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
     }
     // First what allows everything: between two steps of loading nothing is denied.
     Ok(export.finish(open.iter().chain(&listed).map(String::as_str)))
+}
+
+const fn is_sayable(allowed: &Allowed) -> bool {
+    !matches!(allowed, Allowed::Service(_))
+}
+
+/// Policies that isolate, for the rules of `plan`, which was mined from `census`.
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn isolate(
+    census: &Census,
+    plan: &Plan,
+    policies: &[Isolating<'_>],
+) -> Result<Vec<String>, Error> {
+    let text = |one: &Isolating<'_>| {
+        names::check_namespace(one.namespace)?;
+        let mut said: Vec<Said<'_>> = Vec::new();
+        for rule in one.rules.iter().filter(|rule| rule.ports.iter().any(is_sayable)) {
+            names::check(rule)?;
+            let peers = peers::of(census, plan, rule);
+            // No peers would be everybody.
+            said.extend((!peers.is_empty()).then_some((rule, peers)));
+        }
+        Ok(text::isolating(one, &said))
+    };
+    policies.iter().map(text).collect()
 }

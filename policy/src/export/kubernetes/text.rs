@@ -4,9 +4,12 @@ use ipnet::IpNet;
 use watershed_model::Labels;
 
 use super::peers::Peer;
+use crate::export::isolating::Isolating;
 use crate::export::text::{about, comment, line, match_labels, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
 use crate::mine::{Allowed, Level, Rule, Whom};
+
+const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
 /// The policy of every namespace that allows everything, or nothing.
 const DEFAULT: &str = "watershed-default";
@@ -17,26 +20,49 @@ pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[(&Rule, Vec<Peer>
     title(&mut text, subject, rules.iter().map(|(rule, _)| rule.price), level);
     head(&mut text, namespace, &crate::mine::subject_name(subject));
     match subject {
-        Whom::Workloads { labels, .. } if !labels.is_empty() => {
-            text.push_str("  podSelector:\n");
-            match_labels(&mut text, 4, labels);
-        }
-        _ => text.push_str("  podSelector: {}\n"),
+        Whom::Workloads { labels, .. } => pod_selector(&mut text, labels),
+        Whom::Host { .. } | Whom::Networks(_) => pod_selector(&mut text, &Labels::new()),
     }
-    let directions = [Direction::Ingress, Direction::Egress];
-    let of = |direction| rules.iter().filter(move |(rule, _)| rule.direction == direction);
+    let there = |direction: &Direction| rules.iter().any(|(rule, _)| rule.direction == *direction);
     text.push_str("  policyTypes:\n");
-    for direction in directions.into_iter().filter(|&direction| of(direction).next().is_some()) {
+    for direction in DIRECTIONS.into_iter().filter(there) {
         text.push_str(match direction {
             Direction::Ingress => "  - Ingress\n",
             Direction::Egress => "  - Egress\n",
         });
     }
-    for direction in directions.into_iter().filter(|&direction| of(direction).next().is_some()) {
-        line(&mut text, 2, &format!("{direction}:"));
-        of(direction).for_each(|(rule, peers)| self::rule(&mut text, rule, peers));
-    }
+    self::rules(&mut text, rules);
     text
+}
+
+/// A policy that isolates whom it selects both ways, whatever rules it has.
+pub(super) fn isolating(one: &Isolating<'_>, rules: &[(&Rule, Vec<Peer>)]) -> String {
+    let mut text = String::new();
+    comment(&mut text, 0, &one.what);
+    head(&mut text, one.namespace, &one.name);
+    pod_selector(&mut text, &one.labels);
+    text.push_str("  policyTypes:\n  - Ingress\n  - Egress\n");
+    self::rules(&mut text, rules);
+    text
+}
+
+fn pod_selector(text: &mut String, labels: &Labels) {
+    if labels.is_empty() {
+        return text.push_str("  podSelector: {}\n");
+    }
+    text.push_str("  podSelector:\n");
+    match_labels(text, 4, labels);
+}
+
+/// The rules of each direction that has some.
+fn rules(text: &mut String, rules: &[(&Rule, Vec<Peer>)]) {
+    for direction in DIRECTIONS {
+        let mut of = rules.iter().filter(|(rule, _)| rule.direction == direction).peekable();
+        if of.peek().is_some() {
+            line(text, 2, &format!("{direction}:"));
+            of.for_each(|(rule, peers)| self::rule(text, rule, peers));
+        }
+    }
 }
 
 /// What turns default deny on in a namespace.

@@ -1,6 +1,6 @@
 //! What the proof asks of a dialect of policies about pods.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::corners::{self, PEERS};
@@ -83,10 +83,13 @@ pub(crate) trait Enforced {
 
     /// What the policies themselves list, as probes.
     fn corners(&self, stage: &Stage<'_>) -> Vec<Probe>;
+
+    /// The files of the policies that select a pod.
+    fn binding(&self, pod: usize) -> BTreeSet<&str>;
 }
 
 /// `networking.k8s.io/v1`.
-pub(super) struct NetworkPolicies;
+pub(crate) struct NetworkPolicies;
 
 impl Dialect for NetworkPolicies {
     const NAME: &'static str = "networking.k8s.io/v1";
@@ -152,6 +155,11 @@ impl Enforced for Indexed<'_> {
     fn corners(&self, stage: &Stage<'_>) -> Vec<Probe> {
         corners::of(stage, self)
     }
+
+    fn binding(&self, pod: usize) -> BTreeSet<&str> {
+        let both = [Direction::Ingress, Direction::Egress].into_iter();
+        both.flat_map(|direction| self.files(direction, End::Pod(pod))).collect()
+    }
 }
 
 impl Enforced for Layers<'_> {
@@ -191,5 +199,9 @@ impl Enforced for Layers<'_> {
             }
         }
         probes
+    }
+
+    fn binding(&self, pod: usize) -> BTreeSet<&str> {
+        self.files(pod).collect()
     }
 }

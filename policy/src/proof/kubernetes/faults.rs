@@ -15,6 +15,10 @@ pub struct Faults {
     pub admitted: Told,
     /// Whether something stays denied after default deny is taken back.
     pub revert_denies: bool,
+    /// Whether taking a step of a roll-out back leaves something else than was there before it.
+    pub revert_differs: bool,
+    /// Whether a step of a roll-out binds pods that it is not for, or not its own.
+    pub binds_others: bool,
 }
 
 /// Connections of one kind.
@@ -60,7 +64,8 @@ impl Told {
 
 impl Faults {
     pub(super) const fn is_empty(&self) -> bool {
-        self.denied.count == 0 && self.withheld.count == 0 && self.admitted.count == 0 && !self.revert_denies
+        let none = self.denied.count == 0 && self.withheld.count == 0 && self.admitted.count == 0;
+        none && !self.revert_denies && !self.revert_differs && !self.binds_others
     }
 }
 
@@ -79,6 +84,12 @@ impl fmt::Display for Faults {
         }
         if self.revert_denies {
             findings.push("taking default deny back leaves something denied".into());
+        }
+        if self.revert_differs {
+            findings.push("taking them back leaves something else than was there before".into());
+        }
+        if self.binds_others {
+            findings.push("they select other pods than those that the step is for".into());
         }
         f.write_str(&findings.join("; "))
     }

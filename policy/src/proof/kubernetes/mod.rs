@@ -21,19 +21,24 @@ mod probes;
 
 mod stage;
 
+mod steps;
+
 pub use certificate::Certificate;
 pub use faults::{Fault, Faults, Told};
 
-use dialect::NetworkPolicies;
-pub(crate) use dialect::{Dialect, Enforced};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+
+pub(crate) use dialect::{Dialect, Enforced, NetworkPolicies};
 use probes::{Around, Probe};
 use stage::{Role, Stage};
+pub(crate) use steps::{StepText, prove_steps};
 
 use crate::cilium::CiliumPolicies;
 use crate::cluster::ClusterPolicies;
 use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
 use crate::k8s::{AT_ONCE, Connections, Direction, End};
-use crate::mine::{Allowed, Census, Declared, Plan};
+use crate::mine::{Allowed, Census, ClassId, Declared, Plan, RuleId, Someone, Whom, selects};
 use crate::{Error, Service};
 
 /// Proves that `export`, NetworkPolicies, allows everything in `census` that pods take part in, and beyond it
@@ -93,24 +98,14 @@ pub(crate) fn prove_as<D: Dialect>(
     let own = ("probes", own.as_str());
     let read = dialect.read(files(export, REVERT).chain([own]))?;
     let enforced = dialect.enforce(stage.world(), &read);
-    replay(census, &stage, dialect, &enforced, &mut certificate, &mut faults);
+    let replayed = Replayed::all(&stage);
+    replay(&stage, dialect, &enforced, &replayed, (&mut certificate, &mut faults));
     for one in dialect.by_each_name() {
-        replay(
-            census,
-            &stage,
-            &one,
-            &one.enforce(stage.world(), &read),
-            &mut certificate.clone(),
-            &mut faults,
-        );
+        let enforced = one.enforce(stage.world(), &read);
+        replay(&stage, &one, &enforced, &replayed, (&mut certificate.clone(), &mut faults));
     }
-    let judge = Judge {
-        stage: &stage,
-        dialect,
-        enforced: &enforced,
-        declared: Declared::of(census, plan),
-        by_name: dialect.names().then(|| Declared::by_name(census, plan)),
-    };
+    let said = Said::of(dialect, census, plan);
+    let judge = Judge { stage: &stage, dialect, enforced: &enforced, said: &said, binds: &Binds::Everybody };
     around.each(|probe| judge.probe(probe, &mut certificate, &mut faults));
     for probe in enforced.corners(&stage) {
         judge.probe(&probe, &mut certificate, &mut faults);
@@ -131,28 +126,48 @@ fn files<'a>(export: &'a Directory, without: &'a str) -> impl Iterator<Item = (&
     })
 }
 
-/// Every dependency.
+/// What is replayed.
+struct Replayed {
+    /// Dependencies, by their places in the census.
+    dependencies: Vec<usize>,
+    /// Those of all whose rules people rejected.
+    rejected: Rc<BTreeSet<usize>>,
+    /// Whether these must be denied: where everybody is bound they are.
+    rejected_are_denied: bool,
+}
+
+impl Replayed {
+    /// Every dependency, with everybody bound.
+    fn all(stage: &Stage<'_>) -> Self {
+        let dependencies = (0..stage.census.dependencies.len()).collect();
+        Self { dependencies, rejected: Rc::new(Self::rejected(stage)), rejected_are_denied: true }
+    }
+
+    fn rejected(stage: &Stage<'_>) -> BTreeSet<usize> {
+        stage.plan.rejected_dependencies(stage.census).into_keys().collect()
+    }
+}
+
 fn replay(
-    census: &Census,
     stage: &Stage<'_>,
     dialect: &impl Dialect,
     enforced: &impl Enforced,
-    certificate: &mut Certificate,
-    faults: &mut Faults,
+    replayed: &Replayed,
+    (certificate, faults): (&mut Certificate, &mut Faults),
 ) {
-    let rejected = stage.plan.rejected_dependencies(census);
-    for (number, one) in census.dependencies.iter().enumerate() {
+    for &number in &replayed.dependencies {
+        let one = &stage.census.dependencies[number];
         let pairs = stage.pairs(one.client, one.server);
         if pairs.is_empty() || !dialect.says(one.service) {
             certificate.not_expressed += 1;
             continue;
         }
-        if rejected.contains_key(&number) {
+        if replayed.rejected.contains(&number) {
             certificate.dependencies_rejected += 1;
             // Between pods every dialect can deny.
             let passes = |&&(client, server): &&(End, End)| {
                 let pods = matches!((client, server), (End::Pod(_), End::Pod(_)));
-                pods && enforced.allows(client, server, one.service)
+                pods && replayed.rejected_are_denied && enforced.allows(client, server, one.service)
             };
             if let Some(&(client, server)) = pairs.iter().find(passes) {
                 faults.admitted.add(stage.fault(client, server, one.service));
@@ -168,22 +183,73 @@ fn replay(
     }
 }
 
+/// What the rules declare.
+struct Said<'a> {
+    declared: Declared<'a>,
+    /// Where addresses may be meant by their names: what rules declare with every address of the same name.
+    by_name: Option<Declared<'a>>,
+}
+
+impl<'a> Said<'a> {
+    fn of(dialect: &impl Dialect, census: &'a Census, plan: &'a Plan) -> Self {
+        Self {
+            declared: Declared::of(census, plan),
+            by_name: dialect.names().then(|| Declared::by_name(census, plan)),
+        }
+    }
+}
+
+/// Whom the policies in force bind.
+enum Binds<'a> {
+    /// Everybody whom rules can be for.
+    Everybody,
+    /// Whom the steps of a roll-out are for.
+    Steps {
+        /// The classes.
+        classes: &'a HashSet<ClassId>,
+        /// Their selectors, by namespace.
+        subjects: &'a HashMap<&'a str, Vec<&'a Whom>>,
+        /// How many of the plan's rules are theirs: the first ones.
+        rules: RuleId,
+    },
+}
+
+impl Binds<'_> {
+    fn someone(&self, stage: &Stage<'_>, someone: Someone<'_>) -> bool {
+        let Self::Steps { classes, subjects, .. } = self else { return true };
+        match someone {
+            Someone::Node(node) => classes.contains(&stage.plan.classes.of_node[node as usize]),
+            Someone::Stranger { namespace, labels, .. } => {
+                let mut there = subjects.get(namespace).into_iter().flatten();
+                there.any(|whom| selects(whom, namespace, labels))
+            }
+            Someone::Address(_) => true,
+        }
+    }
+
+    const fn rules(&self) -> RuleId {
+        match self {
+            Self::Everybody => RuleId::MAX,
+            Self::Steps { rules, .. } => *rules,
+        }
+    }
+}
+
 /// Holds what is in force against what rules declare.
 struct Judge<'a, D, E> {
     stage: &'a Stage<'a>,
     dialect: &'a D,
     enforced: &'a E,
-    declared: Declared<'a>,
-    /// Where addresses may be meant by their names: what rules declare with every address of the same name.
-    by_name: Option<Declared<'a>>,
+    said: &'a Said<'a>,
+    binds: &'a Binds<'a>,
 }
 
 impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
     /// What passes must be declared, and what is declared must pass.
     fn probe(&self, probe: &Probe, certificate: &mut Certificate, faults: &mut Faults) {
         let Probe { client, server, ref services } = *probe;
-        let sides = self.sides(&self.declared, client, server);
-        let named = self.by_name.as_ref().map(|declared| self.sides(declared, client, server));
+        let sides = self.sides(&self.said.declared, client, server);
+        let named = self.said.by_name.as_ref().map(|declared| self.sides(declared, client, server));
         for services in services.chunks(AT_ONCE) {
             let allowed = self.enforced.allowed(client, server, services);
             for (bit, &service) in services.iter().enumerate().filter(|(_, one)| self.dialect.says(**one)) {
@@ -204,8 +270,11 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
     /// What both ends are declared to permit; `None` for one that is free.
     fn sides<'d>(&self, declared: &Declared<'d>, client: End, server: End) -> [Side<'d>; 2] {
         let permitted = |direction, subject: End, peer: End| match self.stage.role(subject) {
-            Role::Bound(someone) if self.dialect.denies(direction, peer) => {
-                declared.permitted(direction, someone, self.stage.role(peer).someone())
+            Role::Bound(someone)
+                if self.dialect.denies(direction, peer) && self.binds.someone(self.stage, someone) =>
+            {
+                let peer = self.stage.role(peer).someone();
+                declared.permitted_by_first(direction, someone, peer, self.binds.rules())
             }
             Role::Bound(_) | Role::Free(_) => None,
         };

@@ -88,6 +88,12 @@ struct Peers {
 impl<'a> Around<'a> {
     /// Brings on the stage who takes part, for every rule whose subject is in the cluster.
     pub(super) fn of(stage: &mut Stage<'a>) -> Self {
+        let plan = stage.plan;
+        Self::rules(stage, &plan.rules)
+    }
+
+    /// The same for some of the rules; those of one subject stand together.
+    pub(super) fn rules(stage: &mut Stage<'a>, rules: &'a [Rule]) -> Self {
         let mut around = Self {
             strangers: Vec::new(),
             subjects: Vec::new(),
@@ -97,7 +103,7 @@ impl<'a> Around<'a> {
         let plan = stage.plan;
         let strangers = plan.namespaces().map(|namespace| stage.pod(None, namespace, Labels::new(), false));
         around.strangers.extend(strangers);
-        for rules in stage.plan.rules.chunk_by(|a, b| a.subject == b.subject) {
+        for rules in rules.chunk_by(|a, b| a.subject == b.subject) {
             let Some(subject) = Subject::of(stage, rules, around.subjects.len()) else { continue };
             around.subjects.push(subject);
             for rule in rules {

@@ -11,7 +11,7 @@ use super::dialect::Dialect;
 use super::faults::Fault;
 use crate::Service;
 use crate::k8s::{End, Pod, World};
-use crate::mine::{Census, NodeId, Plan, Someone, stable_keys};
+use crate::mine::{Census, ClassId, NodeId, Plan, Someone, stable_keys};
 
 /// Addresses of documentation (RFC 5737, RFC 3849): nobody's.
 pub(super) const NOBODY: [IpAddr; 2] = [
@@ -166,6 +166,12 @@ impl<'a> Stage<'a> {
     /// Every pod.
     pub(super) fn pods(&self) -> impl Iterator<Item = End> {
         (0..self.nodes.len()).map(End::Pod)
+    }
+
+    /// Every pod that stands for somebody known and is bound by policies, with its class.
+    pub(super) fn bound_pods(&self) -> impl Iterator<Item = (usize, ClassId)> {
+        let known = self.nodes.iter().zip(&self.free).enumerate().filter(|(_, (_, free))| !**free);
+        known.filter_map(|(pod, (node, _))| Some((pod, self.plan.classes.of_node[(*node)? as usize])))
     }
 
     /// Policies that free the free pods.
