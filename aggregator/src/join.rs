@@ -1,8 +1,9 @@
-//! Who both ends of each connection were, and by which names.
+//! Who both ends of each connection were, which of them is the server, and by which names.
 
-use watershed_model::{Batch, Evidence, Loss, LossEntry, TimeRange};
+use watershed_model::{Batch, Endpoint, Evidence, Loss, LossEntry, TimeRange};
 
 use crate::block::{Block, Join};
+use crate::declared::{self, Ends};
 use crate::memory::Memory;
 use crate::names::asker;
 use crate::{AggregatorConfig, Inventory, ledger, reach};
@@ -27,25 +28,29 @@ pub(crate) fn join<'a>(
     let mut joins = Vec::with_capacity(batch.records.len());
     for record in &mut batch.records {
         // Identity: who both were at the time of the flow.
-        let (from, to, at) = (record.client.address, record.server.address, record.first_seen);
+        let at = record.first_seen;
         let during = TimeRange { start: at, end: record.last_seen };
-        let (client, server) = (inventory.identify(from, during), inventory.identify(to, during));
+        let identify = |end: Endpoint| inventory.identify(end.address, during);
+        let (client, server) = (identify(record.client), identify(record.server));
         if client.handed_over || server.handed_over {
             record.add_evidence(Evidence::HANDED_OVER);
         }
+
+        // Direction: whose port was declared is the server.
+        let Ends { client, server, reached } =
+            declared::settle(record, inventory, (client.workload, server.workload));
 
         // Names: what the client called the server when it connected; later parts are the same connection. A
         // summary has those of its first.
         let start = names.len();
         if record.begins() && !agent.names.is_empty() {
-            agent.names.find((asker(from, client.workload), to), at, config, &mut names);
+            let (from, to) = (record.client.address, record.server.address);
+            agent.names.find((asker(from, client), to), at, config, &mut names);
         }
 
         // Reach: who was behind the address; only now, since the connection is known by what it was called on the wire.
         let answered = agent.answers.first_in(record, room.unanswered);
-        let reached = inventory.reach(record.server, record.protocol, server.workload, at);
-        let server = reach::follow(record, reached, server.workload, &mut names);
-        let client = client.workload;
+        let server = reach::follow(record, reached, server, &mut names);
         joins.push(Join { client, server, answered, names: start..names.len() });
     }
 

@@ -23,6 +23,8 @@ mod restart;
 
 mod names;
 
+mod declared;
+
 mod reach;
 
 mod block;

@@ -38,7 +38,7 @@ pub(crate) fn follow<'a>(
     owner: Option<&'a Arc<Workload>>,
     names: &mut Vec<Arc<str>>,
 ) -> Option<&'a Arc<Workload>> {
-    let Some(backend) = reached else {
+    let Some(backend) = reached.filter(|backend| backend.declared_by().is_none()) else {
         let tunnel = record.protocol == Protocol::TCP && record.server.port == HBONE;
         if tunnel && owner.is_some_and(|owner| owner.kind.is_pods()) {
             record.evidence |= Evidence::PORT_UNKNOWN;
@@ -61,6 +61,7 @@ pub(crate) fn follow<'a>(
             record.server.address = *address;
             None
         }
+        Server::Declared(_) => owner,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The data path: source, ledger, names, identity, reach, store.
+//! The data path: source, ledger, names, identity, direction, reach, store.
 
 use crate::aggregator::{Aggregator, remember};
 use crate::block::Block;

@@ -16,6 +16,8 @@ pub mod gquic;
 
 pub mod dns;
 
+pub mod services;
+
 mod assembly;
 
 pub use reader::{Findings, Gathered, NameReader, Payload, Progress, Side};

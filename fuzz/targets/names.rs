@@ -66,6 +66,10 @@ fuzz_target!(|input: &[u8]| {
     if let Some(message) = dns::Message::parse(input) {
         assert!(message.question().is_none_or(|name| name.len() <= 4 * 255));
         let _ = message.answers().count();
+        for (name, _) in message.addresses() {
+            assert!(name.len() <= 4 * 255);
+        }
+        assert!(message.services().all(|service| service.port > 0 && service.host.len() <= 4 * 255));
         for (name, _) in message.announcements() {
             assert!(name.len() <= 4 * 255);
         }

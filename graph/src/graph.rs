@@ -156,6 +156,12 @@ impl<'a> Graph<'a> {
         Proposals::of(&self.inner, &self.shared, &self.config)
     }
 
+    /// The graph by itself.
+    #[cfg(test)]
+    pub(crate) const fn inner(&self) -> &Inner<'a> {
+        &self.inner
+    }
+
     /// All edges with the indices of client and server among [`Graph::nodes`], in order of their keys.
     pub(crate) fn links(&self) -> impl Iterator<Item = (usize, usize, &Link<'a>)> {
         self.inner.edge_references().map(|r| (r.source().index(), r.target().index(), r.weight()))

@@ -57,6 +57,22 @@ impl ConnState {
         Self::Oth,
     ];
 
+    /// How the same connection went with client and server turned round.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        match self {
+            Self::S2 => Self::S3,
+            Self::S3 => Self::S2,
+            Self::Rsto => Self::Rstr,
+            Self::Rstr => Self::Rsto,
+            Self::Rstos0 => Self::Rstrh,
+            Self::Rstrh => Self::Rstos0,
+            Self::Sh => Self::Shr,
+            Self::Shr => Self::Sh,
+            Self::S0 | Self::S1 | Self::Sf | Self::Rej | Self::Oth => self,
+        }
+    }
+
     /// Zeek's name for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -55,12 +55,17 @@ bitflags! {
         /// The port is that of a tunnel or of a service with several, so which port of the server was used is not
         /// known; says nothing of the direction.
         const PORT_UNKNOWN = 1 << 20;
+        /// An inventory says that the server offers something on its port: a container's port, the target of a
+        /// Service, a Service's own port, or what somebody wrote into a file.
+        const DECLARED_PORT = 1 << 21;
+        /// A DNS SRV record named the server's address and port.
+        const SRV_RECORD = 1 << 22;
     }
 }
 
 impl Evidence {
     /// How many flags there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 23;
     /// Flags that settle the direction: the transport's own handshake.
     pub const HANDSHAKES: Self =
         Self::SYN.union(Self::SYN_ACK).union(Self::SCTP_INIT).union(Self::SCTP_INIT_ACK);
@@ -93,6 +98,8 @@ const NAMES: [&str; Evidence::COUNT] = [
     "handed_over",
     "via_service",
     "port_unknown",
+    "declared_port",
+    "srv_record",
 ];
 
 /// In how many connections each kind of [`Evidence`] was seen.

@@ -91,6 +91,19 @@ impl FlowRecord {
         }
     }
 
+    /// Turns client and server round: what was seen then speaks for the other direction. Only for a connection of
+    /// which nothing but its first packet and its lower port said who is the client.
+    pub fn turn(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+        std::mem::swap(&mut self.to_server, &mut self.to_client);
+        self.history = self.history.turned();
+        self.state = self.state.turned();
+        self.evidence.toggle(Evidence::FIRST_PACKET);
+        self.evidence.remove(Evidence::CONTRADICTED);
+        self.evidence.set(Evidence::LOWER_PORT, self.server.port < self.client.port);
+        self.evidence.set(Evidence::SERVER_REPLIED, self.to_client.packets > 0);
+    }
+
     /// Community ID version 1 with seed 0.
     #[must_use]
     pub fn community_id(&self) -> CommunityId {

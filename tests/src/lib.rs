@@ -14,6 +14,8 @@ pub mod history;
 
 pub mod binary;
 
+pub mod deploy;
+
 pub mod estate_groups;
 
 pub mod kafka;

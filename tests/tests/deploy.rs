@@ -1,5 +1,5 @@
 //! What deploy/ holds, read by the programs that it is for: Helm and the types of Kubernetes' API, Compose, systemd.
-//! Nothing is started, as there is no cluster and no engine here. Every setting and every flag that is written there
+//! Nothing is started, as there is no cluster and no engine here; `--test path` runs what the Compose file does. Every setting and every flag that is written there
 //! is one that Watershed has.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read deploy/ may panic")]
@@ -12,35 +12,13 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use watershed_tests::binary;
+use watershed_tests::deploy::{judge, judged, root};
 
 /// The most that `systemd-analyze security` may say of a unit, tenths; from 0 (nothing is exposed) to 100.
 const MAX_EXPOSURE: &str = "20";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Runs the program of tests/support/deploy, which is built first.
-fn judge(arguments: &[&str]) -> Output {
-    static JUDGE: OnceLock<PathBuf> = OnceLock::new();
-    let judge = JUDGE.get_or_init(|| {
-        let made = Command::new(root().join("tests/support/go-judge")).arg("deploy").output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim().into()
-    });
-    Command::new(judge).current_dir(root()).args(arguments).output().unwrap()
-}
-
-/// What it prints, a JSON value a line.
-fn judged(arguments: &[&str]) -> Vec<Value> {
-    let output = judge(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let printed = String::from_utf8(output.stdout).unwrap();
-    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The chart rendered with these files of values.

@@ -52,6 +52,12 @@ impl Source {
     /// All of them, in their order.
     pub const ALL: [Self; 3] = [Self::File, Self::Kubernetes, Self::Docker];
 
+    /// The source of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
+
     /// Its name, as stores and metrics have it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -68,7 +74,7 @@ impl Source {
 pub struct News {
     /// Whose addresses are.
     pub told: Vec<Told>,
-    /// Where Services lead.
+    /// Where Services lead, and what is declared.
     pub fronts: Vec<FrontChange>,
 }
 

@@ -1,7 +1,7 @@
 //! Inventory entries from CSV (RFC 4180).
 //!
-//! The header names the columns: `address` and `name` must be there, `namespace`, `valid_from` and
-//! `valid_to` may be, and every other column is a label. A row gives one address or CIDR; rows of the same name are one workload. Lines that
+//! The header names the columns: `address` and `name` must be there, `namespace`, `ports` (with spaces between them),
+//! `valid_from` and `valid_to` may be, and every other column is a label. A row gives one address or CIDR; rows of the same name are one workload. Lines that
 //! start with `#` are comments.
 
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
@@ -91,6 +91,11 @@ fn entry(file: &mut RawFile, columns: &StringRecord, row: &StringRecord, line: u
             "address" => entry.addresses.push(text()),
             "name" => entry.name = Some(text()),
             "namespace" => entry.namespace = Some(text()),
+            "ports" => {
+                let Text { value, place } = text();
+                let ports = value.split_whitespace();
+                entry.ports.extend(ports.map(|port| Text { value: port.to_owned(), place }));
+            }
             "valid_from" => entry.valid_from = Some(text()),
             "valid_to" => entry.valid_to = Some(text()),
             label => {

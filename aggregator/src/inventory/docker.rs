@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 use watershed_model::Timestamp;
 
-use self::containers::Containers;
+use self::containers::{Changed, Containers};
+use super::fronts::FrontUpdate;
 use super::offer::offer;
 use super::{OpenInventory, Source, Update};
 use crate::AggregatorError;
@@ -83,6 +84,7 @@ impl DockerWatch {
         let watching = Watching {
             socket: socket.to_owned(),
             updates: inventory.follow(Source::Docker),
+            fronts: inventory.follow_fronts(Source::Docker),
             status: Arc::clone(&status),
             now,
             containers: Containers::default(),
@@ -120,6 +122,7 @@ impl Drop for DockerWatch {
 struct Watching {
     socket: PathBuf,
     updates: Sender<Update>,
+    fronts: Sender<FrontUpdate>,
     status: Arc<Mutex<DockerStatus>>,
     now: fn() -> Timestamp,
     containers: Containers,
@@ -169,22 +172,24 @@ impl Watching {
     /// Says what is different; false where nobody listens any more.
     async fn say(&mut self, listed: &[ContainerSummary]) -> bool {
         let now = (self.now)();
-        let changes = self.containers.take(listed, now);
+        let Changed { addresses, fronts } = self.containers.take(listed, now);
         let first = std::mem::take(&mut self.first);
         {
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.lists += 1;
             status.containers = listed.len();
-            status.changes += changes.len() as u64;
+            status.changes += addresses.len() as u64;
             status.refused = self.containers.refused();
             if status.failing.take().is_some() {
                 info!(socket = %self.socket.display(), "watching again");
             }
         }
         if first {
-            return offer(&self.updates, Update::Everything { at: now, owned: changes }).await;
+            return offer(&self.fronts, FrontUpdate::Everything { at: now, led: fronts }).await
+                && offer(&self.updates, Update::Everything { at: now, owned: addresses }).await;
         }
-        changes.is_empty() || offer(&self.updates, Update::Changes(changes)).await
+        (fronts.is_empty() || offer(&self.fronts, FrontUpdate::Changes(fronts)).await)
+            && (addresses.is_empty() || offer(&self.updates, Update::Changes(addresses)).await)
     }
 
     fn failed(&self, error: &bollard::errors::Error) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use thiserror::Error;
-use watershed_model::Labels;
+use watershed_model::{Labels, Protocol};
 
 /// Problems that are told of one file: enough to mend it in a few rounds, few enough to read.
 pub const MAX_PROBLEMS: usize = 20;
@@ -96,6 +96,8 @@ pub(super) struct RawEntry {
     pub(super) valid_from: Option<Text>,
     pub(super) valid_to: Option<Text>,
     pub(super) labels: Labels,
+    /// What is offered there.
+    pub(super) ports: Vec<Text>,
 }
 
 /// What a reader made of a file.
@@ -126,4 +128,19 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, String> {
     Err(format!(
         "`{text}` has bits set behind its prefix; write {network} for the network, or {host} for the host"
     ))
+}
+
+/// A port that is offered: of TCP where no protocol is said.
+pub(super) fn port(text: &str) -> Result<(Protocol, u16), String> {
+    let (protocol, number) = text.split_once('/').unwrap_or(("tcp", text));
+    let protocol = match protocol.to_ascii_lowercase().as_str() {
+        "tcp" => Some(Protocol::TCP),
+        "udp" => Some(Protocol::UDP),
+        "sctp" => Some(Protocol::SCTP),
+        _ => None,
+    };
+    let number = number.parse::<u16>().ok().filter(|&number| number > 0);
+    protocol
+        .zip(number)
+        .ok_or_else(|| format!("`{text}` is no port; write it like 443, tcp/443, udp/53 or sctp/3868"))
 }

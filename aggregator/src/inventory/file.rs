@@ -14,6 +14,7 @@ use watershed_model::TimeRange;
 use builder::Builder;
 
 use super::entry::{InventoryProblems, Place, RawFile};
+use super::fronts::FrontChange;
 use super::{Change, History, Identity, Inventory, csv, yaml};
 use crate::AggregatorError;
 
@@ -34,6 +35,7 @@ pub enum FileFormat {
 pub struct FileInventory {
     history: History,
     overlaps: Vec<Overlap>,
+    declared: Vec<FrontChange>,
 }
 
 /// An entry inside the entry of another workload: allowed, and the inner one wins, but worth a look.
@@ -129,6 +131,12 @@ impl FileInventory {
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
         self.history.changes()
+    }
+
+    /// The ports that entries declare, in order; for all times, since another's port says nothing wrong of a client.
+    #[must_use]
+    pub fn declared(&self) -> &[FrontChange] {
+        &self.declared
     }
 
     pub(super) fn into_overlaps(self) -> Vec<Overlap> {

@@ -2,6 +2,8 @@
 //!
 //! The address and port of a Kubernetes Service are nobody's: the node of the client rewrites them to those of a pod
 //! behind it. A rule for pods needs that pod's port, also where only the client's side of the rewriting was seen.
+//!
+//! A port that is only declared is one that leads to whoever has the address: it says who is the server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,8 +11,10 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use watershed_model::{Endpoint, Protocol, Timestamp, Workload};
 
-/// Service ports remembered; beyond it new ones are refused and counted. A cluster of 10,000 Services with three ports
-/// in two address families has 60,000.
+use super::Source;
+
+/// Ports of Services and declared ports remembered; beyond it new ones are refused and counted. A cluster of 10,000
+/// Services with three ports in two address families has 60,000, one of 100,000 pods some 300,000 declared ones.
 pub const MAX_FRONTS: usize = 1_000_000;
 
 /// Changes remembered; beyond it of each front the older half is forgotten. A rollout of a Service changes who is behind
@@ -47,6 +51,25 @@ pub enum Server {
     Workload(Arc<Workload>),
     /// One address that is no workload's.
     Address(IpAddr),
+    /// Whoever has the front's own address: the source says that something is offered there, and no more.
+    Declared(Source),
+}
+
+impl Backend {
+    /// That `source` declares `port` of an address.
+    #[must_use]
+    pub const fn declared(source: Source, port: u16) -> Self {
+        Self { service: None, server: Server::Declared(source), port: Some(port), rewritten: false }
+    }
+
+    /// Who declares the port, where that is all there is.
+    #[must_use]
+    pub const fn declared_by(&self) -> Option<Source> {
+        match self.server {
+            Server::Declared(source) => Some(source),
+            Server::Workload(_) | Server::Address(_) => None,
+        }
+    }
 }
 
 /// That a front leads elsewhere from `at` on; to nobody where `backend` is `None`.
@@ -65,7 +88,7 @@ pub struct FrontChange {
 pub enum FrontUpdate {
     /// What has changed.
     Changes(Vec<FrontChange>),
-    /// All there is, as after a start: every other front has led to nobody since `at`.
+    /// All there is, as after a start: every other front of the same source has led to nobody since `at`.
     Everything {
         /// When it was so.
         at: Timestamp,
@@ -93,15 +116,26 @@ impl Default for Fronts {
 }
 
 impl Fronts {
-    /// Takes over what is said, and returns those changes that say something new: told to others, in whatever order,
-    /// they make them the same.
-    pub fn take(&mut self, update: FrontUpdate) -> Vec<FrontChange> {
+    /// Takes over what `source` says, and returns those changes that say something new: told to others, in whatever
+    /// order, they make them the same.
+    ///
+    /// What is declared does not take the place of where a front leads, and a source takes back only what it said.
+    pub fn take(&mut self, source: Source, update: FrontUpdate) -> Vec<FrontChange> {
         let mut changes = match update {
             FrontUpdate::Changes(changes) => changes,
-            FrontUpdate::Everything { at, led } => self.differences(led, at),
+            FrontUpdate::Everything { at, led } => self.differences(source, led, at),
         };
-        changes.retain(|change| self.apply(change));
+        changes.retain(|change| self.may_say(source, change) && self.apply(change));
         changes
+    }
+
+    fn may_say(&self, source: Source, change: &FrontChange) -> bool {
+        let last = self.known.get(&change.front).and_then(|known| known.last()?.1.as_deref());
+        match (last, &change.backend) {
+            (None, _) => true,
+            (Some(last), Some(new)) => new.declared_by().is_none() || last.declared_by().is_some(),
+            (Some(last), None) => is_of(last, source),
+        }
     }
 
     /// Takes over one change; false where it says nothing new, or there is no room for it. One that is told later about
@@ -128,7 +162,7 @@ impl Fronts {
     /// What changes where from `at` on fronts lead as `led` says, and no others do. What has led there before goes on
     /// doing so; what leads elsewhere does so from where that is known to have begun, but not from before the last
     /// change that is known.
-    fn differences(&self, led: Vec<FrontChange>, at: Timestamp) -> Vec<FrontChange> {
+    fn differences(&self, source: Source, led: Vec<FrontChange>, at: Timestamp) -> Vec<FrontChange> {
         let mut changes = Vec::new();
         let mut there = HashSet::with_capacity(led.len());
         for change in led {
@@ -141,7 +175,9 @@ impl Fronts {
                 _ => changes.push(change),
             }
         }
-        let leads = |known: &Led| known.last().is_some_and(|(_, backend)| backend.is_some());
+        let leads = |known: &Led| {
+            known.last().and_then(|(_, backend)| backend.as_deref()).is_some_and(|last| is_of(last, source))
+        };
         let gone = self.known.iter().filter(|(front, known)| !there.contains(*front) && leads(known));
         let mut gone: Vec<Front> = gone.map(|(front, _)| *front).collect();
         gone.sort_unstable();
@@ -161,7 +197,8 @@ impl Fronts {
 
     /// Where `to` led at `at`. `on_node` says whether the address is a node's.
     ///
-    /// What is known first of a front is taken to have been so before, as it was there when the watching began.
+    /// What is known first of a front is taken to have been so before, as it was there when the watching began; but
+    /// what was declared of an address may be another's before.
     #[must_use]
     pub fn find(&self, to: Endpoint, protocol: Protocol, on_node: bool, at: Timestamp) -> Option<&Backend> {
         if self.known.is_empty() || !protocol.has_ports() {
@@ -170,7 +207,8 @@ impl Fronts {
         let of_node = || self.known.get(&Front::EveryNode(protocol, to.port)).filter(|_| on_node);
         let changes = self.known.get(&Front::Address(to.address, protocol, to.port)).or_else(of_node)?;
         let next = changes.partition_point(|(from, _)| *from <= at);
-        changes.get(next.saturating_sub(1))?.1.as_deref()
+        let backend = changes.get(next.saturating_sub(1))?.1.as_deref();
+        backend.filter(|backend| next > 0 || backend.declared_by().is_none())
     }
 
     /// How many fronts are known.
@@ -190,6 +228,11 @@ impl Fronts {
     pub const fn refused(&self) -> u64 {
         self.refused
     }
+}
+
+/// Whether `source` said where a front leads; where it does not say itself, that is Kubernetes.
+fn is_of(backend: &Backend, source: Source) -> bool {
+    backend.declared_by().unwrap_or(Source::Kubernetes) == source
 }
 
 #[cfg(test)]
@@ -236,18 +279,50 @@ mod tests {
             |time, port, to| FrontChange { at: at(time), front: front(port), backend: Some(backend(to)) };
         let mut fronts = Fronts::default();
         let first = vec![led(1, 80, 8080), led(1, 81, 8081), led(20, 82, 8082), led(1, 83, 8083)];
-        assert_eq!(fronts.take(FrontUpdate::Everything { at: at(10), led: first.clone() }), first);
+        assert_eq!(
+            fronts.take(Source::Kubernetes, FrontUpdate::Everything { at: at(10), led: first.clone() }),
+            first
+        );
         // One as before, one elsewhere with a start that cannot be, one with one that can, one gone.
         let then = vec![led(1, 80, 8080), led(1, 81, 9090), led(30, 82, 9092)];
         let gone = FrontChange { at: at(40), front: front(83), backend: None };
-        let new = fronts.take(FrontUpdate::Everything { at: at(40), led: then.clone() });
+        let new = fronts.take(Source::Kubernetes, FrontUpdate::Everything { at: at(40), led: then.clone() });
         assert_eq!(new, [led(40, 81, 9090), led(30, 82, 9092), gone]);
-        assert_eq!(fronts.take(FrontUpdate::Changes(new.clone())), [], "nothing new");
+        assert_eq!(fronts.take(Source::Kubernetes, FrontUpdate::Changes(new.clone())), [], "nothing new");
         let mut again = Fronts::default();
         for change in new.iter().chain(&first) {
             again.apply(change);
         }
         assert_eq!(again.known, fronts.known, "in whatever order");
+    }
+
+    #[test]
+    fn what_is_declared_takes_no_places_place_and_each_source_takes_back_its_own() {
+        let address: IpAddr = "10.0.0.7".parse().unwrap();
+        let front = |port| Front::Address(address, Protocol::TCP, port);
+        let says = |time, port, source| FrontChange {
+            at: at(time),
+            front: front(port),
+            backend: Some(Arc::new(Backend::declared(source, port))),
+        };
+        let leads = FrontChange { at: at(1), front: front(80), backend: Some(backend(8080)) };
+        let gone = |time, port| FrontChange { at: at(time), front: front(port), backend: None };
+        let mut fronts = Fronts::default();
+        fronts.take(Source::Kubernetes, FrontUpdate::Changes(vec![leads]));
+        let docker = vec![says(2, 80, Source::Docker), says(2, 81, Source::Docker)];
+        let new = fronts.take(Source::Docker, FrontUpdate::Changes(docker.clone()));
+        assert_eq!(new, docker[1..], "where it leads is known better");
+        let file = vec![says(2, 82, Source::File)];
+        assert_eq!(fronts.take(Source::File, FrontUpdate::Everything { at: at(3), led: file.clone() }), file);
+        assert_eq!(fronts.take(Source::Docker, FrontUpdate::Changes(vec![gone(4, 80), gone(4, 82)])), []);
+        let none = FrontUpdate::Everything { at: at(5), led: Vec::new() };
+        assert_eq!(fronts.take(Source::Docker, none), [gone(5, 81)]);
+        let declared = |time, port| {
+            let found = fronts.find(Endpoint { address, port }, Protocol::TCP, false, at(time));
+            found.and_then(Backend::declared_by)
+        };
+        assert_eq!([1, 2, 4, 5].map(|time| declared(time, 81).is_some()), [false, true, true, false]);
+        assert_eq!(declared(9, 82), Some(Source::File));
     }
 
     #[test]

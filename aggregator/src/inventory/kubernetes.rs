@@ -153,7 +153,7 @@ impl KubernetesWatch {
         let status = Arc::<Mutex<KubernetesStatus>>::default();
         let watching = Watching {
             addresses: inventory.follow(Source::Kubernetes),
-            fronts: inventory.follow_fronts(),
+            fronts: inventory.follow_fronts(Source::Kubernetes),
             status: Arc::clone(&status),
             server,
             now,

@@ -29,8 +29,6 @@ pub struct OpenInventory {
     labelling: Labelling,
     overlaps: Vec<Overlap>,
     fronts: Fronts,
-    /// Where it is said where Services lead, while somebody watches.
-    front_updates: Option<Receiver<FrontUpdate>>,
 }
 
 /// What one source says.
@@ -40,6 +38,8 @@ struct Layer {
     history: History,
     /// Where it says more, while somebody watches.
     updates: Option<Receiver<Update>>,
+    /// Where it says where Services lead and what is declared, while somebody watches.
+    front_updates: Option<Receiver<FrontUpdate>>,
 }
 
 /// Opens the inventory that `config` asks for.
@@ -96,9 +96,10 @@ impl OpenInventory {
 
     /// Takes over a file for all times, as far as it says no others.
     fn read(&mut self, file: FileInventory) {
-        let update = Update::Everything { at: Timestamp::MIN, owned: file.changes() };
+        let at = Timestamp::MIN;
+        self.take(Source::File, Update::Everything { at, owned: file.changes() });
+        self.fronts.take(Source::File, FrontUpdate::Everything { at, led: file.declared().to_vec() });
         self.overlaps = file.into_overlaps();
-        self.take(Source::File, update);
     }
 
     /// The rules by which workloads get labels.
@@ -115,14 +116,14 @@ impl OpenInventory {
         sender
     }
 
-    /// Where one who watches says where Services lead; it waits while [`QUEUE_UPDATES`] wait.
-    pub fn follow_fronts(&mut self) -> Sender<FrontUpdate> {
+    /// Where one who watches says where Services lead and what is declared; it waits while [`QUEUE_UPDATES`] wait.
+    pub fn follow_fronts(&mut self, source: Source) -> Sender<FrontUpdate> {
         let (sender, updates) = bounded(QUEUE_UPDATES);
-        self.front_updates = Some(updates);
+        self.layer(source).front_updates = Some(updates);
         sender
     }
 
-    /// Where Services lead, as far as somebody said so.
+    /// Where Services lead and what is declared, as far as somebody said so.
     #[must_use]
     pub const fn fronts(&self) -> &Fronts {
         &self.fronts
@@ -138,7 +139,8 @@ impl OpenInventory {
     fn layer(&mut self, source: Source) -> &mut Layer {
         let place = self.layers.partition_point(|layer| layer.source < source);
         if self.layers.get(place).is_none_or(|layer| layer.source != source) {
-            self.layers.insert(place, Layer { source, history: History::default(), updates: None });
+            let (updates, front_updates) = (None, None);
+            self.layers.insert(place, Layer { source, history: History::default(), updates, front_updates });
         }
         &mut self.layers[place]
     }
@@ -218,25 +220,34 @@ impl Inventory for OpenInventory {
 
     fn catch_up(&mut self) -> News {
         let mut news = News::default();
-        let Self { layers, labelling, fronts, front_updates, .. } = self;
-        for Layer { source, history, updates } in layers {
+        let Self { layers, labelling, fronts, .. } = self;
+        for Layer { source, history, updates, .. } in layers.iter_mut() {
             // As many as there is room for: one who goes on talking does not hold up the delivery.
             let updates = updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
             let changes = updates.flat_map(|update| history.take(labelling.update(update)));
             news.told.extend(changes.map(|change| Told { source: *source, change }));
         }
         // After the addresses, before which they are said: whoever knows a Service's address knows where it leads.
-        for mut update in front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES)) {
-            let (FrontUpdate::Changes(changes) | FrontUpdate::Everything { led: changes, .. }) = &mut update;
-            for backend in changes.iter_mut().filter_map(|change| change.backend.as_mut()) {
-                // The same labels as when the workload's own addresses are asked for.
-                if let Server::Workload(workload) = &mut Arc::make_mut(backend).server {
-                    *workload = labelling.label(workload);
-                }
+        for Layer { source, front_updates, .. } in layers {
+            let updates = front_updates.iter().flat_map(|updates| updates.try_iter().take(QUEUE_UPDATES));
+            for mut update in updates {
+                let (FrontUpdate::Changes(changes) | FrontUpdate::Everything { led: changes, .. }) =
+                    &mut update;
+                changes.iter_mut().for_each(|change| label(change, labelling));
+                news.fronts.extend(fronts.take(*source, update));
             }
-            news.fronts.extend(fronts.take(update));
         }
         news
+    }
+}
+
+/// Gives the workload that a front leads to the same labels as when its own addresses are asked for.
+fn label(change: &mut FrontChange, labelling: &mut Labelling) {
+    if let Some(backend) = &mut change.backend
+        && let Server::Workload(workload) = &backend.server
+    {
+        let server = Server::Workload(labelling.label(workload));
+        *backend = Arc::new(Backend { server, ..Backend::clone(backend) });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Inventory entries from YAML 1.2: a list of mappings.
 //!
 //! Each entry has `name`, `address` or `addresses`, and may have `namespace`, `labels`,
-//! `valid_from` and `valid_to`. Values are text,
+//! `ports`, `valid_from` and `valid_to`. Values are text,
 //! whatever they look like; anchors, aliases and tags are refused, so a file says what it seems to say.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
@@ -69,12 +69,10 @@ fn entry(file: &mut RawFile, node: Node) {
             "valid_from" => entry.valid_from = scalar(file, &key, value),
             "valid_to" => entry.valid_to = scalar(file, &key, value),
             "address" => entry.addresses.extend(scalar(file, &key, value)),
-            "addresses" => match value {
-                Node::List(_, values) => {
-                    entry.addresses.extend(values.into_iter().filter_map(|value| scalar(file, &key, value)));
-                }
-                other => file.problem(other.place(), format!("`addresses` must be a list, found {}; write `addresses: [192.0.2.1, 192.0.2.2]`", other.kind())),
-            },
+            "addresses" => {
+                entry.addresses.extend(list(file, &key, value, "addresses: [192.0.2.1, 192.0.2.2]"));
+            }
+            "ports" => entry.ports.extend(list(file, &key, value, "ports: [443, udp/53]")),
             "labels" => match value {
                 Node::Map(_, labels) => {
                     for (label, value) in unique(file, labels) {
@@ -85,7 +83,7 @@ fn entry(file: &mut RawFile, node: Node) {
                 }
                 other => file.problem(other.place(), format!("`labels` must be a mapping, found {}; write `labels: {{role: web}}`", other.kind())),
             },
-            unknown => file.problem(key.place, format!("unknown key `{unknown}`; known are name, namespace, address, addresses, valid_from, valid_to and labels; a label goes under `labels`")),
+            unknown => file.problem(key.place, format!("unknown key `{unknown}`; known are name, namespace, address, addresses, ports, valid_from, valid_to and labels; a label goes under `labels`")),
         }
     }
     file.entries.push(entry);
@@ -107,6 +105,19 @@ fn unique(file: &mut RawFile, fields: Vec<(Text, Node)>) -> Vec<(Text, Node)> {
         }
     }
     kept
+}
+
+/// The values of a list; none when it is no list, and a problem was noted.
+fn list(file: &mut RawFile, key: &Text, value: Node, example: &str) -> Vec<Text> {
+    match value {
+        Node::List(_, values) => values.into_iter().filter_map(|value| scalar(file, key, value)).collect(),
+        other => {
+            let message =
+                format!("`{}` must be a list, found {}; write `{example}`", key.value, other.kind());
+            file.problem(other.place(), message);
+            Vec::new()
+        }
+    }
 }
 
 /// A single value; `None` when it is empty, or is none and a problem was noted.

@@ -41,7 +41,7 @@ fn inventory() -> OpenInventory {
     let mut inventory = OpenInventory::default();
     inventory.follow(Source::Kubernetes).send(Update::Everything { at, owned: owned.into() }).unwrap();
     let changes = fronts.map(|front| FrontChange { at, front, backend: Some(Arc::clone(&backend)) });
-    inventory.follow_fronts().send(FrontUpdate::Changes(changes.into())).unwrap();
+    inventory.follow_fronts(Source::Kubernetes).send(FrontUpdate::Changes(changes.into())).unwrap();
     inventory
 }
 

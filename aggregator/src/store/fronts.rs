@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use watershed_model::{Protocol, Timestamp, Workload};
 
+use crate::inventory::Source;
 use crate::inventory::fronts::{Backend, Front, FrontChange, Server};
 
 /// The columns of a change but for the workload, whose number each store gives itself. What there is none of is empty
@@ -17,7 +18,8 @@ pub(super) struct Columns {
     pub(super) port: u16,
     pub(super) at: i64,
     pub(super) service: String,
-    /// The address that is nobody's. Empty, and with no workload either: the front leads to nobody.
+    /// The address that is nobody's, or the name of the source that declares the port of whoever has the front's address.
+    /// Empty, and with no workload either: the front leads to nobody.
     pub(super) server: String,
     pub(super) server_port: u16,
     pub(super) rewritten: bool,
@@ -36,6 +38,7 @@ impl Columns {
             server: match &backend.server {
                 Server::Workload(_) => String::new(),
                 Server::Address(address) => address.to_string(),
+                Server::Declared(source) => source.as_str().to_owned(),
             },
             server_port: backend.port.unwrap_or(0),
             rewritten: backend.rewritten,
@@ -54,7 +57,10 @@ impl Columns {
         let server = match (workload, self.server.as_str()) {
             (Some(workload), _) => Some(Server::Workload(workload)),
             (None, "") => None,
-            (None, address) => Some(Server::Address(parse(address)?)),
+            (None, name) => Some(match Source::named(name) {
+                Some(source) => Server::Declared(source),
+                None => Server::Address(parse(name)?),
+            }),
         };
         let backend = server.map(|server| {
             Arc::new(Backend {
@@ -72,6 +78,6 @@ impl Columns {
 pub(super) fn workload(change: &FrontChange) -> Option<&Arc<Workload>> {
     match &change.backend.as_deref()?.server {
         Server::Workload(workload) => Some(workload),
-        Server::Address(_) => None,
+        Server::Address(_) | Server::Declared(_) => None,
     }
 }

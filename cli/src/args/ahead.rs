@@ -72,7 +72,7 @@ observed passes whichever steps are taken, and a step taken back leaves what was
 /// A store, a period and a format: what all of them ask.
 #[derive(Debug, Args)]
 pub(crate) struct AskedArguments {
-    /// The store: sqlite:PATH, as `discover --store` fills it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, as `discover --store` fills it
     #[arg(long, value_name = "STORE", required = true)]
     pub(crate) store: StoreLocation,
 

@@ -46,7 +46,7 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "LEVEL")]
     pub(crate) level: Option<LevelName>,
 
-    /// The store: sqlite:PATH, as `discover --store` fills it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, as `discover --store` fills it
     #[arg(long, value_name = "STORE")]
     store: StoreLocation,
 

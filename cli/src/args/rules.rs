@@ -54,7 +54,7 @@ pub(crate) struct RulesArguments {
     #[command(subcommand)]
     pub(crate) action: Option<RulesAction>,
 
-    /// The store: sqlite:PATH, as `discover --store` fills it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE, as `discover --store` fills it
     #[arg(long, value_name = "STORE", required = true)]
     store: Option<StoreLocation>,
 

@@ -32,7 +32,7 @@ It ends with Ctrl-C or SIGTERM.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// The store: sqlite:PATH, as `run` and `discover --store` fill it
+    /// The store: sqlite:PATH or clickhouse://USER@HOST:PORT/DATABASE
     #[arg(long, value_name = "STORE")]
     pub(crate) store: StoreLocation,
 

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use tracing::{error, info, warn};
+use watershed_aggregator::inventory::fronts::FrontUpdate;
 use watershed_aggregator::inventory::{Overlap, Source, Update};
 use watershed_aggregator::{FileInventory, HistoryStore, OpenInventory, StoreError, Wanted, inventory};
 use watershed_model::{TimeRange, Timestamp};
@@ -107,13 +108,19 @@ impl Watch {
         inventory.restore_fronts(kept(now, |period| store.fronts(period))?);
         let Some((file, read)) = file else { return Ok(inventory) };
         let updates = inventory.follow(Source::File);
+        let declared = inventory.follow_fronts(Source::File);
+        let say = move |read: &FileInventory, at: Timestamp| {
+            let led = read.declared().to_vec();
+            declared.send(FrontUpdate::Everything { at, led }).is_ok()
+                && updates.send(Update::Everything { at, owned: read.changes() }).is_ok()
+        };
         // Taken over, and kept, with the first delivery.
-        let _ = updates.send(Update::Everything { at: now, owned: read.changes() });
+        let _ = say(&read, now);
         let watching = move || {
             loop {
                 look.wait();
-                if let Some(update) = look.again(&file, &metrics)
-                    && updates.send(update).is_err()
+                if let Some((read, at)) = look.again(&file, &metrics)
+                    && !say(&read, at)
                 {
                     return;
                 }
@@ -152,8 +159,8 @@ impl Look {
         }
     }
 
-    /// What the file says now, if it was asked for or the file has changed, and if it is right.
-    fn again(&mut self, file: &Path, metrics: &KeepingMetrics) -> Option<Update> {
+    /// What the file says as of now, if it was asked for or the file has changed, and if it is right.
+    fn again(&mut self, file: &Path, metrics: &KeepingMetrics) -> Option<(FileInventory, Timestamp)> {
         let asked = self.hangup.swap(false, Ordering::Relaxed);
         let seen = Seen::at(file);
         if !asked && (seen.is_none() || seen == self.seen) {
@@ -166,7 +173,7 @@ impl Look {
                 tell(read.overlaps());
                 let now = clock::now();
                 metrics.inventory_again(Ok(now));
-                Some(Update::Everything { at: now, owned: read.changes() })
+                Some((read, now))
             }
             Err(error) => {
                 error!(file = %file.display(), %error, "the inventory is wrong; the one before stays in force");

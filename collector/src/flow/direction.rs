@@ -6,6 +6,7 @@ use super::entry::Entry;
 use super::key::FlowKey;
 use crate::decode::{Segment, Transport};
 use crate::listening::Sockets;
+use crate::names::services::Services;
 
 /// SCTP chunk types (RFC 9260 section 3.2).
 pub(super) mod chunk {
@@ -79,24 +80,28 @@ const fn is_ephemeral(port: u16) -> bool {
 /// 1. A handshake settles it: who sent the SYN or INIT is the client.
 /// 2. Else the capturing host's sockets: who has one that listens is the server.
 /// 3. Else what an application said: who sent a TLS or QUIC ClientHello, an HTTP request or a DNS query.
-/// 4. Else it stays as it began: see [`first_sender_is_client`].
+/// 4. Else DNS, over TCP and SCTP: whom an SRV record named is the server.
+/// 5. Else it stays as it began: see [`first_sender_is_client`].
 ///
 /// `spoke` is what speaks for the key's low and high end as an application's client.
-pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2], sockets: &Sockets) {
+pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2], sockets: &Sockets, services: &Services) {
     let [low, high] = spoke;
     let shook_hands = entry.evidence.intersects(Evidence::HANDSHAKES);
     let listens = |low: bool| sockets.has(entry.key.endpoint(low), entry.key.protocol());
-    let low_is_client = match (listens(true), listens(false)) {
-        (true, false) => Some(false),
-        (false, true) => Some(true),
-        _ => None,
-    };
-    let told = low_is_client.or((low.is_empty() != high.is_empty()).then_some(high.is_empty()));
+    let low_is_client = only_one(listens(false), listens(true));
+    let named_low_is_client = named_by_dns(entry, services);
+    // Who offers something over datagrams asks others from the same port.
+    let named = named_low_is_client.filter(|_| entry.is_tcp() || entry.key.protocol() == Protocol::SCTP);
+    let told = low_is_client.or_else(|| only_one(!low.is_empty(), !high.is_empty())).or(named);
     if told.is_some_and(|low_is_client| low_is_client != entry.low_is_originator) && !shook_hands {
         turn(entry);
     }
     if low_is_client == Some(entry.low_is_originator) {
         entry.evidence |= Evidence::LISTENING;
+    }
+    entry.evidence.set(Evidence::SRV_RECORD, named_low_is_client == Some(entry.low_is_originator));
+    if !shook_hands && named.is_some_and(|low_is_client| low_is_client != entry.low_is_originator) {
+        entry.evidence |= Evidence::CONTRADICTED;
     }
     let (client, server) = if entry.low_is_originator { (low, high) } else { (high, low) };
     entry.evidence |= client;
@@ -110,6 +115,21 @@ pub(super) fn settle(entry: &mut Entry, spoke: [Evidence; 2], sockets: &Sockets)
     if entry.sides[1].packets > 0 {
         entry.evidence |= Evidence::SERVER_REPLIED;
     }
+}
+
+/// Whether the low end is the client, where only one of the two says something.
+const fn only_one(low: bool, high: bool) -> Option<bool> {
+    if low == high { None } else { Some(low) }
+}
+
+/// Whether the low end is the client by what SRV records say of the other; where both ends have the same port, that says
+/// nothing.
+fn named_by_dns(entry: &Entry, services: &Services) -> Option<bool> {
+    let named = |low: bool| services.has(entry.key.endpoint(low), entry.key.protocol());
+    if entry.key.port(true) == entry.key.port(false) {
+        return None;
+    }
+    only_one(named(false), named(true))
 }
 
 /// Swaps originator and responder.

@@ -5,6 +5,7 @@ use watershed_model::{Evidence, NameHints, NameObservation};
 use super::entry::Entry;
 use super::slab::Slab;
 use crate::decode::Segment;
+use crate::names::services::Services;
 use crate::names::{Findings, Gathered, NameReader, Payload, Progress, Side};
 
 /// What the payload of one connection told.
@@ -79,6 +80,11 @@ impl Naming {
 
     pub(super) fn take_observations(&mut self) -> Vec<NameObservation> {
         std::mem::take(&mut self.gathered.observations)
+    }
+
+    /// Where DNS says that services are, as of now.
+    pub(super) const fn services(&self) -> &Services {
+        &self.gathered.services
     }
 
     /// How often a limit kept something in a payload from being read.

@@ -379,7 +379,7 @@ impl FlowTable {
     fn write(&mut self, number: u32, end: EndReason) {
         let entry = &mut self.entries[number as usize];
         let told = if end == EndReason::Active { self.naming.told(entry) } else { self.naming.take(entry) };
-        direction::settle(entry, told.evidence, &self.listening);
+        direction::settle(entry, told.evidence, &self.listening, self.naming.services());
         let encapsulation = self.encapsulations.get(entry.encapsulation).cloned();
         let interface = self.tallies.best(entry.taps);
         self.records.push(record(entry, told.hints, encapsulation, interface, end));

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
+use watershed_model::Protocol;
 
 use super::{MAX_HOST_NAME, lower_cases, push_lower_case};
 
@@ -10,6 +11,7 @@ const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
 const TYPE_CNAME: u16 = 5;
 const TYPE_AAAA: u16 = 28;
+const TYPE_SRV: u16 = 33;
 const CLASS_IN: u16 = 1;
 /// Multicast DNS uses the class's top bit for "flush" and "unicast wanted".
 const CLASS_MASK: u16 = 0x7FFF;
@@ -38,6 +40,17 @@ pub struct Answer {
     pub address: IpAddr,
     /// The smallest time to live along the chain of aliases, in seconds.
     pub ttl: u32,
+}
+
+/// Where an SRV record says that a service is (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The transport, by the second label of the record's owner: `_http._tcp.shop.example`.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
+    /// The name of the host, as [`Message::question`] writes names.
+    pub host: Box<str>,
 }
 
 impl<'a> Message<'a> {
@@ -90,13 +103,33 @@ impl<'a> Message<'a> {
     ///
     /// Answers and additional records count; a time to live of 0 takes an announcement back and does not.
     pub fn announcements(&self) -> impl Iterator<Item = (Box<str>, Answer)> {
-        let counts = if self.is_response() { &self.counts[1..] } else { &[] };
-        let records = counts.iter().fold(0_u16, |sum, &count| sum.saturating_add(count));
-        let records = if self.question.is_none() { records } else { 0 };
+        let records = if self.is_response() && self.question.is_none() { self.all_counts() } else { 0 };
         self.records(records).filter_map(|record| {
             let answer = Answer { address: record.address()?, ttl: record.ttl };
             (answer.ttl > 0).then_some((text(self.bytes, record.owner)?, answer))
         })
+    }
+
+    /// The services that the records of a response name, whoever asked for them.
+    pub fn services(&self) -> impl Iterator<Item = Service> {
+        self.records(self.all_told()).filter_map(|record| record.service(self.bytes))
+    }
+
+    /// Every address that a response gives to a name, among its answers or with them.
+    pub fn addresses(&self) -> impl Iterator<Item = (Box<str>, IpAddr)> {
+        let of = |record: Record<'a>| Some((record.address()?, record.owner));
+        let all = self.records(self.all_told()).filter_map(of);
+        all.filter_map(|(address, owner)| Some((text(self.bytes, owner)?, address)))
+    }
+
+    /// Records of a response without an error.
+    fn all_told(&self) -> u16 {
+        if self.is_response() && self.no_error() { self.all_counts() } else { 0 }
+    }
+
+    /// How many records there are, of answers and of what is added to them.
+    fn all_counts(&self) -> u16 {
+        self.counts[1..].iter().fold(0_u16, |sum, &count| sum.saturating_add(count))
     }
 
     /// Whether the answers are more than are read.
@@ -174,6 +207,25 @@ impl<'a> Record<'a> {
             (CLASS_IN, TYPE_AAAA) => Some(IpAddr::from(<[u8; 16]>::try_from(self.data).ok()?)),
             _ => None,
         }
+    }
+}
+
+impl Record<'_> {
+    /// Where an SRV record says that a service is; `None` where there is none, or the host is the root: the service is
+    /// decidedly not offered.
+    fn service(&self, bytes: &[u8]) -> Option<Service> {
+        let [_, _, _, _, high, low] = *self.data.first_chunk()?;
+        if (self.class, self.kind) != (CLASS_IN, TYPE_SRV) {
+            return None;
+        }
+        let mut owner = Labels::new(bytes, self.owner);
+        let (service, transport) = (owner.next_label().ok()??, owner.next_label().ok()??);
+        let transports: [(&[u8], Protocol); 3] =
+            [(b"_tcp", Protocol::TCP), (b"_udp", Protocol::UDP), (b"_sctp", Protocol::SCTP)];
+        let (_, protocol) = transports.into_iter().find(|(name, _)| transport.eq_ignore_ascii_case(name))?;
+        let (port, host) = (u16::from_be_bytes([high, low]), text(bytes, self.data_at + 6)?);
+        let offered = service.starts_with(b"_") && port > 0 && &*host != ".";
+        offered.then_some(Service { protocol, port, host })
     }
 }
 
@@ -310,4 +362,4 @@ static PLAIN: [u8; 256] = lower_cases(
 );
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use watershed_model::{Evidence, NameHints, NameObservation, Protocol, Timestamp};
 
+use super::services::Services;
 use super::{Reading, gquic, quic};
 use dns::DnsStream;
 use opening::Opening;
@@ -75,6 +76,8 @@ pub struct Findings {
 pub struct Gathered {
     /// Addresses that DNS responses gave to names.
     pub observations: Vec<NameObservation>,
+    /// Where DNS says that services are.
+    pub services: Services,
     /// How often a limit kept something from being read.
     pub limited: u64,
 }

@@ -78,7 +78,7 @@ impl FanIn {
     #[must_use]
     pub fn direction(&self, edge: &Edge) -> Direction {
         let protocol = edge.key.protocol;
-        let families = [Family::Opening, Family::Message, Family::Ports];
+        let families = [Family::Opening, Family::Message, Family::Declared, Family::Ports];
         let mut sum: f64 = families.into_iter().map(|family| family_weight(edge, family)).sum();
         if protocol.is_icmp() {
             sum += weights::ICMP;
@@ -124,7 +124,8 @@ fn contradiction(edge: &Edge) -> f64 {
         let of_family = WEIGHTS.iter().filter(move |weight| weight.family == family);
         of_family.map(|weight| edge.evidence.of(weight.flag)).max().filter(|&seen| seen > 0)
     };
-    let confirmed = seen(Family::Opening).or_else(|| seen(Family::Message)).or_else(|| seen(Family::Ports));
+    let mut families = [Family::Opening, Family::Message, Family::Declared, Family::Ports].into_iter();
+    let confirmed = families.find_map(seen);
     let ratio = f64::from(edge.evidence.of(Evidence::CONTRADICTED)) / f64::from(confirmed.unwrap_or(1));
     weights::CONTRADICTED * ratio.min(weights::MAX_CONTRADICTION)
 }

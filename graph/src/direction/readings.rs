@@ -20,7 +20,7 @@ pub(crate) struct Reading<'a> {
 
 /// Decides every edge's direction. `edges` are in order of their keys, and so is what is returned.
 ///
-/// An edge without handshake, message or telling ports may be an edge the other way, read the wrong way round:
+/// An edge without handshake, message, declared or telling ports may be an edge the other way, read the wrong way round:
 /// its client's port is then that edge's service, and its service's port one of that edge's client. Which
 /// client's port it was is not kept, only whether it was higher than the server's and of the clients' range;
 /// so an edge the other way fits if
@@ -44,7 +44,8 @@ pub(crate) fn settle<'a>(edges: &[&'a Edge], threshold: f64) -> Vec<Reading<'a>>
     }
     let mut taken: Vec<Option<usize>> = vec![None; edges.len()];
     for (number, edge) in edges.iter().enumerate() {
-        if shows(edge, Family::Opening) || shows(edge, Family::Message) || !edge.key.protocol.has_ports() {
+        let told = [Family::Opening, Family::Message, Family::Declared];
+        if told.into_iter().any(|family| shows(edge, family)) || !edge.key.protocol.has_ports() {
             continue;
         }
         let ends = (&edge.key.server, &edge.key.client, edge.key.protocol);

@@ -91,6 +91,22 @@ fn late_evidence_corrects_what_came_early() {
 }
 
 #[test]
+fn what_somebody_wrote_down_settles_connections_and_needs_company_over_datagrams() {
+    for kind in [Evidence::DECLARED_PORT, Evidence::SRV_RECORD] {
+        let told = |seen| tcp(A, B, 50_051).with(ConnState::Oth, seen | Evidence::SERVER_REPLIED).build();
+        assert!(probability(&told(kind), &[]) > 0.99);
+        // A message that says the opposite leaves it to a person.
+        assert!(probability(&told(kind | Evidence::CONTRADICTED), &[]) < 0.5);
+        // What was met in the middle and read the other way is given to it.
+        let snapshot = snapshot([told(kind | Evidence::LOWER_PORT), middle(B, A, 40_000)]);
+        assert_eq!(self::told(&snapshot).len(), 1);
+        let datagrams = |seen| udp(A, B, 5_005).with(ConnState::Sf, seen).build();
+        assert!(probability(&datagrams(kind), &[]) < 0.99);
+        assert!(probability(&datagrams(kind | Evidence::EPHEMERAL_CLIENT), &[]) > 0.99);
+    }
+}
+
+#[test]
 fn a_reading_that_the_ports_exclude_is_not_corrected() {
     // Whoever asks A on 40000 does so from a higher port, so not from B's 22.
     let snapshot = snapshot([tcp(A, B, 22).build(), middle(B, A, 40_000)]);

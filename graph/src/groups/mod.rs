@@ -25,8 +25,8 @@ use crate::{GraphConfig, Scope, Service, SharedService};
 /// The label that tells the application, and the one that tells the role.
 const LABELS: (&str, &str) = ("app", "role");
 
-/// A node whose peers lie in so many communities, none of which has more than half of them, belongs to none of
-/// these: fewer is how an application's front end looks that several others use.
+/// A node whose peers lie in so many communities, none of which has more than half of its links' weight, belongs to none
+/// of these: fewer is how an application's front end looks that several others use.
 const MIN_SPREAD: usize = 5;
 
 /// What is proposed, one entry for each internal node, in the order of [`crate::Graph::nodes`].
@@ -86,13 +86,14 @@ impl Proposals {
             communities = communities::find(&links);
         }
         let names = names(graph, &links, &communities);
+        let offers = Offers::of(graph, &apart);
         let internal = graph.node_indices().filter(|&node| graph[node].scope == Scope::Internal);
         Self(
             internal
                 .map(|node| {
                     let role = behaviours.get(&node).cloned();
                     let app = if apart.contains(&node) {
-                        Some(Guess { value: offered(graph, node, role.as_ref()), score: 1.0 })
+                        Some(Guess { value: offers.name(node, role.as_ref()), score: 1.0 })
                     } else {
                         let community = communities[node.index()];
                         names.get(&community).map(|name| Guess {
@@ -159,15 +160,16 @@ fn links(graph: &Inner<'_>, apart: &BTreeSet<NodeIndex>) -> Links {
     )
 }
 
-/// Nodes whose peers lie in many communities and mostly in none of them.
+/// Nodes whose peers lie in many communities, none of which has more than half of the weight of their links. Weight, not
+/// peers: a few stray connections reach as many communities as a shared service does, but weigh next to nothing.
 fn spread(links: &Links, communities: &[usize]) -> Vec<NodeIndex> {
     let is_spread = |node: &usize| {
-        let mut peers: BTreeMap<usize, usize> = BTreeMap::new();
-        for &(peer, _) in links.of(*node) {
-            *peers.entry(communities[peer]).or_default() += 1;
+        let mut weights: BTreeMap<usize, f64> = BTreeMap::new();
+        for &(peer, weight) in links.of(*node) {
+            *weights.entry(communities[peer]).or_default() += weight;
         }
-        let most = peers.values().max().copied().unwrap_or(0);
-        peers.len() >= MIN_SPREAD && 2 * most <= links.of(*node).len()
+        let (most, all) = weights.values().fold((0.0_f64, 0.0), |(most, all), &w| (most.max(w), all + w));
+        weights.len() >= MIN_SPREAD && 2.0 * most <= all
     };
     (0..communities.len()).filter(is_spread).map(NodeIndex::new).collect()
 }
@@ -194,19 +196,30 @@ fn names(graph: &Inner<'_>, links: &Links, communities: &[usize]) -> BTreeMap<us
         .collect()
 }
 
-/// What somebody set apart is called: by what most use of it, else by what it does.
-fn offered(graph: &Inner<'_>, node: NodeIndex, role: Option<&Guess<Behaviour>>) -> String {
-    let mut services: BTreeMap<Service, usize> = BTreeMap::new();
-    for (_, _, service, _) in used(graph).filter(|&(_, server, ..)| server == node) {
-        *services.entry(service).or_default() += 1;
+/// How many edges each service has of those that are set apart.
+struct Offers(BTreeMap<NodeIndex, BTreeMap<Service, usize>>);
+
+impl Offers {
+    /// Looks at every edge once, however many are set apart.
+    fn of(graph: &Inner<'_>, apart: &BTreeSet<NodeIndex>) -> Self {
+        let mut offers: BTreeMap<NodeIndex, BTreeMap<Service, usize>> = BTreeMap::new();
+        for (_, server, service, _) in used(graph).filter(|(_, server, ..)| apart.contains(server)) {
+            *offers.entry(server).or_default().entry(service).or_default() += 1;
+        }
+        Self(offers)
     }
-    let role = role.map(|guess| guess.value);
-    if role == Some(Behaviour::Monitoring) {
-        return Behaviour::Monitoring.as_str().to_owned();
+
+    /// What somebody set apart is called: by what most use of it, else by what it does.
+    fn name(&self, node: NodeIndex, role: Option<&Guess<Behaviour>>) -> String {
+        let role = role.map(|guess| guess.value);
+        if role == Some(Behaviour::Monitoring) {
+            return Behaviour::Monitoring.as_str().to_owned();
+        }
+        let services = self.0.get(&node).into_iter().flatten();
+        let most = services.max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+        let name = most.map(|(service, _)| service.name().map_or_else(|| service.to_string(), str::to_owned));
+        name.unwrap_or_else(|| role.map_or("shared", Behaviour::as_str).to_owned())
     }
-    let most = services.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
-    let name = most.map(|(service, _)| service.name().map_or_else(|| service.to_string(), str::to_owned));
-    name.unwrap_or_else(|| role.map_or("shared", Behaviour::as_str).to_owned())
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
 use watershed_model::{Party, Workload};
 
+use super::*;
+use crate::Graph;
 use crate::testing::{snapshot, tcp, udp};
-use crate::{Graph, GraphConfig};
 
 fn host(n: u8) -> String {
     format!("10.0.0.{n}")
@@ -60,6 +63,21 @@ fn applications_are_told_apart_and_shared_services_are_in_none() {
 }
 
 #[test]
+fn stray_connections_take_nobody_out_of_an_application() {
+    let mut snapshot = estate();
+    let mut edges = std::mem::take(&mut snapshot.edges);
+    // A web server of the first application tries its luck with hosts that have nothing to do with each other.
+    for stray in 101..=104_u8 {
+        edges.push(tcp(&host(11), &host(stray), 8000 + u16::from(stray)).build());
+        edges.push(tcp(&host(stray), &host(stray + 50), 9000).edit(|edge| edge.answered = 50).build());
+    }
+    let told = told(&crate::testing::snapshot(edges));
+    let app = |n: u8| told.iter().find(|(id, ..)| *id == host(n)).unwrap().1.clone();
+    assert_eq!(app(11), app(12), "where its work is");
+    assert_ne!(app(101), app(102));
+}
+
+#[test]
 fn a_group_takes_the_label_that_some_of_it_have_and_keeps_it() {
     let mut snapshot = estate();
     let known = Party::Workload(Arc::new(Workload {
@@ -97,4 +115,42 @@ fn the_order_of_edges_changes_nothing() {
     let mut reversed = estate();
     reversed.edges.reverse();
     assert_eq!(told(&estate()), told(&reversed));
+}
+
+/// The service that most edges of a node are of, by looking at every edge for the node alone; of several the lowest.
+fn offered_most(graph: &Graph<'_>, node: NodeIndex) -> Option<String> {
+    let mut services: Vec<(usize, Service)> = Vec::new();
+    for (_, _, service, _) in used(graph.inner()).filter(|&(_, server, ..)| server == node) {
+        match services.iter_mut().find(|(_, known)| *known == service) {
+            Some((count, _)) => *count += 1,
+            None => services.push((1, service)),
+        }
+    }
+    services.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let (_, most) = services.first()?;
+    Some(most.name().map_or_else(|| most.to_string(), str::to_owned))
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+    #[test]
+    fn what_is_set_apart_is_named_as_if_each_were_looked_at_alone(
+        uses in proptest::collection::vec((1_u8..20, 1_u8..20, 0_usize..4), 0..120),
+    ) {
+        let ports = [53, 80, 5432, 9999];
+        let edges = uses.iter().filter(|(client, server, _)| client != server);
+        let mut edges: Vec<_> =
+            edges.map(|&(client, server, port)| tcp(&host(client), &host(server), ports[port]).build()).collect();
+        edges.sort_by(|a, b| a.key.cmp(&b.key));
+        edges.dedup_by(|a, b| a.key == b.key);
+        let snapshot = snapshot(edges);
+        let graph = Graph::of(&snapshot, &GraphConfig::default());
+        let apart: BTreeSet<NodeIndex> = graph.inner().node_indices().step_by(2).collect();
+        let offers = Offers::of(graph.inner(), &apart);
+        for &node in &apart {
+            let expected = offered_most(&graph, node).unwrap_or_else(|| "shared".to_owned());
+            prop_assert_eq!(offers.name(node, None), expected);
+        }
+    }
 }

@@ -72,6 +72,7 @@ impl Watcher {
         let server = match &backend.server {
             watershed_aggregator::inventory::fronts::Server::Workload(workload) => workload.to_string(),
             watershed_aggregator::inventory::fronts::Server::Address(address) => address.to_string(),
+            watershed_aggregator::inventory::fronts::Server::Declared(_) => return None,
         };
         let port = backend.port.map_or("?".to_owned(), |port| port.to_string());
         Some(format!("{} {server}:{port}", backend.service.as_deref().unwrap_or("-")))

@@ -33,7 +33,7 @@ enum Manner {
     RefusesWatches(u16),
     /// It lists as ever, and tells this to who wants to hear of changes.
     Says(String),
-    /// It lists this.
+    /// It lists this, and has who wants to hear of changes list again.
     Lists(String),
 }
 
@@ -97,7 +97,8 @@ fn answer(mut stream: TcpStream, manner: &Mutex<(u64, Manner)>) -> std::io::Resu
         Manner::RefusesServices(status) if first.contains("/api/v1/services?") => (*status, refusal(*status)),
         Manner::RefusesWatches(status) if is_watch => (*status, refusal(*status)),
         Manner::Says(text) if is_watch && of_pods => (200, text.clone()),
-        Manner::Lists(text) if of_pods && !is_watch => (200, text.clone()),
+        Manner::Lists(_) if of_pods && is_watch => (410, refusal(410)),
+        Manner::Lists(text) if of_pods => (200, text.clone()),
         _ if is_watch => {
             stream.write_all(
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n",
@@ -151,12 +152,6 @@ fn what_a_lying_server_says_changes_nothing_and_is_counted() {
     for (lie, trouble) in lies {
         let count = |watcher: &Watcher| watcher.status().troubles[trouble as usize];
         let (before, text) = (count(&watcher), format!("{lie:?}").chars().take(60).collect::<String>());
-        // A list is only asked for by who has to start again.
-        if matches!(lie, Manner::Lists(_)) {
-            liar.turn(Manner::RefusesWatches(410));
-            watcher
-                .until("it starts again", |watcher| watcher.status().troubles[Trouble::Expired as usize] > 0);
-        }
         liar.turn(lie);
         watcher.until(&format!("{text} is counted"), |watcher| count(watcher) > before);
         watcher.until_who("10.1.0.1", Some("pod shop/a"));

@@ -41,7 +41,9 @@ fn agreement(snapshot: &Snapshot, truth: &BTreeMap<IpAddr, usize>) -> (f64, usiz
 #[test]
 fn generated_estates() {
     for style in [Style::Tiers, Style::Microservices] {
-        for (noise_every, seed) in [(20, 1), (20, 2), (20, 3), (10, 4), (10, 5), (10, 6)] {
+        for (noise_every, seed) in
+            [(20, 1), (20, 2), (20, 3), (10, 4), (10, 5), (10, 6), (5, 7), (5, 8), (5, 9)]
+        {
             let estate = generate(style, 2_000, noise_every, seed);
             let edges = estate.snapshot.edges.len();
             let (index, proposed, truth) = agreement(&estate.snapshot, &estate.truth);
@@ -49,9 +51,7 @@ fn generated_estates() {
                 "groups: {style:?}, 2,000 workloads, {edges} edges, 1 in {noise_every} noise: {proposed} groups, \
                  {truth} true, adjusted Rand index {index:.3}"
             );
-            // The goal is for the noise that one expects; with twice as much, groups should not fall apart.
-            let least = if noise_every == 20 { AGREEMENT } else { AGREEMENT - 0.05 };
-            assert!(index >= least, "{style:?} with seed {seed}: {index}");
+            assert!(index >= AGREEMENT, "{style:?} with seed {seed}: {index}");
         }
     }
 }

@@ -8,6 +8,8 @@
 #[path = "../../support/clickhouse/mod.rs"]
 mod clickhouse;
 
+mod compose;
+
 mod lone;
 
 mod lonely;

@@ -4,18 +4,22 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, PortSummaryTypeEnum};
 use hashbrown::HashMap;
-use watershed_model::{Labels, Timestamp, Workload, WorkloadKind};
+use watershed_model::{Labels, Protocol, Timestamp, Workload, WorkloadKind};
 
-use crate::inventory::Change;
 use crate::inventory::claims::{Claim, Claims};
+use crate::inventory::fronts::{Backend, Front, FrontChange};
+use crate::inventory::{Change, Source};
 
 /// Containers of one engine; beyond it they are left out and counted. Hosts run hundreds.
 const MAX_CONTAINERS: usize = 10_000;
 
 /// Labels kept of one container; one with more is left out. Images bring a dozen.
 const MAX_LABELS: usize = 64;
+
+/// Ports heeded of one container: images expose a few.
+const MAX_PORTS: usize = 64;
 
 /// Letters of a name, a label's key or value; one with more is left out.
 const MAX_TEXT: usize = 1_024;
@@ -26,17 +30,32 @@ const SERVICE: &str = "com.docker.compose.service";
 /// Beginnings of labels that say how and of what a container was made, and change with each version of it.
 const GENERATED: [&str; 3] = ["com.docker.compose.", "desktop.docker.io/", "org.opencontainers.image."];
 
-/// Who has which address.
+/// Who has which address, and which ports of it are exposed.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
     addresses: Claims<IpAddr, Arc<Workload>>,
-    known: HashMap<Arc<str>, Vec<IpAddr>>,
+    exposed: Claims<Front, Arc<Backend>>,
+    known: HashMap<Arc<str>, Known>,
     refused: u64,
+}
+
+/// What a container has.
+#[derive(Debug, Default)]
+struct Known {
+    addresses: Vec<IpAddr>,
+    fronts: Vec<Front>,
+}
+
+/// What became different.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    pub(super) addresses: Vec<Change>,
+    pub(super) fronts: Vec<FrontChange>,
 }
 
 impl Containers {
     /// Takes a list over: what it does not name is gone. Returns what has changed.
-    pub(super) fn take(&mut self, listed: &[ContainerSummary], now: Timestamp) -> Vec<Change> {
+    pub(super) fn take(&mut self, listed: &[ContainerSummary], now: Timestamp) -> Changed {
         let mut before = std::mem::take(&mut self.known);
         for container in listed {
             let running = !matches!(
@@ -51,37 +70,58 @@ impl Containers {
             if self.known.len() >= MAX_CONTAINERS || !is_plausible(container) {
                 self.refused += 1;
                 // What was known of it before stays.
-                if let Some((id, addresses)) = before.remove_entry(id) {
-                    self.known.insert(id, addresses);
+                if let Some((id, known)) = before.remove_entry(id) {
+                    self.known.insert(id, known);
                 }
                 continue;
             }
-            let workload = Arc::new(workload(container));
-            let since = container.created.map(|seconds| Timestamp::from_parts(seconds, 0));
-            let addresses = addresses(container);
-            let (id, held) = before.remove_entry(id).unwrap_or_else(|| (id.into(), Vec::new()));
-            for &address in &addresses {
-                // Made earlier, it may have got this address only now.
-                let since = since.filter(|_| held.is_empty());
-                let value = Arc::clone(&workload);
-                self.addresses.claim(address, Claim { by: &id, value, since, corrects: |_, _| false }, now);
-            }
-            for &address in held.iter().filter(|address| !addresses.contains(address)) {
-                self.addresses.release(address, &id, now);
-            }
-            self.known.insert(id, addresses);
+            let (id, held) = before.remove_entry(id).unwrap_or_else(|| (id.into(), Known::default()));
+            let known = self.hold(&id, container, &held, now);
+            self.known.insert(id, known);
         }
-        for (id, addresses) in before {
-            addresses.into_iter().for_each(|address| self.addresses.release(address, &id, now));
+        for (id, held) in before {
+            self.let_go(&id, &held, &Known::default(), now);
         }
-        let mut changes: Vec<Change> = self
-            .addresses
-            .take_changed()
-            .into_iter()
-            .map(|(at, address, workload)| Change { at, prefix: address.into(), workload })
-            .collect();
-        changes.sort_by_key(|change| (change.at, change.prefix));
-        changes
+        let handed = self.addresses.take_changed().into_iter();
+        let mut addresses: Vec<Change> =
+            handed.map(|(at, address, workload)| Change { at, prefix: address.into(), workload }).collect();
+        addresses.sort_by_key(|change| (change.at, change.prefix));
+        let exposed = self.exposed.take_changed().into_iter();
+        let mut fronts: Vec<FrontChange> =
+            exposed.map(|(at, front, backend)| FrontChange { at, front, backend }).collect();
+        fronts.sort_by_key(|change| (change.at, change.front));
+        Changed { addresses, fronts }
+    }
+
+    /// Says what a container has now, which had `held` before.
+    fn hold(&mut self, id: &Arc<str>, container: &ContainerSummary, held: &Known, now: Timestamp) -> Known {
+        let workload = Arc::new(workload(container));
+        let addresses = addresses(container);
+        let fronts = exposed(container, &addresses);
+        // Made earlier, it may have got this address only now.
+        let created = container.created.map(|seconds| Timestamp::from_parts(seconds, 0));
+        let since = created.filter(|_| held.addresses.is_empty());
+        for &address in &addresses {
+            let claim = Claim { by: id, value: Arc::clone(&workload), since, corrects: |_, _| false };
+            self.addresses.claim(address, claim, now);
+        }
+        for &(front, port) in &fronts {
+            let value = Arc::new(Backend::declared(Source::Docker, port));
+            self.exposed.claim(front, Claim { by: id, value, since, corrects: |_, _| false }, now);
+        }
+        let known = Known { addresses, fronts: fronts.into_iter().map(|(front, _)| front).collect() };
+        self.let_go(id, held, &known, now);
+        known
+    }
+
+    /// Lets go of what a container had and has no more.
+    fn let_go(&mut self, id: &str, held: &Known, now_has: &Known, now: Timestamp) {
+        for &address in held.addresses.iter().filter(|address| !now_has.addresses.contains(address)) {
+            self.addresses.release(address, id, now);
+        }
+        for &front in held.fronts.iter().filter(|front| !now_has.fronts.contains(front)) {
+            self.exposed.release(front, id, now);
+        }
     }
 
     /// How many containers were left out so far, each time they were listed.
@@ -122,6 +162,25 @@ fn addresses(container: &ContainerSummary) -> Vec<IpAddr> {
     let addresses = texts.flatten().filter_map(|text| text.parse::<IpAddr>().ok());
     let usable = addresses.filter(|ip| !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast()));
     usable.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The ports that it exposes at its addresses, whether or not they are published on its host.
+fn exposed(container: &ContainerSummary, addresses: &[IpAddr]) -> Vec<(Front, u16)> {
+    let ports = container.ports.iter().flatten().take(MAX_PORTS);
+    let ports: BTreeSet<(Protocol, u16)> = ports
+        .filter_map(|port| {
+            let protocol = match port.typ {
+                Some(PortSummaryTypeEnum::UDP) => Protocol::UDP,
+                Some(PortSummaryTypeEnum::SCTP) => Protocol::SCTP,
+                _ => Protocol::TCP,
+            };
+            (port.private_port > 0).then_some((protocol, port.private_port))
+        })
+        .collect();
+    let at = |&address: &IpAddr| {
+        ports.iter().map(move |&(protocol, port)| (Front::Address(address, protocol, port), port))
+    };
+    addresses.iter().flat_map(at).collect()
 }
 
 #[cfg(test)]

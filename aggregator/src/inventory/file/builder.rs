@@ -1,16 +1,18 @@
 //! What the entries of an inventory file amount to together, and what is wrong between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use watershed_model::{Labels, NoTimestamp, Timestamp, Workload, WorkloadKind};
+use watershed_model::{Labels, NoTimestamp, Protocol, Timestamp, Workload, WorkloadKind};
 
-use super::super::entry::{RawEntry, RawFile, Text, prefix};
+use super::super::entry::{RawEntry, RawFile, Text, port, prefix};
+use super::super::fronts::{Backend, Front, FrontChange};
 use super::super::table::PrefixTable;
 use super::super::timeline::{Point, Span, Timeline};
 use super::{FileInventory, Overlap};
 use crate::Change;
+use crate::inventory::Source;
 
 /// Checks entries against each other.
 pub(super) struct Builder {
@@ -21,6 +23,7 @@ pub(super) struct Builder {
     prefixes: Vec<Prefix>,
     /// From prefix to index in `prefixes`.
     table: PrefixTable,
+    declared: BTreeSet<Front>,
 }
 
 /// A workload to be.
@@ -69,6 +72,7 @@ impl Builder {
             by_name: BTreeMap::new(),
             prefixes: Vec::new(),
             table: PrefixTable::default(),
+            declared: BTreeSet::new(),
         };
         entries.iter().for_each(|entry| builder.add(entry));
         builder
@@ -85,12 +89,41 @@ impl Builder {
         }
         let valid = self.validity(entry);
         let member = self.member(entry, name, valid);
+        let ports = self.ports(entry);
         for address in &entry.addresses {
             match prefix(&address.value) {
-                Ok(net) => self.assign(net, address, member, valid),
+                Ok(net) => {
+                    self.assign(net, address, member, valid);
+                    self.declare(net, address, &ports);
+                }
                 Err(message) => self.raw.problem(address.place, message),
             }
         }
+    }
+
+    /// What the entry says is offered.
+    fn ports(&mut self, entry: &RawEntry) -> Vec<(Protocol, u16)> {
+        let mut ports = Vec::new();
+        for text in &entry.ports {
+            match port(&text.value) {
+                Ok(port) => ports.push(port),
+                Err(message) => self.raw.problem(text.place, message),
+            }
+        }
+        ports
+    }
+
+    /// Notes what is offered at an address.
+    fn declare(&mut self, net: IpNet, address: &Text, ports: &[(Protocol, u16)]) {
+        if net.prefix_len() < net.max_prefix_len() && !ports.is_empty() {
+            let message = format!(
+                "`{}` is a network, of which no ports can be declared; give its hosts entries of their own, or take `ports` out",
+                address.value
+            );
+            return self.raw.problem(address.place, message);
+        }
+        let fronts = ports.iter().map(|&(protocol, port)| Front::Address(net.addr(), protocol, port));
+        self.declared.extend(fronts);
     }
 
     /// When the entry holds; always where that is not said, or not to be read.
@@ -178,7 +211,7 @@ impl Builder {
 
     /// The inventory, once there is no problem.
     pub(super) fn finish(self) -> FileInventory {
-        let Self { members, prefixes, table, .. } = self;
+        let Self { members, prefixes, table, declared, .. } = self;
         let outer = |inner: &Prefix| {
             let (_, outer) = table.longest_below(inner.net.addr(), inner.net.prefix_len())?;
             prefixes.get(outer as usize).filter(|outer| outer.member != inner.member)
@@ -208,6 +241,18 @@ impl Builder {
         };
         let changes =
             prefixes.iter().flat_map(|p| p.owners.points().iter().map(move |point| change(p.net, point)));
-        FileInventory { history: changes.collect(), overlaps }
+        FileInventory { history: changes.collect(), overlaps, declared: declare(declared) }
     }
+}
+
+/// That whoever has these addresses offers something on these ports, at all times.
+fn declare(fronts: BTreeSet<Front>) -> Vec<FrontChange> {
+    let change = |front: Front| {
+        let number = match front {
+            Front::Address(_, _, port) | Front::EveryNode(_, port) => port,
+        };
+        let backend = Some(Arc::new(Backend::declared(Source::File, number)));
+        FrontChange { at: Timestamp::MIN, front, backend }
+    };
+    fronts.into_iter().map(change).collect()
 }

@@ -98,11 +98,11 @@ fn every_wrong_line_of_a_yaml_file_is_told() {
         ),
         &[
             "line 1, column 3: `a` has no address; add one, such as 192.0.2.1 or 192.0.2.0/24",
-            "line 2, column 3: unknown key `adress`; known are name, namespace, address, addresses, valid_from, valid_to and labels; a label goes under `labels`",
+            "line 2, column 3: unknown key `adress`; known are name, namespace, address, addresses, ports, valid_from, valid_to and labels; a label goes under `labels`",
             "line 4, column 12: `10.0.0.300` is no address and no network; write it like 192.0.2.1, 2001:db8::1 or 192.0.2.0/24",
             "line 6, column 12: `10.0.0.5/24` has bits set behind its prefix; write 10.0.0.0/24 for the network, or 10.0.0.5 for the host",
             "line 7, column 3: this entry has no name; add one, such as `web1`",
-            "line 10, column 3: unknown key `role`; known are name, namespace, address, addresses, valid_from, valid_to and labels; a label goes under `labels`",
+            "line 10, column 3: unknown key `role`; known are name, namespace, address, addresses, ports, valid_from, valid_to and labels; a label goes under `labels`",
             "line 12, column 12: 10.0.0.7 is `e` here and `d` in line 9; keep one of them",
             "line 13, column 9: `e` has other labels here than in line 11; give both the same labels, or different names",
             "line 16, column 3: expected an entry, found a single value; write `- name: ...` with `address: ...` below",
@@ -267,4 +267,28 @@ proptest! {
         let _ = csv(&format!("address,name,role\n{text}"));
         let _ = csv(&text);
     }
+}
+
+#[test]
+fn declared_ports_are_read_from_both_formats_and_a_wrong_one_is_told_once() {
+    let from_yaml =
+        yaml("- name: web\n  addresses: [10.0.0.1, 10.0.0.2]\n  ports: [50051, UDP/53]\n").unwrap();
+    let from_csv =
+        csv("address,name,ports\n10.0.0.1,web,50051 udp/53\n10.0.0.2,web,tcp/50051 udp/53\n").unwrap();
+    let ends: Vec<String> = from_yaml.declared().iter().map(|change| format!("{:?}", change.front)).collect();
+    assert_eq!(ends.len(), 4, "{ends:?}");
+    assert_eq!(from_yaml.declared(), from_csv.declared());
+    let wrong = "- name: web\n  addresses: [10.0.0.1, 10.0.0.2]\n  ports: [0, icmp/8]\n- name: net\n  address: 10.1.0.0/16\n  ports: [80]\n";
+    told(
+        yaml(wrong),
+        &[
+            "line 3, column 11: `0` is no port; write it like 443, tcp/443, udp/53 or sctp/3868",
+            "line 3, column 14: `icmp/8` is no port; write it like 443, tcp/443, udp/53 or sctp/3868",
+            "line 5, column 12: `10.1.0.0/16` is a network, of which no ports can be declared; give its hosts entries of their own, or take `ports` out",
+        ],
+    );
+    told(
+        yaml("- name: web\n  address: 10.0.0.1\n  ports: 80\n"),
+        &["line 3, column 10: `ports` must be a list, found a single value; write `ports: [443, udp/53]`"],
+    );
 }

@@ -5,6 +5,8 @@
 
 mod services;
 
+mod declared;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -115,6 +117,7 @@ pub(super) struct Cluster {
     services: Services,
     addresses: Claims<IpAddr, Arc<Workload>>,
     fronts: Claims<Front, Arc<Backend>>,
+    declared: Claims<Front, Arc<Backend>>,
     workloads: HashSet<Arc<Workload>>,
     refused: u64,
 }
@@ -124,6 +127,8 @@ struct KeptPod {
     workload: Arc<Workload>,
     addresses: Box<[IpAddr]>,
     fronts: Box<[Front]>,
+    /// Ports that its containers declare.
+    declared: Box<[Front]>,
 }
 
 impl Cluster {
@@ -163,7 +168,14 @@ impl Cluster {
                     self.addresses.release(released, &key, now);
                 }
             }
-            Object::EndpointSlice(slice) => self.services.slice(&key, slice),
+            Object::EndpointSlice(slice) => {
+                let before = self.services.ends(&key);
+                self.services.slice(&key, slice);
+                let after = self.services.ends(&key);
+                // Made earlier, it may name an address only now.
+                let since = time(metadata.creation_timestamp.as_ref()).filter(|_| before.is_empty());
+                self.declare(&key, &before, &after, since, now);
+            }
         }
     }
 
@@ -187,13 +199,18 @@ impl Cluster {
             Kind::Pods => {
                 if let Some(pod) = self.pods.remove(key) {
                     self.let_go(key, &pod.addresses, &pod.fronts, now);
+                    self.declare(key, &pod.declared.into_iter().collect(), &BTreeSet::new(), None, now);
                 }
             }
             Kind::Services => {
                 let (addresses, fronts) = self.services.forget_service(key);
                 self.let_go(key, &addresses, &fronts, now);
             }
-            Kind::EndpointSlices => self.services.forget_slice(key),
+            Kind::EndpointSlices => {
+                let before = self.services.ends(key);
+                self.services.forget_slice(key);
+                self.declare(key, &before, &BTreeSet::new(), None, now);
+            }
         }
     }
 
@@ -252,13 +269,17 @@ impl Cluster {
         let over = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
         let addresses = if over || pod.spec.host_network { Vec::new() } else { own_addresses(pod) };
         let backends = if over { Vec::new() } else { host_ports(pod, &workload) };
+        let declared = declared::of_pod(pod, &addresses);
         let kept = KeptPod {
             workload: Arc::clone(&workload),
             addresses: addresses.into(),
             fronts: backends.iter().map(|(front, _)| *front).collect(),
+            declared: declared.iter().copied().collect(),
         };
         let since = time(pod.status.start_time.as_ref());
         let before = self.pods.insert(Arc::clone(key), kept);
+        let declared_before = before.iter().flat_map(|before| before.declared.iter().copied()).collect();
+        self.declare(key, &declared_before, &declared, since, now);
         if let Some(before) = before {
             let after = &self.pods[key];
             let addresses: Vec<_> =
@@ -348,11 +369,8 @@ impl Cluster {
         self.resolve_services(now);
         let changed =
             |(at, address, workload): (_, IpAddr, _)| Change { at, prefix: address.into(), workload };
-        let front = |(at, front, backend)| FrontChange { at, front, backend };
-        Changed {
-            addresses: self.addresses.take_changed().into_iter().map(changed).collect(),
-            fronts: self.fronts.take_changed().into_iter().map(front).collect(),
-        }
+        let addresses = self.addresses.take_changed().into_iter().map(changed).collect();
+        Changed { addresses, fronts: self.changed_fronts() }
     }
 
     /// Everything there is now, and since when; what is different since the last time is part of it.
@@ -362,10 +380,7 @@ impl Cluster {
             |(at, address, workload): (_, IpAddr, _)| Change { at, prefix: address.into(), workload };
         let mut addresses: Vec<Change> = self.addresses.all().map(changed).collect();
         addresses.sort_by_key(|change| change.prefix);
-        let mut fronts: Vec<FrontChange> =
-            self.fronts.all().map(|(at, front, backend)| FrontChange { at, front, backend }).collect();
-        fronts.sort_by_key(|change| change.front);
-        Changed { addresses, fronts }
+        Changed { addresses, fronts: self.all_fronts() }
     }
 
     /// How many objects of `kind` are known.

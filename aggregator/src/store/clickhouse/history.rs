@@ -82,7 +82,7 @@ fn workloads(connection: &Connection, end: i64) -> Result<HashMap<u64, Arc<Workl
 }
 
 fn change(row: &InventoryRow, workloads: &HashMap<u64, Arc<Workload>>) -> Result<Told, &'static str> {
-    let source = Source::ALL.into_iter().find(|source| source.as_str() == row.source);
+    let source = Source::named(&row.source);
     let workload = match row.workload {
         0 => None,
         id => Some(workloads.get(&id).cloned().ok_or("a workload of the inventory is missing")?),

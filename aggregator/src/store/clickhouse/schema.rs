@@ -9,7 +9,7 @@ use crate::StoreError;
 
 /// What makes version 1, 2, ... of the tables out of the one before: on every server, and then in a cluster. Each
 /// may run again.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     (
         include_str!("../../../migrations/clickhouse/0001_tables.sql"),
         include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
@@ -28,6 +28,8 @@ const MIGRATIONS: [(&str, &str); 5] = [
         include_str!("../../../migrations/clickhouse/0005_fronts.sql"),
         include_str!("../../../migrations/clickhouse/0005_cluster.sql"),
     ),
+    // What a column may hold; nothing to add in a cluster.
+    (include_str!("../../../migrations/clickhouse/0006_declared.sql"), ""),
 ];
 
 /// Which migrations were run.

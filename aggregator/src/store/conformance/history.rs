@@ -139,6 +139,11 @@ pub(in crate::store) fn where_services_led_is_told_as_it_was_kept<S: FlowStore>(
         led(5, 81, "c"),
         FrontChange { at: Timestamp::from_parts(2, 0), front, backend: Some(Arc::new(external)) },
     ];
+    let declared = FrontChange {
+        at: Timestamp::from_parts(12, 0),
+        front: Front::Address(address("10.0.0.9"), Protocol::UDP, 53),
+        backend: Some(Arc::new(Backend::declared(Source::Docker, 53))),
+    };
     let mut store = new();
     store.remember_fronts(&[]).unwrap();
     assert_eq!(store.fronts(ALWAYS).unwrap(), []);
@@ -153,6 +158,9 @@ pub(in crate::store) fn where_services_led_is_told_as_it_was_kept<S: FlowStore>(
     let wanted = |start, end| store.fronts(seconds(start, end).unwrap()).unwrap();
     assert_eq!(wanted(4, 5), [gone, b.clone(), c.clone(), node.clone()], "and where each led before");
     assert_eq!(wanted(6, 9), [b, c, node]);
+    store.remember_fronts(std::slice::from_ref(&declared)).unwrap();
+    let kept = store.fronts(seconds(12, 12).unwrap()).unwrap();
+    assert_eq!(kept.iter().find(|change| change.at == declared.at), Some(&declared));
 }
 
 /// What is kept of where Services led brings the same flows to the same pods, also for a process that starts again.
@@ -182,7 +190,7 @@ pub(in crate::store) fn flows_to_services_joined_again_are_joined_as_they_were<S
             2 => FrontUpdate::Everything { at, led: changed },
             _ => FrontUpdate::Changes(changed),
         };
-        inventory.follow_fronts().send(update).unwrap();
+        inventory.follow_fronts(Source::Kubernetes).send(update).unwrap();
         batches.push(batch("a", number as u64, flows));
         store = kept(store, inventory, batches.last().cloned());
     }

@@ -77,7 +77,7 @@ fn history(database: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Told>
     let told = find.query_map(params![start, end], |row| {
         let prefix = row.get_ref(0)?.as_str()?.parse();
         let source = row.get_ref(1)?.as_str()?;
-        let source = Source::ALL.into_iter().find(|known| known.as_str() == source);
+        let source = Source::named(source);
         let at = Timestamp::from_nanos(row.get(2)?);
         let workload = row.get::<_, Option<i64>>(3)?;
         let workload = workload.map(|id| read::workload_of(&moment, &mut workloads, id)).transpose()?;

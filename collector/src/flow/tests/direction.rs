@@ -1,8 +1,9 @@
 //! Who is the client: each condition, and what is said of it in the evidence.
 
-use watershed_model::{Evidence, FlowRecord};
+use watershed_model::{Evidence, FlowRecord, Protocol};
 
 use super::*;
+use crate::names::dns::tests::srv;
 
 const GROUP: End = (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 251)), 5353);
 
@@ -113,6 +114,38 @@ fn who_sends_a_request_is_the_client() {
     assert_eq!(settled.client.port, 50_001);
     assert!(settled.evidence.contains(Evidence::SYN | Evidence::CONTRADICTED));
     assert!(!settled.evidence.contains(Evidence::HTTP_REQUEST), "evidence speaks for the record's client");
+}
+
+/// Condition 4 of the settlement.
+#[test]
+fn whom_an_srv_record_names_is_the_server() {
+    let (client, server) = ((CLIENT.0, 40_000), (SERVER.0, 50_051));
+    let IpAddr::V4(address) = server.0 else { unreachable!("it has an address of version 4") };
+    let resolver = (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)), 53);
+    let answer = |transport: &str| {
+        let owner = format!("_grpc._{transport}.shop.example");
+        Sent::udp(0.5, resolver, CLIENT, &srv(&owner, server.1, "api.shop.example", Some(address.octets())))
+    };
+    let numbers = Tcp { flags: TcpFlags::ACK, sequence: 1, acknowledgement: 1 };
+    // Met in the middle, when the server sends; the record is heard of after it.
+    let sent = |from, to, transport| {
+        let records =
+            records(&FlowConfig::default(), &[Sent::tcp(0.0, from, to, numbers, b"x"), answer(transport)]);
+        records.into_iter().find(|record| record.protocol == Protocol::TCP).expect("the connection")
+    };
+    let turned = sent(server, client, "tcp");
+    assert_eq!((turned.client.port, turned.server.port), (client.1, server.1));
+    assert!(
+        turned.evidence.contains(Evidence::SRV_RECORD) && !turned.evidence.contains(Evidence::FIRST_PACKET)
+    );
+    assert!(sent(client, server, "tcp").evidence.contains(Evidence::SRV_RECORD));
+    let other = sent(server, client, "udp");
+    assert_eq!(other.client.port, server.1, "it names a service over UDP");
+    assert!(!other.evidence.contains(Evidence::SRV_RECORD));
+    // Who offers datagrams also asks from there: nothing is turned round.
+    let datagrams = [Sent::udp(0.0, server, client, b"x"), answer("udp")];
+    let asked = records(&FlowConfig::default(), &datagrams).into_iter().find(|r| r.server.port == client.1);
+    assert!(!asked.expect("the flow").evidence.contains(Evidence::SRV_RECORD));
 }
 
 #[test]

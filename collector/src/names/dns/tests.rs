@@ -49,6 +49,17 @@ pub(in crate::names) fn announcement(name: &str, address: [u8; 4]) -> Vec<u8> {
     message(0x8400, None, &[record(&wire(name), TYPE_A, 120, &address)])
 }
 
+/// A response with an SRV record, and an address of its target among what is added.
+pub(crate) fn srv(owner: &str, port: u16, target: &str, address: Option<[u8; 4]>) -> Vec<u8> {
+    let data = [&[0, 0, 0, 0][..], &port.to_be_bytes(), &wire(target)].concat();
+    let mut bytes = message(0x8180, Some(owner), &[record(&QUESTION, TYPE_SRV, 30, &data)]);
+    if let Some(address) = address {
+        bytes.extend(record(&wire(&target.to_ascii_lowercase()), TYPE_A, 30, &address));
+        bytes[11] = 1;
+    }
+    bytes
+}
+
 fn answers(bytes: &[u8]) -> Vec<(String, u32)> {
     let message = Message::parse(bytes).expect("a sound message");
     message.answers().map(|a| (a.address.to_string(), a.ttl)).collect()

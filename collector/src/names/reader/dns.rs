@@ -95,14 +95,17 @@ pub(super) fn read_message<'a>(
         findings.client(payload.from.other(), Evidence::DNS_RESPONSE);
     }
     gathered.limited += u64::from(message.limited());
+    gathered.services.learn(&message);
     let mut answers = message.answers();
     if let Some(first) = answers.next()
         && let Some(name) = message.question()
     {
+        gathered.services.resolved(&name, first.address);
         let place = gathered.observations.len();
         gathered.observations.push(observation(payload, name, first));
         for answer in answers {
             let name = gathered.observations[place].name.clone();
+            gathered.services.resolved(&name, answer.address);
             gathered.observations.push(observation(payload, name, answer));
         }
     }

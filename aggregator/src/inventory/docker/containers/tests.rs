@@ -1,5 +1,5 @@
-//! Lists as an engine writes them. No engine runs where these tests do: the shape is that of the API's documentation
-//! (Docker Engine API v1.53, `GET /containers/json`), the values are made up.
+//! Lists as an engine writes them (Docker Engine API v1.53, `GET /containers/json`), with made-up values, for what an
+//! engine cannot be brought to say. What real engines say is tested in `tests/tests/live/engines.rs`.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn told(containers: &mut Containers, listed: &[Value], now: i64) -> Vec<String> 
         });
         format!("{} {} {who}", change.at.as_secs_f64(), change.prefix)
     };
-    containers.take(&listed, at(now)).into_iter().map(one).collect()
+    containers.take(&listed, at(now)).addresses.into_iter().map(one).collect()
 }
 
 #[test]
@@ -72,4 +72,28 @@ fn what_makes_no_sense_is_left_out_and_what_was_known_stays() {
     let mut over = good;
     over["State"] = json!("exited");
     assert_eq!(told(&mut containers, &[over], 30), ["30 172.18.0.2/32 nobody"]);
+}
+
+#[test]
+fn exposed_ports_are_declared_at_the_containers_own_addresses_for_as_long_as_it_runs() {
+    let mut containers = Containers::default();
+    let mut dns = web("a", "1", "172.18.0.2");
+    dns["Ports"] = json!([{"PrivatePort": 53, "Type": "udp"}, {"PrivatePort": 53, "PublicPort": 5353, "Type": "tcp", "IP": "0.0.0.0"},
+        {"PrivatePort": 53, "PublicPort": 5353, "Type": "tcp", "IP": "::"}]);
+    let mut told = |listed: &[Value], now: i64| -> Vec<String> {
+        let listed: Vec<ContainerSummary> =
+            listed.iter().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
+        let one = |change: FrontChange| {
+            let Front::Address(address, protocol, port) = change.front else {
+                unreachable!("no engine has nodes")
+            };
+            let by = change.backend.map(|backend| backend.declared_by());
+            format!("{} {address} {protocol}/{port} {by:?}", change.at.as_secs_f64())
+        };
+        containers.take(&listed, at(now)).fronts.into_iter().map(one).collect()
+    };
+    let declared = ["10 172.18.0.2 tcp/53 Some(Some(Docker))", "10 172.18.0.2 udp/53 Some(Some(Docker))"];
+    assert_eq!(told(std::slice::from_ref(&dns), 20), declared);
+    assert_eq!(told(&[dns], 21), [""; 0]);
+    assert_eq!(told(&[], 30), ["30 172.18.0.2 tcp/53 None", "30 172.18.0.2 udp/53 None"]);
 }

@@ -14,6 +14,9 @@ use crate::inventory::kubernetes::objects::{self, TargetPort, address};
 /// The label by which an EndpointSlice names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
+/// Addresses with their ports that are heeded of one slice.
+const MAX_ENDS: usize = 5_000;
+
 /// Services and their slices.
 #[derive(Debug, Default)]
 pub(super) struct Services {
@@ -123,6 +126,15 @@ impl Services {
         self.dirty.insert(Arc::clone(&service));
         let (ports, addresses) = (ports.collect(), addresses.into_iter().collect());
         self.slices.insert(Arc::clone(key), KeptSlice { service, ports, addresses });
+    }
+
+    /// The addresses and ports of a slice: a hundred addresses with a few ports each; more than are plausible are left out.
+    pub(super) fn ends(&self, key: &str) -> BTreeSet<Front> {
+        let Some(slice) = self.slices.get(key) else { return BTreeSet::new() };
+        let at = |&address: &IpAddr| {
+            slice.ports.iter().map(move |&(_, protocol, port)| Front::Address(address, protocol, port))
+        };
+        slice.addresses.iter().flat_map(at).take(MAX_ENDS).collect()
     }
 
     /// A slice is gone.

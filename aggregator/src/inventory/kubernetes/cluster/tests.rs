@@ -75,8 +75,24 @@ fn told(changed: &Changed) -> Vec<String> {
     changed.addresses.iter().map(one).collect()
 }
 
-/// `5 10.96.0.7:80 -> shop/web:8080`.
+/// `10 10.0.0.1:8080 declared`, `20 10.0.0.1:8080 nobody`.
+fn declared(changed: &Changed) -> Vec<String> {
+    let one = |change: &FrontChange| {
+        let Front::Address(address, _, port) = change.front else { return None };
+        let what = match change.backend.as_deref() {
+            None => "nobody",
+            Some(backend) => backend.declared_by().map(|_| "declared")?,
+        };
+        Some(format!("{} {address}:{port} {what}", change.at.as_secs_f64()))
+    };
+    changed.fronts.iter().filter_map(one).collect()
+}
+
+/// `5 10.96.0.7:80 -> shop/web:8080`; what is only declared is left out.
 fn fronts(changed: &Changed) -> Vec<String> {
+    let is_declared = |change: &&FrontChange| {
+        change.backend.as_ref().is_some_and(|backend| backend.declared_by().is_some())
+    };
     let one = |change: &FrontChange| {
         let front = match change.front {
             Front::Address(address, _, port) => format!("{address}:{port}"),
@@ -87,11 +103,12 @@ fn fronts(changed: &Changed) -> Vec<String> {
             match &backend.server {
                 Server::Workload(who) => format!("{} {who}:{port}", who.kind.as_str()),
                 Server::Address(address) => format!("{address}:{port}"),
+                Server::Declared(_) => unreachable!("left out"),
             }
         });
         format!("{} {front} -> {backend}", change.at.as_secs_f64())
     };
-    changed.fronts.iter().map(one).collect()
+    changed.fronts.iter().filter(|change| !is_declared(change)).map(one).collect()
 }
 
 #[test]
@@ -301,4 +318,39 @@ fn what_makes_no_sense_is_refused_and_what_was_known_stays() {
     cluster.apply(&pod(nowhere), at(12));
     assert_eq!(cluster.settle(at(12)), Changed::default());
     assert_eq!((cluster.refused(), cluster.count(Kind::Pods)), (1, 2));
+}
+
+#[test]
+fn declared_ports_are_those_of_containers_and_of_what_is_behind_services() {
+    let mut cluster = Cluster::default();
+    cluster.apply(&pod(web_pod("web-5d4-a", "10.0.0.1", &labels())), at(11));
+    let mut silent = web_pod("web-5d4-b", "10.0.0.2", &labels());
+    silent["spec"]["containers"][0]["ports"] = json!([]);
+    cluster.apply(&pod(silent), at(12));
+    assert_eq!(declared(&cluster.settle(at(12))), ["10 10.0.0.1:8080 declared"]);
+    // A target port that no container declares, and one that a pod does.
+    cluster.apply(&slice("web-1", 9090, &["10.0.0.1", "10.0.0.2"]), at(13));
+    cluster.apply(&slice("web-2", 8080, &["10.0.0.1"]), at(13));
+    let changed = cluster.settle(at(13));
+    assert_eq!(declared(&changed), ["13 10.0.0.1:9090 declared", "13 10.0.0.2:9090 declared"]);
+    cluster.delete(&slice("web-2", 8080, &[]), at(20));
+    assert_eq!(declared(&cluster.settle(at(20))), [""; 0], "the pod still declares it");
+    cluster.apply(&slice("web-1", 9090, &["10.0.0.2"]), at(21));
+    cluster.delete(&pod(web_pod("web-5d4-a", "10.0.0.1", &labels())), at(22));
+    let gone = declared(&cluster.settle(at(22)));
+    assert_eq!(gone, ["21 10.0.0.1:9090 nobody", "22 10.0.0.1:8080 nobody"]);
+    assert_eq!(declared(&cluster.everything(at(30))), ["13 10.0.0.2:9090 declared"]);
+}
+
+#[test]
+fn a_port_of_a_node_that_leads_to_a_pod_is_not_merely_declared() {
+    let mut cluster = Cluster::default();
+    let mut exporter = web_pod("exporter-x", "192.0.2.1", &json!({"app": "exporter"}));
+    exporter["spec"]["hostNetwork"] = json!(true);
+    cluster.apply(&slice("web-1", 8080, &["192.0.2.1"]), at(9));
+    assert_eq!(declared(&cluster.settle(at(9))), ["9 192.0.2.1:8080 declared"]);
+    cluster.apply(&pod(exporter.clone()), at(12));
+    assert_eq!(fronts(&cluster.settle(at(12))), ["10 192.0.2.1:8080 -> hostnetwork shop/web-5d4:8080"]);
+    cluster.delete(&pod(exporter), at(20));
+    assert_eq!(declared(&cluster.settle(at(20))), ["20 192.0.2.1:8080 declared"], "and is again");
 }

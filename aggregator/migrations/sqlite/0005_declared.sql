@@ -1,0 +1,3 @@
+-- The tables stay as they are. From here on `front.server` may be the name of a source (`file`, `kubernetes`, `docker`): it
+-- declares that whoever has the front's address offers something on its port. Programs that know no such server refuse
+-- the store for its version.
