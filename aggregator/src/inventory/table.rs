@@ -33,8 +33,8 @@ impl PrefixTable {
     /// The value of exactly this prefix.
     pub(super) fn get(&self, prefix: IpNet) -> Option<u32> {
         match prefix {
-            IpNet::V4(net) => self.v4.get(net.prefix_len(), net.network().to_bits()),
-            IpNet::V6(net) => self.v6.get(net.prefix_len(), net.network().to_bits()),
+            IpNet::V4(net) => self.v4.get(net.prefix_len(), &net.network().to_bits()),
+            IpNet::V6(net) => self.v6.get(net.prefix_len(), &net.network().to_bits()),
         }
     }
 
@@ -73,9 +73,9 @@ impl<B: Eq + Hash> Family<B> {
         }
     }
 
-    fn get(&self, length: u8, network: B) -> Option<u32> {
+    fn get(&self, length: u8, network: &B) -> Option<u32> {
         let (_, values) = self.lengths.iter().find(|(known, _)| *known == length)?;
-        values.get(&network).copied()
+        values.get(network).copied()
     }
 
     fn longest_below(&self, length: u8, network: impl Fn(u8) -> B) -> Option<(u8, u32)> {

@@ -64,7 +64,7 @@ pub(crate) fn run(
     let (origin, kept) = kept::open(arguments, settings)?;
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
     let store = Kept { memory: MemoryStore::new(&settings.store), disk: kept };
-    let source = input::open(&arguments.capture, &settings)?;
+    let source = input::open(&arguments.capture, settings)?;
     let (store, report) = read(source, &origin, &inventory, store, settings, directory.as_mut())?;
     let snapshot = store.memory.snapshot(None)?;
     let found = discover(&snapshot, settings)?;

@@ -22,7 +22,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     user::become_configured(&arguments.capture.live, settings)?;
     let (inventory, store) = (inventory::open(settings)?, MemoryStore::new(&settings.store));
-    let source = input::open(&arguments.capture, &settings)?;
+    let source = input::open(&arguments.capture, settings)?;
     let (store, report) =
         pipeline::aggregate(source, &Origin::default(), &inventory, store, settings, |_| Ok(()))?;
     // One edge at a time: all of them in full would take many times the room that the store takes.

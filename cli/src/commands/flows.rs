@@ -18,7 +18,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     user::become_configured(&arguments.capture.live, settings)?;
     let mut writer = Writer::new(out, arguments.format, &settings.graph.internal);
-    let mut source = input::open(&arguments.capture, &settings)?;
+    let mut source = input::open(&arguments.capture, settings)?;
     let report = pipeline::collect(&mut source, settings, None, |batch| Ok(writer.write(&batch)?))?;
     writer.finish()?;
     pipeline::complete(&report)
