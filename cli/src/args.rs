@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod ahead;
 pub(crate) mod collect;
 pub(crate) mod export;
+mod period;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod serve;
@@ -17,9 +18,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use clap_complete::Shell;
 use watershed_aggregator::StoreLocation;
-use watershed_model::Timestamp;
 
-use crate::settings::value::parse_duration;
+pub(crate) use period::PeriodArguments;
+
 use crate::settings::{self, Given};
 
 /// Heading of the flags that set what a settings file can set too.
@@ -342,25 +343,6 @@ pub(crate) struct StoredArguments {
     /// Write files to this directory; made if missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-pub(crate) struct PeriodArguments {
-    /// Only what was seen in so long before the newest packet of the store, or before --now: 7d, 12h
-    #[arg(long, value_name = "DURATION", conflicts_with_all = ["from", "to"], value_parser = parse_duration)]
-    pub(crate) since: Option<Duration>,
-
-    /// Only what was seen from this time on: 2026-01-31 or 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<Timestamp>,
-
-    /// Only what was seen up to this time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<Timestamp>,
-
-    /// Where --since counts back from
-    #[arg(long, value_name = "TIME", requires = "since")]
-    pub(crate) now: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! One file for each command.
 
 mod aggregate;
-pub(crate) mod check;
+mod check;
 mod collect;
 mod config;
 mod discover;
@@ -11,6 +11,7 @@ mod export;
 mod flows;
 mod kept;
 mod map;
+mod policies;
 mod rules;
 mod run;
 mod serve;

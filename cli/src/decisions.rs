@@ -6,8 +6,8 @@ use watershed_model::Edge;
 use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::mine::{Census, Plan};
 
-use crate::commands::check;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::text::{count, plain};
 use crate::settings::Settings;
 
@@ -17,7 +17,7 @@ const TOLD: usize = 5;
 /// Reads the file, if there is to be one.
 pub(crate) fn read(settings: &Settings) -> Result<Decisions, Failure> {
     let Some(path) = &settings.decisions else { return Ok(Decisions::default()) };
-    let (name, text) = check::text("decisions", path).map_err(Failure::usage)?;
+    let (name, text) = input::text("decisions", path).map_err(Failure::usage)?;
     Decisions::read(&name, &text).map_err(Failure::usage)
 }
 

@@ -1,10 +1,12 @@
-//! What a command reads: capture files, or network interfaces until the time is over or a signal comes.
+//! What a command reads: capture files, network interfaces until the time is over or a signal comes, texts.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use watershed_collector::SourceError;
@@ -18,6 +20,9 @@ use crate::failure::Failure;
 use crate::output::text::plain;
 use crate::progress::Watched;
 use crate::settings::Settings;
+
+/// Larger texts are refused: no policies or decisions are that long, and the wrong file is soon noticed.
+const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 /// Exit code after a second signal: what shells say of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -47,6 +52,23 @@ pub(crate) fn open(arguments: &CaptureArguments, settings: &Settings) -> Result<
 /// One of them cannot be opened.
 pub(crate) fn open_captures(captures: &[PathBuf]) -> Result<Watched, Failure> {
     Ok(Watched::new(source::open(&SourceConfig { captures: captures.to_vec() })?))
+}
+
+/// Name and text of a file, of which a message says that it is a `what`.
+pub(crate) fn text(what: &str, path: &Path) -> anyhow::Result<(String, String)> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read {what} {name}"))?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        bail!(
+            "cannot use {what} {name}: it has more than {MAX_TEXT_BYTES} bytes; check that it is the right file"
+        );
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| anyhow!("cannot use {what} {name}: it is not UTF-8; save it as UTF-8"))?;
+    Ok((name, text))
 }
 
 /// What the arguments name, for a person: `a.pcap and 2 more captures`, `interface eth0`.

@@ -10,15 +10,15 @@ use std::io::Write;
 
 use super::discover;
 use super::map::{self, Stored};
-use crate::args::StoredArguments;
 use crate::args::ahead::AskedArguments;
+use crate::args::{PeriodArguments, StoredArguments};
 use crate::decisions;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::output::summary;
 use crate::settings::Settings;
 use crate::terminal::Style;
-use watershed_aggregator::FlowStore as _;
+use watershed_aggregator::{FlowStore as _, StoreLocation};
 use watershed_model::Snapshot;
 
 /// Prints the rules in short, and writes them with their proof to the directory if there is one.
@@ -42,7 +42,16 @@ pub(crate) fn run(
 
 /// What the store holds of the period asked for.
 fn asked(arguments: &AskedArguments, settings: &Settings) -> Result<Snapshot, Failure> {
-    let (store, period) = (arguments.store.clone(), arguments.period.clone());
-    let (store, period) = map::open(&StoredArguments { store, period, out: None }, settings)?;
+    stored(&arguments.store, &arguments.period, settings)
+}
+
+/// What a store holds of a period.
+pub(super) fn stored(
+    store: &StoreLocation,
+    period: &PeriodArguments,
+    settings: &Settings,
+) -> Result<Snapshot, Failure> {
+    let arguments = StoredArguments { store: store.clone(), period: period.clone(), out: None };
+    let (store, period) = map::open(&arguments, settings)?;
     Ok(store.snapshot(period)?)
 }

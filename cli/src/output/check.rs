@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use watershed_policy::check::{Denied, MAX_PAIRS, Report};
+use watershed_policy::check::{Denied, Extent, MAX_PAIRS, Report, Share};
 
 use super::table::{self, Table};
 use super::text::{is_unsafe, plain, seconds};
@@ -27,10 +27,10 @@ pub(crate) fn text(out: &mut impl Write, report: &Report, style: Style) -> io::R
         // Places must be whole, so that they can be gone to: the lines are as long as they are.
         table.write(out, "  ", usize::MAX, |header| style.dim(header))?;
     }
-    if !report.notes.is_empty() {
-        writeln!(out, "\n{}", style.bold("NOTES"))?;
-        for note in &report.notes {
-            writeln!(out, "  {}", plain(&note.to_string()))?;
+    for (title, lines) in lists(report) {
+        writeln!(out, "\n{}", style.bold(&title.to_uppercase()))?;
+        for line in lines {
+            writeln!(out, "  {}", plain(&line))?;
         }
     }
     writeln!(out, "\n{}", style.bold(&verdict(report)))
@@ -49,10 +49,10 @@ pub(crate) fn markdown(out: &mut impl Write, report: &Report) -> io::Result<()> 
             writeln!(out, "| {} |", row.map(|cell| escaped(&cell)).join(" | "))?;
         }
     }
-    if !report.notes.is_empty() {
-        writeln!(out, "\n### Notes\n")?;
-        for note in &report.notes {
-            writeln!(out, "- {}", escaped(&note.to_string()))?;
+    for (title, lines) in lists(report) {
+        writeln!(out, "\n### {title}\n")?;
+        for line in lines {
+            writeln!(out, "- {}", escaped(&line))?;
         }
     }
     Ok(())
@@ -73,6 +73,15 @@ pub(crate) fn json(out: &mut impl Write, report: &str) -> io::Result<()> {
     out.write_all(safe.as_bytes())
 }
 
+/// What cannot be said in a table, where there is some of it.
+fn lists(report: &Report) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+    let notes: Vec<String> = report.notes.iter().map(ToString::to_string).collect();
+    let not_checked = &report.certificate.not_checked;
+    let others = not_checked.iter().filter(|line| !notes.contains(line)).cloned().collect();
+    let lists = [("Not checked", others), ("Notes", notes)];
+    lists.into_iter().filter(|(_, lines): &(_, Vec<String>)| !lines.is_empty())
+}
+
 /// What was checked, and who may connect to whom.
 fn head(report: &Report) -> Vec<String> {
     let mut lines = vec![format!(
@@ -90,7 +99,21 @@ fn head(report: &Report) -> Vec<String> {
             report.not_covered
         ));
     } else {
-        lines.push("no traffic to check against: name captures with --capture".into());
+        lines.push(
+            "no traffic to check against: name captures with --capture, or a store with --store".into(),
+        );
+    }
+    if report.certificate.rules_stated > 0 {
+        let all = report.certificate.rules_stated + report.certificate.rules_not_stated;
+        lines.push(format!(
+            "{} of {} state what they admit; {} of them admit more",
+            report.certificate.rules_stated,
+            counted(all as usize, "rule", "rules"),
+            report.exceeding().count()
+        ));
+    }
+    if report.by_address {
+        return lines;
     }
     lines.push(match report.reach {
         Some(reach) if report.traffic => format!(
@@ -124,15 +147,39 @@ fn sections(report: &Report) -> impl Iterator<Item = Section> {
             unmatched.why.to_string(),
         ]
     });
-    let idle = report
-        .idle
-        .iter()
-        .map(|idle| [idle.place.to_string(), idle.policy.clone(), idle.direction.to_string()]);
+    let idle =
+        report.idle.iter().map(|idle| [idle.place.to_string(), idle.policy.clone(), idle.side.to_string()]);
+    let newly =
+        report.newly.iter().flatten().map(|one| {
+            [format!("{} -> {}", one.client, one.server), one.ports.clone(), one.count.to_string()]
+        });
+    let shadowed = report.shadowed.iter().map(|one| {
+        let by: Vec<String> = one.by.iter().map(ToString::to_string).collect();
+        [one.place.to_string(), format!("{}, {}", one.policy, one.side), by.join(", ")]
+    });
+    let exceeding = report.exceeding().map(|one| {
+        let stated = one.stated.unwrap_or_default();
+        [
+            one.place.to_string(),
+            format!("{}, {}", one.policy, one.side),
+            format!("{} and not {stated}", number(one.tuples.all)),
+        ]
+    });
     let sections = [
         Section {
             title: "Would be denied",
             columns: ["dependency", "seen (UTC)", "refused by"],
             rows: denied.collect(),
+        },
+        Section {
+            title: "Admit more than they state",
+            columns: ["place", "in", "tuples of client, server and port"],
+            rows: exceeding.collect(),
+        },
+        Section {
+            title: "Newly admitted, and not observed",
+            columns: ["from and to", "ports", "tuples"],
+            rows: newly.collect(),
         },
         Section { title: "Match nothing", columns: ["place", "in", "because"], rows: unmatched.collect() },
         Section {
@@ -140,8 +187,33 @@ fn sections(report: &Report) -> impl Iterator<Item = Section> {
             columns: ["place", "policy", "direction"],
             rows: idle.collect(),
         },
+        Section {
+            title: "Rules that say nothing new",
+            columns: ["place", "in", "decided by"],
+            rows: shadowed.collect(),
+        },
+        Section { title: "Wider than what talks", columns: ["place", "in", "seen"], rows: wide(report) },
     ];
     sections.into_iter().filter(|section| !section.rows.is_empty())
+}
+
+/// Rules that admit more than what was observed without saying so, those that admit most first.
+fn wide(report: &Report) -> Vec<[String; 3]> {
+    let mut wide: Vec<&Extent> = report.wide().collect();
+    wide.sort_by_key(|one| std::cmp::Reverse(one.unobserved()));
+    let share = |share: Share, what: &str| format!("{} of {} {what}", share.seen, number(share.all));
+    let row = |one: &Extent| {
+        let nearest =
+            one.nearest.as_ref().map_or_else(String::new, |labels| format!("; those seen have {labels}"));
+        let (clients, servers) = (share(one.clients, "clients"), share(one.servers, "servers"));
+        let seen = format!("{clients}, {servers}, {}{nearest}", share(one.ports, "ports"));
+        [one.place.to_string(), format!("{}, {}", one.policy, one.side), seen]
+    };
+    wide.into_iter().map(row).collect()
+}
+
+fn number(number: u64) -> String {
+    if number == u64::MAX { "all".into() } else { number.to_string() }
 }
 
 /// `ingress: shop/db, shop/default-deny, for 192.0.2.1`.
@@ -149,7 +221,7 @@ fn refusal(denied: &Denied) -> String {
     let refusals: Vec<_> = denied
         .refusals
         .iter()
-        .map(|refusal| format!("{}: {}", refusal.direction, refusal.policies.join(", ")))
+        .map(|refusal| format!("{}: {}", refusal.side, refusal.policies.join(", ")))
         .collect();
     let plugin =
         if denied.depends_on_plugin { " (unless the network plugin lets ipBlock mean pods)" } else { "" };
@@ -159,11 +231,15 @@ fn refusal(denied: &Denied) -> String {
 
 fn verdict(report: &Report) -> String {
     let verdict = match report.denied.len() {
-        0 if report.traffic => "Nothing observed would be denied".into(),
+        0 if report.traffic => "Nothing observed would be denied".to_owned(),
         0 => "The policies are valid".into(),
         denied => {
             format!("{} would be denied", counted(denied, "observed dependency", "observed dependencies"))
         }
+    };
+    let verdict = match report.failures().len() - usize::from(report.denied.iter().any(|one| !one.before)) {
+        0 => verdict,
+        _ => format!("{verdict}; more is admitted than may be"),
     };
     match report.unmatched.len() {
         0 => verdict,

@@ -1,4 +1,4 @@
-//! `watershed rules check`: policies against a capture.
+//! `watershed rules check`: policies against a capture or a store.
 
 use std::fs;
 
@@ -115,4 +115,131 @@ fn what_cannot_be_checked_says_what_to_do() {
     fails(&["missing.yaml"], "cannot read policy missing.yaml");
     fails(&["hosts.yaml"], "there is no policy in hosts.yaml");
     fails(&["shop.pcap"], "cannot use policy shop.pcap: it is not UTF-8");
+}
+
+/// The setting with a store of the capture beside it.
+fn stored(policy: &str) -> tempfile::TempDir {
+    let folder = setting(policy);
+    let arguments = ["discover", "shop.pcap", "-i", "hosts.yaml", "--store", "sqlite:edges.db"];
+    watershed(&folder).args(arguments).assert().success();
+    folder
+}
+
+const STORED: [&str; 6] = ["rules", "check", "-i", "hosts.yaml", "--store", "sqlite:edges.db"];
+
+#[test]
+fn a_store_is_as_good_as_a_capture() {
+    let folder = stored(&policy("  - from: [{podSelector: {matchLabels: {app: brouser}}}]\n"));
+    let by_capture = stdout(&watershed(&folder).args(CHECK).arg("shop.pcap").assert().code(1));
+    let by_store = stdout(&watershed(&folder).args(STORED).arg("policies").assert().code(1));
+    assert_eq!(by_capture, by_store);
+    // In an hour of nothing nothing is denied.
+    let before = ["policies", "--to", "2023-01-01"];
+    let told = stdout(&watershed(&folder).args(STORED).args(before).assert().code(0));
+    assert!(told.contains("0 dependencies observed"), "{told}");
+    let wrong = ["rules", "check", "policies", "-i", "hosts.yaml", "--since", "7d"];
+    let told = stderr(&watershed(&folder).args(wrong).assert().code(2));
+    assert!(told.contains("choose from a store, and captures are read whole"), "{told}");
+}
+
+#[test]
+fn exports_of_every_dialect_pass_as_they_are_and_fail_when_they_are_widened() {
+    let folder = stored(&policy("  - {}\n"));
+    let port = |dialect: &str| match dialect {
+        "k8s" => ("port: 80\n", "port: 80\n      endPort: 90\n"),
+        "cnp" => ("number: 80\n", "range: {start: 80, end: 90}\n"),
+        "cilium" => ("port: \"80\"\n", "port: \"80\"\n        endPort: 90\n"),
+        "calico" | "calico-staged" => ("- 80\n", "- \"80:90\"\n"),
+        "istio" => ("- \"80\"\n", "- \"80\"\n        - \"81\"\n"),
+        _ => ("tcp dport 80 ", "tcp dport 80-90 "),
+    };
+    for dialect in ["k8s", "cnp", "cilium", "calico", "calico-staged", "istio", "nftables"] {
+        let export = ["rules", "export", "--store", "sqlite:edges.db", "--to", dialect, "--out", dialect];
+        watershed(&folder).args(export).assert().success();
+        let told = stdout(&watershed(&folder).args(STORED).arg(dialect).assert().code(0).stderr(""));
+        assert!(told.contains("2 allowed, 0 denied") || dialect == "istio", "{dialect}: {told}");
+        assert!(told.contains("state what they admit; 0 of them admit more"), "{dialect}: {told}");
+        let (from, to) = port(dialect);
+        let mut edited = 0;
+        for entry in walk(&folder.path().join(dialect)) {
+            let text = fs::read_to_string(&entry).unwrap();
+            if text.contains(from) && !entry.ends_with("mined.json") {
+                fs::write(&entry, text.replace(from, to)).unwrap();
+                edited += 1;
+            }
+        }
+        assert!(edited > 0, "{dialect}");
+        let assert = watershed(&folder).args(STORED).arg(dialect).assert().code(1);
+        assert!(stderr(&assert).contains("admit more than the comments above them state"), "{dialect}");
+        assert!(stdout(&assert).contains("ADMIT MORE THAN THEY STATE"), "{dialect}");
+    }
+}
+
+/// Files of a directory and of those in it.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_limit_and_an_older_version_decide_whether_more_may_be_admitted() {
+    let folder = stored(&policy("  - from: [{podSelector: {}}]\n    ports: [{port: 80}]\n"));
+    let check = |more: &[&str], code: i32| {
+        let assert = watershed(&folder).args(STORED).arg("policies").args(more).assert().code(code);
+        stdout(&assert) + &stderr(&assert)
+    };
+    // Of two clients one is the server itself.
+    check(&["--admit-at-most", "1"], 0);
+    let told = check(&["--admit-at-most", "0"], 1);
+    assert!(
+        told.contains("1 connection admitted without having been observed, and at most 0 may be"),
+        "{told}"
+    );
+    assert!(told.contains("WIDER THAN WHAT TALKS"), "{told}");
+    fs::create_dir(folder.path().join("old")).unwrap();
+    let narrow =
+        policy("  - from: [{podSelector: {matchLabels: {app: browser}}}]\n    ports: [{port: 80}]\n");
+    fs::write(folder.path().join("old/web.yaml"), narrow).unwrap();
+    check(&["--against", "old"], 0);
+    fs::write(folder.path().join("policies/web.yaml"), policy("  - ports: [{port: 80}, {port: 81}]\n"))
+        .unwrap();
+    let told = check(&["--against", "old"], 1);
+    assert!(
+        told.contains("NEWLY ADMITTED, AND NOT OBSERVED  2") && told.contains("infra/dns -> shop/web"),
+        "{told}"
+    );
+    check(&["--against", "old", "--admit-at-most", "3"], 0);
+    let wrong = ["rules", "check", "policies", "-i", "hosts.yaml", "--admit-at-most", "0"];
+    let told = stderr(&watershed(&folder).args(wrong).assert().code(2));
+    assert!(told.contains("there is no traffic to tell"), "{told}");
+}
+
+#[test]
+fn a_certificate_says_what_was_checked_whether_it_passed_or_not() {
+    let folder = stored(&policy("  - from: [{podSelector: {}}]\n    ports: [{port: 80}]\n"));
+    let certificate = |code: i32| -> serde_json::Value {
+        let arguments = ["policies", "--certificate", "checked.json"];
+        watershed(&folder).args(STORED).args(arguments).assert().code(code);
+        serde_json::from_str(&fs::read_to_string(folder.path().join("checked.json")).unwrap()).unwrap()
+    };
+    let passed = certificate(0);
+    assert_eq!(passed["passed"], true);
+    assert_eq!(passed["files"][0]["path"], "policies/web.yaml");
+    fs::write(folder.path().join("policies/web.yaml"), policy("  - ports: [{port: 81}]\n")).unwrap();
+    let failed = certificate(1);
+    assert_eq!(failed["passed"], false);
+    assert_eq!(failed["failures"][0], "the policies would deny 1 of 2 observed dependencies");
+    assert_eq!(failed["input_sha256"], passed["input_sha256"]);
+    assert_ne!(failed["files"][0]["sha256"], passed["files"][0]["sha256"]);
+}
+
+#[test]
+fn what_was_excluded_by_decision_is_denied_on_purpose() {
+    let folder = stored(&policy("  - ports: [{port: 81}]\n"));
+    let decisions =
+        "version: 1\nexclude:\n- {client: {namespace: shop, labels: {app: browser}}, comment: gone soon}\n";
+    fs::write(folder.path().join("decisions.yaml"), decisions).unwrap();
+    let arguments = ["policies", "--decisions", "decisions.yaml"];
+    let told = stdout(&watershed(&folder).args(STORED).args(arguments).assert().code(0));
+    assert!(told.contains("excluded by decision"), "{told}");
 }

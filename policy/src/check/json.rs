@@ -7,16 +7,27 @@
 //!   "denied": [{ "client": "shop/job", "server": "shop/db", "protocol": "tcp", "port": 5432, "connections": 4,
 //!                "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z", "address": null,
 //!                "refused_by": [{ "direction": "ingress", "policies": ["shop/db"] }],
-//!                "depends_on_plugin": false }],
+//!                "depends_on_plugin": false, "before": false }],
 //!   "unmatched": [{ "place": "db.yaml:12:9", "policy": "shop/db", "part": "ingress peer",
 //!                   "reason": "no pod there has app=web" }],
 //!   "idle_rules": [{ "place": "db.yaml:20:5", "policy": "shop/db", "direction": "ingress" }],
+//!   "shadowed_rules": [{ "place": "db.yaml:24:5", "policy": "shop/db", "direction": "ingress",
+//!                        "by": ["db.yaml:20:5"] }],
+//!   "exceeding_rules": [{ "place": "db.yaml:28:5", "policy": "shop/db", "direction": "ingress",
+//!                         "clients": { "seen": 1, "all": 9 }, "servers": { "seen": 1, "all": 1 },
+//!                         "ports": { "seen": 1, "all": 1 }, "tuples": { "seen": 1, "all": 9 },
+//!                         "nearest": "app=web (1 of 9)", "stated": 1 }],
+//!   "wide_rules": [],
+//!   "newly_admitted": [{ "client": "shop/web", "server": "shop/db", "ports": "tcp/5433", "count": 1 }],
 //!   "reach": { "pairs": 132, "allowed": 40, "unobserved": 21 },
-//!   "notes": [{ "place": "db.yaml:30:1", "message": "..." }]
+//!   "notes": [{ "place": "db.yaml:30:1", "message": "..." }],
+//!   "certificate": { "schema_version": 1, "passed": false, "failures": ["..."], "not_checked": [] }
 //! }
 //! ```
 //!
 //! `address` is the first address outside the cluster whose connections are denied, null between pods.
+//! `direction` is where connections are decided about: `ingress`, `egress`, and of nftables `forward` or `input`.
+//! `before` says that the policies of `--against` denied the edge too, `newly_admitted` is null without them.
 //! `depends_on_plugin` says that the edge passes where the network plugin lets `ipBlock` mean pods too.
 //! `edges` is null where there was no traffic to check against.
 //! `reach` is null where there are too many workloads to ask each pair. Times are RFC 3339 in UTC.
@@ -26,7 +37,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Denied, IdleRule, Reach, Report, Unmatched};
+use super::{Certificate, Denied, Extent, IdleRule, Newly, Reach, Report, ShadowedRule, Share, Unmatched};
 use crate::Error;
 use crate::k8s::Problem;
 
@@ -50,8 +61,13 @@ impl Report {
             denied: self.denied.iter().map(JsonDenied::from).collect(),
             unmatched: self.unmatched.iter().map(JsonUnmatched::from).collect(),
             idle_rules: self.idle.iter().map(JsonIdle::from).collect(),
+            shadowed_rules: self.shadowed.iter().map(JsonShadowed::from).collect(),
+            exceeding_rules: self.exceeding().map(JsonExtent::from).collect(),
+            wide_rules: self.wide().map(JsonExtent::from).collect(),
+            newly_admitted: self.newly.as_ref().map(|newly| newly.iter().map(JsonNewly::from).collect()),
             reach: self.reach.map(JsonReach::from),
             notes: self.notes.iter().map(JsonNote::from).collect(),
+            certificate: &self.certificate,
         })?;
         text.push('\n');
         Ok(text)
@@ -59,7 +75,7 @@ impl Report {
 }
 
 #[derive(Serialize)]
-struct JsonReport {
+struct JsonReport<'a> {
     schema_version: u32,
     policies: usize,
     pods: usize,
@@ -67,8 +83,13 @@ struct JsonReport {
     denied: Vec<JsonDenied>,
     unmatched: Vec<JsonUnmatched>,
     idle_rules: Vec<JsonIdle>,
+    shadowed_rules: Vec<JsonShadowed>,
+    exceeding_rules: Vec<JsonExtent>,
+    wide_rules: Vec<JsonExtent>,
+    newly_admitted: Option<Vec<JsonNewly>>,
     reach: Option<JsonReach>,
     notes: Vec<JsonNote>,
+    certificate: &'a Certificate,
 }
 
 #[derive(Serialize)]
@@ -90,6 +111,7 @@ struct JsonDenied {
     address: Option<IpAddr>,
     refused_by: Vec<JsonRefusal>,
     depends_on_plugin: bool,
+    before: bool,
 }
 
 #[derive(Serialize)]
@@ -114,6 +136,41 @@ struct JsonIdle {
 }
 
 #[derive(Serialize)]
+struct JsonShadowed {
+    place: String,
+    policy: String,
+    direction: String,
+    by: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct JsonExtent {
+    place: String,
+    policy: String,
+    direction: String,
+    clients: JsonShare,
+    servers: JsonShare,
+    ports: JsonShare,
+    tuples: JsonShare,
+    nearest: Option<String>,
+    stated: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct JsonShare {
+    seen: u64,
+    all: u64,
+}
+
+#[derive(Serialize)]
+struct JsonNewly {
+    client: String,
+    server: String,
+    ports: String,
+    count: u64,
+}
+
+#[derive(Serialize)]
 struct JsonReach {
     pairs: usize,
     allowed: usize,
@@ -133,7 +190,7 @@ fn text(value: &impl Display) -> String {
 impl From<&Denied> for JsonDenied {
     fn from(denied: &Denied) -> Self {
         let refusal = |refusal: &super::Refusal| JsonRefusal {
-            direction: text(&refusal.direction),
+            direction: text(&refusal.side),
             policies: refusal.policies.clone(),
         };
         Self {
@@ -147,6 +204,7 @@ impl From<&Denied> for JsonDenied {
             address: denied.address,
             refused_by: denied.refusals.iter().map(refusal).collect(),
             depends_on_plugin: denied.depends_on_plugin,
+            before: denied.before,
         }
     }
 }
@@ -164,7 +222,51 @@ impl From<&Unmatched> for JsonUnmatched {
 
 impl From<&IdleRule> for JsonIdle {
     fn from(idle: &IdleRule) -> Self {
-        Self { place: text(&idle.place), policy: idle.policy.clone(), direction: text(&idle.direction) }
+        Self { place: text(&idle.place), policy: idle.policy.clone(), direction: text(&idle.side) }
+    }
+}
+
+impl From<&ShadowedRule> for JsonShadowed {
+    fn from(one: &ShadowedRule) -> Self {
+        Self {
+            place: text(&one.place),
+            policy: one.policy.clone(),
+            direction: text(&one.side),
+            by: one.by.iter().map(text).collect(),
+        }
+    }
+}
+
+impl From<&Extent> for JsonExtent {
+    fn from(one: &Extent) -> Self {
+        Self {
+            place: text(&one.place),
+            policy: one.policy.clone(),
+            direction: text(&one.side),
+            clients: one.clients.into(),
+            servers: one.servers.into(),
+            ports: one.ports.into(),
+            tuples: one.tuples.into(),
+            nearest: one.nearest.clone(),
+            stated: one.stated,
+        }
+    }
+}
+
+impl From<Share> for JsonShare {
+    fn from(share: Share) -> Self {
+        Self { seen: share.seen, all: share.all }
+    }
+}
+
+impl From<&Newly> for JsonNewly {
+    fn from(one: &Newly) -> Self {
+        Self {
+            client: one.client.clone(),
+            server: one.server.clone(),
+            ports: one.ports.clone(),
+            count: one.count,
+        }
     }
 }
 

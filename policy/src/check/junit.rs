@@ -1,5 +1,6 @@
 //! The report as JUnit's XML, for test reports: a test case for each kind of finding and policy, which fails
-//! where an observed dependency would be denied. The elements are those that Jenkins and GitLab read.
+//! where an observed dependency would be denied or more is admitted than stated. The elements are those that
+//! Jenkins and GitLab read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,7 +8,7 @@ use std::io;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::{Report, sarif};
+use super::{Newly, Report, sarif};
 use crate::Error;
 
 /// A test case: what it is about, and what is wrong.
@@ -15,7 +16,7 @@ struct Case {
     class: &'static str,
     name: String,
     findings: Vec<String>,
-    /// Only what would be denied fails; the rest is printed.
+    /// Whether the findings fail, or are printed only.
     fails: bool,
 }
 
@@ -57,39 +58,72 @@ impl Report {
 }
 
 fn cases(report: &Report) -> Vec<Case> {
-    let mut denied: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let all: BTreeSet<&str> = report.names.iter().map(String::as_str).collect();
-    all.iter().for_each(|policy| drop(denied.insert(policy, Vec::new())));
-    for one in &report.denied {
+    let none = || -> BTreeMap<&str, Vec<String>> { all.iter().map(|&policy| (policy, Vec::new())).collect() };
+    let mut denied = none();
+    for one in report.denied.iter().filter(|one| !one.before) {
         for policy in one.refusals.iter().flat_map(|refusal| &refusal.policies) {
             denied.entry(policy).or_default().push(sarif::describe(one));
         }
     }
-    let mut cases: Vec<Case> = denied
-        .into_iter()
-        .map(|(policy, findings)| Case {
-            class: "denies nothing observed",
-            name: policy.to_owned(),
-            fails: !findings.is_empty(),
-            findings,
-        })
-        .collect();
+    let mut cases = of_class("denies nothing observed", denied, true);
+    let mut exceeding: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in report.extents.iter().filter(|one| one.stated.is_some()) {
+        exceeding.entry(&one.policy).or_default();
+    }
+    for one in report.exceeding() {
+        let text = format!("{}: {}", one.place, sarif::exceeds(one));
+        exceeding.entry(&one.policy).or_default().push(text);
+    }
+    cases.extend(of_class("admits what it states", exceeding, true));
+    if report.newly.is_some() || report.admit_at_most.is_some() {
+        let newly = |one: &Newly| format!("{} -> {} {} is newly allowed", one.client, one.server, one.ports);
+        let wide = report.extents.iter().filter(|one| one.stated.is_none() && one.unobserved() > 0);
+        let (findings, fails): (Vec<String>, bool) = match &report.newly {
+            Some(all) => (all.iter().map(newly).collect(), report.newly_fails()),
+            None => (
+                wide.map(|one| format!("{}: {}", one.place, sarif::wider(one))).collect(),
+                report.admit_at_most.is_some_and(|limit| report.unobserved() > limit),
+            ),
+        };
+        let name = "all policies".to_owned();
+        cases.push(Case { class: "admits no more than may be", name, findings, fails });
+    }
+    cases.extend(of_class("has nothing in vain", noted(report), false));
+    cases
+}
+
+/// A case for each policy; `fails` is whether findings do.
+fn of_class(class: &'static str, findings: BTreeMap<&str, Vec<String>>, fails: bool) -> Vec<Case> {
+    let case = |(policy, findings): (&str, Vec<String>)| Case {
+        class,
+        name: policy.to_owned(),
+        fails: fails && !findings.is_empty(),
+        findings,
+    };
+    findings.into_iter().map(case).collect()
+}
+
+/// What is printed of each policy, and fails nothing.
+fn noted(report: &Report) -> BTreeMap<&str, Vec<String>> {
     let mut noted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for one in &report.unmatched {
         let text = format!("{}: {} matches nothing: {}", one.place, one.part, one.why);
         noted.entry(&one.policy).or_default().push(text);
     }
-    for one in &report.idle {
-        let text = format!("{}: no observed dependency needs this {} rule", one.place, one.direction);
+    for one in &report.shadowed {
+        let text = format!("{}: {}", one.place, sarif::needless(one));
         noted.entry(&one.policy).or_default().push(text);
     }
-    cases.extend(noted.into_iter().map(|(policy, findings)| Case {
-        class: "has nothing in vain",
-        name: policy.to_owned(),
-        findings,
-        fails: false,
-    }));
-    cases
+    for one in report.wide() {
+        let text = format!("{}: {}", one.place, sarif::wider(one));
+        noted.entry(&one.policy).or_default().push(text);
+    }
+    for one in &report.idle {
+        let text = format!("{}: no observed dependency needs this {} rule", one.place, one.side);
+        noted.entry(&one.policy).or_default().push(text);
+    }
+    noted
 }
 
 fn one(writer: &mut Writer<Vec<u8>>, case: &Case) -> io::Result<()> {
@@ -100,12 +134,12 @@ fn one(writer: &mut Writer<Vec<u8>>, case: &Case) -> io::Result<()> {
         return element.write_empty().map(drop);
     }
     let text = xml(&case.findings.join("\n"));
-    let message = format!("{} observed, first: {}", case.findings.len(), xml(&case.findings[0]));
+    let message = format!("{} found, first: {}", case.findings.len(), xml(&case.findings[0]));
     element
         .write_inner_content(|writer| {
             let told = if case.fails {
                 let failure = writer.create_element("failure");
-                failure.with_attributes([("message", message.as_str()), ("type", "denied")])
+                failure.with_attributes([("message", message.as_str()), ("type", case.class)])
             } else {
                 writer.create_element("system-out")
             };

@@ -4,7 +4,8 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Denied, Report};
+use super::report::counted;
+use super::{Denied, Extent, Newly, Report, ShadowedRule, Share};
 use crate::Error;
 use crate::k8s::Place;
 
@@ -13,11 +14,15 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// What can be found: name, level and what it means.
-const RULES: [(&str, &str, &str); 4] = [
+const RULES: [(&str, &str, &str); 8] = [
     ("would-be-denied", "error", "A dependency that was observed would be denied"),
-    ("matches-nothing", "warning", "A selector or the name of a port matches nothing"),
+    ("matches-nothing", "warning", "A selector, a list of addresses or the name of a port matches nothing"),
     ("idle-rule", "note", "No observed dependency needs this rule"),
     ("passed-over", "note", "Something was passed over while reading, although it may matter"),
+    ("admits-more-than-stated", "error", "A rule admits more than the comment above it states"),
+    ("newly-admitted", "error", "Something is allowed that was neither allowed before nor observed"),
+    ("shadowed-rule", "warning", "A rule says nothing that others do not decide"),
+    ("wider-than-seen", "note", "A rule admits more than what was observed, without saying so"),
 ];
 
 #[derive(Serialize)]
@@ -118,24 +123,34 @@ impl Report {
     pub fn to_sarif(&self, tool_version: &str) -> Result<String, Error> {
         let denied = self.denied.iter().map(|denied| {
             let places = denied.refusals.iter().flat_map(|refusal| &refusal.places);
-            result(0, describe(denied), places)
+            let level = if denied.before { Some("warning") } else { None };
+            result(0, level, describe(denied), places)
         });
         let unmatched = self
             .unmatched
             .iter()
-            .map(|one| result(1, format!("{}, {}: {}", one.policy, one.part, one.why), [&one.place]));
+            .map(|one| result(1, None, format!("{}, {}: {}", one.policy, one.part, one.why), [&one.place]));
         let idle = self.idle.iter().map(|one| {
-            let text = format!("no observed dependency needs this {} rule of {}", one.direction, one.policy);
-            result(2, text, [&one.place])
+            let text = format!("no observed dependency needs this {} rule of {}", one.side, one.policy);
+            result(2, None, text, [&one.place])
         });
-        let notes = self.notes.iter().map(|note| result(3, note.message.clone(), [&note.place]));
+        let notes = self.notes.iter().map(|note| result(3, None, note.message.clone(), [&note.place]));
+        let exceeding = self.exceeding().map(|one| result(4, None, exceeds(one), [&one.place]));
+        let newly = self.newly.iter().flatten().map(|one| {
+            let Newly { client, server, ports, .. } = one;
+            let level = if self.newly_fails() { None } else { Some("note") };
+            result(5, level, format!("{client} -> {server} {ports} is newly allowed"), None)
+        });
+        let shadowed = self.shadowed.iter().map(|one| result(6, None, needless(one), [&one.place]));
+        let wide = self.wide().map(|one| result(7, None, wider(one), [&one.place]));
         let rules = RULES.iter().map(|&(id, level, text)| RuleMirror {
             id,
             short_description: Message { text: text.to_owned() },
             default_configuration: Configuration { level },
         });
         let driver = Driver { name: "Watershed", version: tool_version, rules: rules.collect() };
-        let results = denied.chain(unmatched).chain(idle).chain(notes).collect();
+        let found = denied.chain(exceeding).chain(newly).chain(unmatched).chain(shadowed);
+        let results = found.chain(wide).chain(idle).chain(notes).collect();
         let run = Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", results };
         let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };
         Ok(serde_json::to_string_pretty(&log)? + "\n")
@@ -147,14 +162,60 @@ pub(super) fn describe(denied: &Denied) -> String {
     let by: Vec<_> = denied
         .refusals
         .iter()
-        .map(|refusal| format!("{} ({})", refusal.policies.join(", "), refusal.direction))
+        .map(|refusal| format!("{} ({})", refusal.policies.join(", "), refusal.side))
         .collect();
     let Denied { edge, connections, last_seen, .. } = denied;
-    format!("{edge} would be denied by {}; seen {connections} times, last {last_seen}", by.join(" and "))
+    let before = if denied.before { "; it was before, too" } else { "" };
+    format!(
+        "{edge} would be denied by {}; seen {connections} times, last {last_seen}{before}",
+        by.join(" and ")
+    )
 }
 
-fn result<'a>(rule: usize, text: String, places: impl IntoIterator<Item = &'a Place>) -> ResultMirror {
-    let (rule_id, level, _) = RULES[rule];
+/// `this ingress rule of shop/db admits 9 connections, and the comment above it states 1; 1 of 9 clients ...`.
+pub(super) fn exceeds(one: &Extent) -> String {
+    let Extent { side, policy, tuples, stated, .. } = one;
+    let (all, stated) = (counted(tuples.all, "connection"), stated.unwrap_or_default());
+    format!(
+        "this {side} rule of {policy} admits {all}, and the comment above it states {stated}; {}",
+        shares(one)
+    )
+}
+
+/// `this egress rule of shop/web admits 5 connections that were not observed; 1 of 2 clients ...`.
+pub(super) fn wider(one: &Extent) -> String {
+    let Extent { side, policy, nearest, .. } = one;
+    let more = counted(one.unobserved(), "connection");
+    let nearest = nearest.as_ref().map_or_else(String::new, |labels| format!("; those seen have {labels}"));
+    format!("this {side} rule of {policy} admits {more} not observed; {}{nearest}", shares(one))
+}
+
+/// `this ingress rule of shop/db says nothing new; decided at db.yaml:20:5`.
+pub(super) fn needless(one: &ShadowedRule) -> String {
+    let by: Vec<String> = one.by.iter().map(ToString::to_string).collect();
+    let by = if by.is_empty() { "what comes before".to_owned() } else { by.join(", ") };
+    format!("this {} rule of {} says nothing new; decided by {by}", one.side, one.policy)
+}
+
+/// `1 of 2 clients, 1 of 1 servers and 1 of 65535 ports were seen`.
+fn shares(one: &Extent) -> String {
+    let share = |share: &Share, what: &str| match share.all {
+        u64::MAX => format!("{} of all {what}", share.seen),
+        all => format!("{} of {all} {what}", share.seen),
+    };
+    let (clients, servers) = (share(&one.clients, "clients"), share(&one.servers, "servers"));
+    format!("{clients}, {servers} and {} were seen", share(&one.ports, "ports"))
+}
+
+/// `level` where it is another than the rule's.
+fn result<'a>(
+    rule: usize,
+    level: Option<&'static str>,
+    text: String,
+    places: impl IntoIterator<Item = &'a Place>,
+) -> ResultMirror {
+    let (rule_id, usual, _) = RULES[rule];
+    let level = level.unwrap_or(usual);
     let location = |place: &Place| Location {
         physical_location: PhysicalLocation {
             artifact_location: ArtifactLocation { uri: uri(&place.file) },

@@ -27,6 +27,10 @@ pub enum Where {
     Peer(Direction),
     /// A port of a rule.
     Port(Direction),
+    /// The clients that a rule of nftables names.
+    Clients,
+    /// The servers that it names.
+    Servers,
 }
 
 /// Why a part of a policy matches nothing.
@@ -53,6 +57,11 @@ pub enum Vain {
     Together {
         /// The selector.
         selector: String,
+    },
+    /// None of the addresses was seen.
+    NoAddress {
+        /// The first of them.
+        addresses: String,
     },
     /// No pod that the connection could go to has a port of this name.
     PortName {
@@ -182,6 +191,7 @@ impl std::fmt::Display for Vain {
                 nearest.iter().try_for_each(|nearest| write!(f, "; some have {nearest}"))
             }
             Self::Together { selector } => write!(f, "no pod there has all of {selector}"),
+            Self::NoAddress { addresses } => write!(f, "nobody was seen with {addresses}"),
             Self::PortName { name } => write!(f, "no container that it is about has a port called {name}"),
         }
     }
@@ -194,6 +204,8 @@ impl std::fmt::Display for Where {
             Self::Subject => f.write_str("subject"),
             Self::Peer(direction) => write!(f, "{direction} peer"),
             Self::Port(direction) => write!(f, "{direction} port"),
+            Self::Clients => f.write_str("clients"),
+            Self::Servers => f.write_str("servers"),
         }
     }
 }

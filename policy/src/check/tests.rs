@@ -9,7 +9,7 @@ use watershed_model::{
     Workload, WorkloadKind,
 };
 
-use super::{Observed, Reach, Report, check};
+use super::{Observed, Reach, Report, Side, check};
 use crate::k8s::{Direction, Manifests};
 
 const POLICIES: &str = "
@@ -119,7 +119,9 @@ fn what_was_observed_and_would_be_denied_is_told_with_who_refuses() {
     );
     assert_eq!(report.denied[0].address, None);
     let refusal = &report.denied[0].refusals[..];
-    assert!(matches!(refusal, [one] if one.direction == Direction::Ingress && one.policies == ["shop/db"]));
+    assert!(
+        matches!(refusal, [one] if one.side == Side::End(Direction::Ingress) && one.policies == ["shop/db"])
+    );
 }
 
 #[test]
@@ -215,6 +217,7 @@ fn sarif_has_every_finding_at_its_place() {
             "warning matches-nothing p.yaml:12",
             "warning matches-nothing p.yaml:13",
             "warning matches-nothing p.yaml:19",
+            "note wider-than-seen p.yaml:10",
         ]
     );
     for one in results {
@@ -231,7 +234,7 @@ fn junit_fails_for_the_policy_that_denies() {
     for line in [
         "<testsuites name=\"watershed rules check\" tests=\"4\" failures=\"1\">",
         "<testcase classname=\"denies nothing observed\" name=\"shop/old\"/>",
-        "<failure message=\"2 observed, first: shop/job -&gt; shop/db tcp/5432 would be denied by shop/db (ingress); seen 3 times, last 1970-01-01T00:00:02Z\" type=\"denied\">",
+        "<failure message=\"2 found, first: shop/job -&gt; shop/db tcp/5432 would be denied by shop/db (ingress); seen 3 times, last 1970-01-01T00:00:02Z\" type=\"denies nothing observed\">",
         "p.yaml:19:16: subject matches nothing: no pod there has app=basket</system-out>",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");

@@ -160,7 +160,11 @@ fn by_name(policy: usize, spec: &Spec, subjects: &Pods, lookups: &Lookups<'_>, n
             layers::Rule {
                 place: rule.place.clone(),
                 action: Action::Allow,
-                peers: Peers { addresses: names.addresses(meant).collect(), ..Peers::default() },
+                peers: Peers {
+                    addresses: names.addresses(meant).collect(),
+                    by_name: true,
+                    ..Peers::default()
+                },
                 services: rule.services.clone(),
             }
         };

@@ -49,6 +49,7 @@ fn rule(rule: &Rule, selection: &Selection, names: &Names) -> layers::Rule {
                 peers.networks.extend(networks.iter().copied().map(Network::of));
             }
             Peer::DomainNames(wanted) => {
+                peers.by_name = true;
                 peers.addresses.extend(names.addresses(|name| wanted.iter().any(|one| covers(one, name))));
             }
         }

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use watershed_model::{Protocol, Timestamp};
 
+use super::text::states;
 use crate::nft::{Family, Hook};
 use crate::text::printable;
 use crate::{Rule, RuleSet, Service};
@@ -182,7 +183,10 @@ fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     }
     let (first, last) = (observed.first_seen, observed.last_seen);
     let (edges, connections) = (count(observed.edges, "edge"), count(observed.connections, "connection"));
-    comment_line(f, &format!("{edges}, {connections}, {} answered, {first} to {last}", observed.answered))?;
+    let pairs = |family| sides(rule, family).map(|(clients, servers)| clients.len() * servers.len());
+    let all = states(Family::ALL.into_iter().filter_map(pairs).sum::<usize>() as u64);
+    let answered = observed.answered;
+    comment_line(f, &format!("{edges}, {connections}, {answered} answered, {first} to {last}; {all}"))?;
     if let Some(confidence) = &rule.confidence {
         comment_line(f, &confidence.to_string())?;
     }

@@ -44,12 +44,26 @@ fn evidence(rule: &Rule) -> String {
     if let Some(confidence) = &rule.confidence {
         let _ = write!(text, "; {confidence}");
     }
-    let _ = write!(text, "; {}", admits(rule.price));
+    let _ = write!(text, "; {}; {}", admits(rule.price), states(rule.all));
     if !rule.names.is_empty() {
         let names: Vec<&str> = rule.names.iter().take(LISTED).map(AsRef::as_ref).collect();
         let _ = write!(text, "; called {}", names.join(", "));
     }
     text
+}
+
+/// Ends what a rule says of itself: how many tuples of client, server and port it admits, observed or not.
+const IN_ALL: &str = " in all";
+
+/// How many tuples a comment says that the rule below it admits. Whoever edits the rule leaves the comment.
+pub(crate) fn stated(comment: &str) -> Option<u64> {
+    let mut parts = comment.trim_start_matches([' ', '\t', '#']).split("; ");
+    parts.find_map(|part| part.trim_end().strip_suffix(IN_ALL)?.parse().ok())
+}
+
+/// What [`stated`] reads.
+pub(super) fn states(all: u64) -> String {
+    format!("{all}{IN_ALL}")
 }
 
 fn admits(price: u64) -> String {

@@ -48,6 +48,12 @@ impl Connections {
         *ranges = joined;
     }
 
+    /// How many there are.
+    #[must_use]
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().flatten().map(|range| u64::from(range.end() - range.start()) + 1).sum()
+    }
+
     /// Those in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {

@@ -25,7 +25,7 @@ pub enum Blocks {
 }
 
 /// One end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// A pod, by its index in [`World::pods`].
     Pod(usize),

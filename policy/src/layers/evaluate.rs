@@ -15,6 +15,19 @@ pub(crate) struct Refused {
     pub(crate) policies: BTreeSet<usize>,
 }
 
+/// Where a rule lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RuleAt {
+    /// The layer, from the one that is asked first.
+    pub(crate) layer: usize,
+    /// Which way it looks.
+    pub(crate) direction: Direction,
+    /// The part of the layer.
+    pub(crate) part: usize,
+    /// The rule of the part.
+    pub(crate) rule: usize,
+}
+
 /// What one end says.
 enum Said {
     /// It permits, by a rule or because nothing speaks against it.
@@ -77,6 +90,24 @@ impl Layers<'_> {
             }
         }
         permitting
+    }
+
+    /// The rules that mean both ends and the service, whether they decide or not.
+    pub(crate) fn meaning(&self, client: End, server: End, service: Service) -> Vec<RuleAt> {
+        let mut found = Vec::new();
+        for direction in [Direction::Egress, Direction::Ingress] {
+            let (subject, peer) = subject_of(direction, client, server);
+            for (layer, sides) in self.layers.iter().enumerate() {
+                for (part, one) in numbered(&sides[direction as usize], subject) {
+                    for (rule, one) in one.rules.iter().enumerate() {
+                        if self.offers(one, server, service) && self.means(&one.peers, peer) {
+                            found.push(RuleAt { layer, direction, part, rule });
+                        }
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// The ports that `client` may connect to at `server`, of protocols with ports.
@@ -160,7 +191,7 @@ impl Layers<'_> {
         Said::Permits
     }
 
-    fn offers(&self, rule: &Rule, server: End, service: Service) -> bool {
+    pub(super) fn offers(&self, rule: &Rule, server: End, service: Service) -> bool {
         let matches = |services: &Services| match (services, service) {
             (Services::Ports(of, range), Service::Port { protocol, port }) => {
                 *of == protocol && range.contains(&port)
@@ -183,7 +214,7 @@ impl Layers<'_> {
         rule.services.is_empty() || rule.services.iter().any(matches)
     }
 
-    fn means(&self, peers: &Peers, end: End) -> bool {
+    pub(super) fn means(&self, peers: &Peers, end: End) -> bool {
         let networks = &peers.networks;
         peers.everybody
             || match end {
@@ -202,7 +233,7 @@ impl Layers<'_> {
     }
 
     /// Whether policies have no say: a pod and itself, a node and its pods.
-    fn always(&self, client: End, server: End) -> bool {
+    pub(super) fn always(&self, client: End, server: End) -> bool {
         client == server || self.is_node_of(client, server) || self.is_node_of(server, client)
     }
 
@@ -221,15 +252,20 @@ impl Layers<'_> {
 
 /// The parts that select an end, in order.
 fn selecting(laid: &Laid, subject: End) -> impl Iterator<Item = &Part> {
+    numbered(laid, subject).map(|(_, part)| part)
+}
+
+/// The same with their places in the layer.
+pub(super) fn numbered(laid: &Laid, subject: End) -> impl Iterator<Item = (usize, &Part)> {
     let parts = match subject {
         End::Pod(pod) => laid.of_pod[pod].as_slice(),
         End::Outside(_) => &[],
     };
-    parts.iter().map(|&at| &laid.parts[at as usize])
+    parts.iter().map(|&at| (at as usize, &laid.parts[at as usize]))
 }
 
 /// The subject and the peer of a rule that looks in `direction`.
-const fn subject_of(direction: Direction, client: End, server: End) -> (End, End) {
+pub(super) const fn subject_of(direction: Direction, client: End, server: End) -> (End, End) {
     match direction {
         Direction::Ingress => (server, client),
         Direction::Egress => (client, server),

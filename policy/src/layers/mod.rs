@@ -14,6 +14,10 @@
 
 mod evaluate;
 
+mod shadow;
+
+mod points;
+
 mod select;
 
 mod names;
@@ -31,8 +35,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use watershed_model::Protocol;
 
+pub(crate) use evaluate::{Refused, RuleAt};
 pub use names::Names;
+pub(crate) use points::after;
 pub(crate) use select::Selection;
+pub(crate) use shadow::Needless;
 
 use crate::Service;
 use crate::k8s::{Blocks, Direction, Place, World};
@@ -111,6 +118,8 @@ pub(crate) struct Peers {
     pub(crate) networks: Vec<Network>,
     /// Addresses outside, such as a name stands for.
     pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Whether it means addresses by their names.
+    pub(crate) by_name: bool,
 }
 
 /// Addresses of a network.
@@ -214,6 +223,20 @@ impl<'a> Layers<'a> {
             side.parts.push(part);
         }
         self.layers.push(sides);
+    }
+
+    /// Every rule with the part that it is of, in order of precedence.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = (RuleAt, &Part, &Rule)> {
+        let sides = self.layers.iter().enumerate().flat_map(|(layer, sides)| {
+            [Direction::Ingress, Direction::Egress].map(|direction| (layer, direction, sides))
+        });
+        sides.flat_map(|(layer, direction, sides)| {
+            let parts = sides[direction as usize].parts.iter().enumerate();
+            parts.flat_map(move |(at, part)| {
+                let rules = part.rules.iter().enumerate();
+                rules.map(move |(rule, one)| (RuleAt { layer, direction, part: at, rule }, part, one))
+            })
+        })
     }
 
     /// The files of the policies that select a pod, for either direction.

@@ -2,9 +2,10 @@
 //! other, on random clusters.
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngSeed, TestRunner};
 
-use super::{Layers, Names};
+use super::{Layers, Names, RuleAt};
 use crate::Service;
 use crate::k8s::{Blocks, End, Evaluator, Manifests, PROTOCOLS};
 
@@ -164,5 +165,87 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// The same layers without some rules.
+fn without(manifests: &Manifests, rules: impl IntoIterator<Item = RuleAt>) -> Layers<'_> {
+    let mut layers = Layers::of(manifests, &manifests.world, &Names::default(), Blocks::OutsideOnly);
+    let mut rules: Vec<RuleAt> = rules.into_iter().collect();
+    rules.sort();
+    // From the last, so that those before keep their places.
+    for at in rules.into_iter().rev() {
+        layers.layers[at.layer][at.direction as usize].parts[at.part].rules.remove(at.rule);
+    }
+    layers
+}
+
+/// What is decided between all ends, and of ICMP.
+fn decisions(manifests: &Manifests, layers: &Layers<'_>) -> Vec<(String, bool)> {
+    let mut decisions = Vec::new();
+    let echo = Service::Icmp { protocol: watershed_model::Protocol::ICMP, message_type: 8 };
+    for client in ends(manifests) {
+        for server in ends(manifests) {
+            let ports = layers.connections(client, server).to_string();
+            decisions.push((ports, layers.allows(client, server, echo)));
+        }
+    }
+    decisions
+}
+
+fn places(layers: &Layers<'_>) -> usize {
+    let places = layers.rules().map(|(at, _, rule)| (rule.place.clone(), at.direction));
+    places.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[test]
+fn rules_that_say_nothing_new_can_all_go_and_no_decision_changes() {
+    let mut runner = TestRunner::new(seeded());
+    let all = (pods(), network_policies(), cluster_policies());
+    let (mut found, mut rules) = (0, 0);
+    for _ in 0..2_000 {
+        let (pods, own, cluster) = all.new_tree(&mut runner).expect("a cluster").current();
+        let text = pods + &own + &cluster;
+        let manifests = Manifests::read([("w.yaml", text.as_str())], "default").unwrap();
+        let layers = Layers::of(&manifests, &manifests.world, &Names::default(), Blocks::OutsideOnly);
+        let shadow = layers.shadow();
+        assert_eq!(shadow.not_asked, 0);
+        found += shadow.rules.len();
+        rules += places(&layers);
+        let rest = without(&manifests, shadow.rules.values().flat_map(|one| one.at.iter().copied()));
+        let (before, after) = (decisions(&manifests, &layers), decisions(&manifests, &rest));
+        assert_eq!(before, after, "{text}\n{:#?}", shadow.rules);
+    }
+    assert!(found > 500 && found < rules, "{found} of {rules}");
+}
+
+#[test]
+fn of_policies_that_are_there_twice_one_says_nothing_new() {
+    let mut runner = TestRunner::new(seeded());
+    let both = (pods(), network_policies());
+    for _ in 0..500 {
+        let (pods, policies) = both.new_tree(&mut runner).expect("a cluster").current();
+        let once = pods.clone() + &policies;
+        let twice = once.clone() + &policies.replace("{name: n", "{name: m");
+        // Rules that are left, but for those that mean nobody.
+        let left = |text: &str| {
+            let manifests = Manifests::read([("w.yaml", text)], "default").unwrap();
+            let layers = Layers::of(&manifests, &manifests.world, &Names::default(), Blocks::OutsideOnly);
+            let gone: Vec<RuleAt> = layers.shadow().rules.into_values().flat_map(|one| one.at).collect();
+            let pods = manifests.world.pods();
+            let rules = layers.rules().filter(|(at, part, rule)| {
+                let (subjects, peers) = (&part.subjects, &rule.peers);
+                let subject =
+                    |peer: usize| subjects.iter().any(|&one| one != peer && !pods[one].host_network);
+                let named = |services: &super::Services| matches!(services, super::Services::Named(..));
+                let anybody = peers.everybody
+                    || !peers.networks.is_empty()
+                    || peers.pods.iter().flat_map(|pods| pods.iter()).any(|&peer| subject(peer));
+                // Whether a name means a port is another matter.
+                anybody && subject(usize::MAX) && !rule.services.iter().any(named) && !gone.contains(at)
+            });
+            rules.count()
+        };
+        assert!(left(&twice) <= left(&once), "{twice}");
     }
 }

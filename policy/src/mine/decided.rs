@@ -181,6 +181,7 @@ fn rule(
         shared: false,
         names: BTreeSet::new(),
         price: 0,
+        all: 0,
         said: manual.comment.clone().map(|comment| Said { comment: Some(comment), ..Said::default() }),
         manual: true,
         subjects,
@@ -211,7 +212,9 @@ fn rule(
         Whom::Workloads { .. } => members(&rule.peers),
     };
     let all = members(&rule.subjects).saturating_mul(peers);
-    rule.price = all.saturating_mul(price::width(&rule.ports)).saturating_sub(tuples);
+    let wide = price::width(&rule.ports);
+    rule.price = all.saturating_mul(wide).saturating_sub(tuples);
+    rule.all = price::whole(census, &plan.classes, (&rule.subjects, &rule.peers), &rule.peer, wide);
     rule
 }
 

@@ -46,6 +46,7 @@ use std::fmt;
 
 pub(crate) use allowing::End;
 pub use allowing::{Allowing, Outcome, Permission};
+pub(crate) use blocks::size;
 pub use census::Census;
 pub(crate) use census::NodeId;
 pub(crate) use classes::ClassId;
@@ -56,6 +57,7 @@ pub(crate) use declared::{Declared, RuleId, Someone, selects};
 pub(crate) use each::Each;
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
+pub(crate) use price::{EVERY_PORT, whole};
 pub(crate) use rule::subject_name;
 pub use rule::{Allowed, Namespace, Rule, Whom};
 

@@ -107,6 +107,8 @@ fn rule(
     let seen = evidence.seen(&draft);
     let ports = price::allowed(&draft, &seen, level);
     let price = price::price(classes, &draft, &ports, seen.tuples);
+    let ends = (&*draft.subjects, &*draft.peers);
+    let all = price::whole(census, classes, ends, &peer, price::width(&ports));
     Rule {
         id: id(&subject, draft.direction, &peer, &ports),
         subject,
@@ -118,6 +120,7 @@ fn rule(
         shared: draft.shared,
         names: names(census, classes, &seen),
         price,
+        all,
         said: None,
         manual: false,
         subjects: draft.subjects,

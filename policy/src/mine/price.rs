@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
+
 use super::blocks::size;
+use super::census::Census;
 use super::classes::{ClassId, Classes};
 use super::sides::{Draft, Target};
-use super::{Allowed, ClassDependency, Level, ports};
+use super::{Allowed, ClassDependency, Level, Whom, ports};
 use crate::k8s::Direction;
 use crate::{Observed, Service};
 
 /// Ports of TCP, UDP and SCTP: what "anything" is at least.
-const EVERY_PORT: u64 = 3 * 65_535;
+pub(crate) const EVERY_PORT: u64 = 3 * 65_535;
 
 /// Service and peer of a dependency, and its place in the list.
 type Entry = (Service, ClassId, u32);
@@ -167,10 +170,36 @@ pub(crate) fn price(classes: &Classes, draft: &Draft, allowed: &[Allowed], tuple
         |list: &[ClassId]| list.iter().map(|&id| classes.class(id).members.len() as u64).sum::<u64>();
     let peers = match &draft.peer {
         Target::Selection(_) => members(&draft.peers),
-        Target::Networks(networks) => networks
-            .iter()
-            .fold(0, |sum: u64, network| sum.saturating_add(size(network).try_into().unwrap_or(u64::MAX))),
+        Target::Networks(networks) => sizes(networks),
     };
     let wide = width(allowed);
     members(&draft.subjects).saturating_mul(peers).saturating_mul(wide).saturating_sub(tuples)
+}
+
+/// Tuples of client, server and port that a rule allows, observed or not, each address of a host by itself: what
+/// whoever reads the text of a policy can count again.
+pub(crate) fn whole(
+    census: &Census,
+    classes: &Classes,
+    (subjects, peers): (&[ClassId], &[ClassId]),
+    peer: &Whom,
+    wide: u64,
+) -> u64 {
+    let ends = |list: &[ClassId]| -> u64 {
+        let members = list.iter().flat_map(|&id| &classes.class(id).members);
+        let nodes = members.map(|&node| &census.nodes[node as usize]);
+        nodes.map(|node| if node.namespace().is_some() { 1 } else { node.addresses.len() as u64 }).sum()
+    };
+    let others = match peer {
+        Whom::Networks(networks) => sizes(networks),
+        Whom::Host { addresses, .. } => addresses.len() as u64,
+        Whom::Workloads { .. } => ends(peers),
+    };
+    ends(subjects).saturating_mul(others).saturating_mul(wide)
+}
+
+/// Addresses in networks.
+fn sizes(networks: &[IpNet]) -> u64 {
+    let add = |sum: u64, network: &IpNet| sum.saturating_add(size(network).try_into().unwrap_or(u64::MAX));
+    networks.iter().fold(0, add)
 }

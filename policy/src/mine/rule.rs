@@ -39,6 +39,8 @@ pub struct Rule {
     pub names: BTreeSet<Box<str>>,
     /// Tuples of client, server and port that it admits without their having been observed.
     pub price: u64,
+    /// Tuples that it admits in all, each address of a host by itself.
+    pub all: u64,
     /// What people said of it.
     pub said: Option<Said>,
     /// Whether a person made it; then it needs no evidence.

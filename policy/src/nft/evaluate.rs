@@ -28,6 +28,17 @@ pub struct Place {
     pub comment: Option<Arc<str>>,
 }
 
+/// What one base chain says of a packet.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    /// The table that it is in.
+    pub(crate) table: &'a str,
+    /// What happens to the packet here.
+    pub(crate) action: Action,
+    /// The rule that decided; `None` where the chain's policy did.
+    pub(crate) rule: Option<&'a Rule>,
+}
+
 impl Ruleset {
     /// What happens to the first packet of a connection at `hook`.
     ///
@@ -35,45 +46,64 @@ impl Ruleset {
     /// chain, and a packet that no rule decides gets the base chain's policy.
     #[must_use]
     pub fn evaluate(&self, hook: Hook, tuple: &Tuple) -> Decision {
-        let mut chains: Vec<(i32, &Table, &Chain, Action)> = Vec::new();
-        for table in self.tables.values() {
+        let steps = self.trace(hook, tuple, |_| false);
+        let Some(last) = steps.last() else { return Decision { action: Action::Accept, rule: None } };
+        Decision { action: last.action, rule: last.rule.map(Rule::place) }
+    }
+
+    /// What each base chain of the hook says, up to the first that drops; as if no rule were there that `skip`
+    /// leaves out.
+    pub(crate) fn trace(
+        &self,
+        hook: Hook,
+        tuple: &Tuple,
+        skip: impl Fn(&Rule) -> bool + Copy,
+    ) -> Vec<Step<'_>> {
+        let mut chains: Vec<(i32, &str, &Table, &Chain, Action)> = Vec::new();
+        for (name, table) in &self.tables {
             for chain in &table.chains {
                 if let Some(base) = chain.base.filter(|base| base.hook == hook) {
-                    chains.push((base.priority, table, chain, base.policy));
+                    chains.push((base.priority, name, table, chain, base.policy));
                 }
             }
         }
         chains.sort_by_key(|&(priority, ..)| priority);
 
-        let mut decision = Decision { action: Action::Accept, rule: None };
-        for (_, table, chain, policy) in chains {
-            decision = table.walk(chain, tuple).unwrap_or(Decision { action: policy, rule: None });
-            if decision.action == Action::Drop {
+        let mut steps = Vec::with_capacity(chains.len());
+        for (_, name, table, chain, policy) in chains {
+            let decided = table.walk(chain, tuple, skip);
+            let (action, rule) = decided.map_or((policy, None), |(action, rule)| (action, Some(rule)));
+            steps.push(Step { table: name, action, rule });
+            if action == Action::Drop {
                 break;
             }
         }
-        decision
+        steps
     }
 }
 
 impl Table {
     /// The first decision in a chain and those it jumps to; `None` at its end.
-    fn walk(&self, chain: &Chain, tuple: &Tuple) -> Option<Decision> {
-        for rule in chain.candidates(tuple).filter(|rule| rule.matches(tuple)) {
+    fn walk<'a>(
+        &'a self,
+        chain: &'a Chain,
+        tuple: &Tuple,
+        skip: impl Fn(&Rule) -> bool + Copy,
+    ) -> Option<(Action, &'a Rule)> {
+        for rule in chain.candidates(tuple).filter(|rule| rule.matches(tuple) && !skip(rule)) {
             let action = match rule.verdict {
                 None => continue,
                 Some(Verdict::Return) => return None,
                 Some(Verdict::Accept) => Action::Accept,
                 Some(Verdict::Drop) => Action::Drop,
                 Some(Verdict::Jump(target)) => {
-                    match self.chains.get(target).and_then(|target| self.walk(target, tuple)) {
+                    match self.chains.get(target).and_then(|target| self.walk(target, tuple, skip)) {
                         Some(decision) => return Some(decision),
                         None => continue,
                     }
                 }
             };
-            let (file, line, comment) = (Arc::clone(&rule.file), rule.position.line, rule.comment.clone());
-            return Some(Decision { action, rule: Some(Place { file, line, comment }) });
+            return Some((action, rule));
         }
         None
     }
@@ -83,7 +113,7 @@ impl Chain {
     /// Puts the rules after the first `known` into the index.
     pub(super) fn index_from(&mut self, known: usize) {
         for (at, rule) in self.rules.iter().enumerate().skip(known) {
-            match rule.service().zip(rule.servers()) {
+            match rule.service().zip(rule.hosts()) {
                 Some((service, servers)) => {
                     for server in servers {
                         self.index.entry((service, server)).or_default().push(at);
@@ -95,7 +125,7 @@ impl Chain {
     }
 
     /// The rules that may match, in their order: two sorted lists merged.
-    fn candidates(&self, tuple: &Tuple) -> impl Iterator<Item = &Rule> {
+    fn candidates<'a>(&'a self, tuple: &Tuple) -> impl Iterator<Item = &'a Rule> + use<'a> {
         let indexed = self.index.get(&(tuple.service, tuple.server)).map_or(&[][..], Vec::as_slice);
         let (mut indexed, mut rest) = (indexed.iter().peekable(), self.rest.iter().peekable());
         std::iter::from_fn(move || match (indexed.peek(), rest.peek()) {
@@ -108,7 +138,13 @@ impl Chain {
 }
 
 impl Rule {
-    fn matches(&self, tuple: &Tuple) -> bool {
+    /// Where it is written.
+    pub(crate) fn place(&self) -> Place {
+        let (file, line, comment) = (Arc::clone(&self.file), self.position.line, self.comment.clone());
+        Place { file, line, comment }
+    }
+
+    pub(crate) fn matches(&self, tuple: &Tuple) -> bool {
         self.matches.iter().all(|one| one.holds(tuple))
     }
 
@@ -125,8 +161,8 @@ impl Rule {
         })
     }
 
-    /// The servers that it is for.
-    fn servers(&self) -> Option<impl Iterator<Item = IpAddr>> {
+    /// The servers that it is for, where it lists hosts only.
+    fn hosts(&self) -> Option<impl Iterator<Item = IpAddr>> {
         self.matches.iter().find_map(|one| match one {
             Match::Destination(set) => set.hosts(),
             _ => None,

@@ -18,6 +18,10 @@ mod evaluate;
 
 mod corners;
 
+mod extent;
+
+mod shadow;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -67,6 +71,38 @@ pub struct Ruleset {
     tables: BTreeMap<String, Table>,
 }
 
+impl Ruleset {
+    /// Where its rules look at packets: those that pass through, if it says anything about them.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        let mut bases = self.tables.values().flat_map(|table| &table.chains).filter_map(|chain| chain.base);
+        if bases.clone().count() > 0 && bases.all(|base| base.hook == Hook::Input) {
+            Hook::Input
+        } else {
+            Hook::Forward
+        }
+    }
+
+    /// Names of the tables, in order.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    /// Every rule that may accept or drop the first packet of a connection, with its table; in their order.
+    pub(crate) fn deciding(&self) -> impl Iterator<Item = (&str, &Rule)> {
+        self.rules().filter(|(_, rule)| rule.decides())
+    }
+
+    /// Every rule with its table; in their order.
+    fn rules(&self) -> impl Iterator<Item = (&str, &Rule)> {
+        let chains = self
+            .tables
+            .iter()
+            .flat_map(|(name, table)| table.chains.iter().map(move |chain| (name.as_str(), chain)));
+        chains.flat_map(|(name, chain)| chain.rules.iter().map(move |rule| (name, rule)))
+    }
+}
+
 /// One table. A chain jumps only to chains before it, so there are no loops.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Table {
@@ -94,7 +130,7 @@ struct Base {
 
 /// A rule: what it matches, all of it, and what it then does.
 #[derive(Clone, Debug, PartialEq)]
-struct Rule {
+pub(crate) struct Rule {
     matches: Vec<Match>,
     verdict: Option<Verdict>,
     comment: Option<Arc<str>>,

@@ -30,13 +30,11 @@ pub(super) struct Expectation<'a> {
 
 impl<'a> Expectation<'a> {
     pub(super) fn from_edges(edges: impl IntoIterator<Item = &'a Edge>) -> Result<Self, Error> {
-        let mut edges: Vec<&Edge> = edges.into_iter().collect();
-        edges.sort_by(|a, b| (&a.key, a.first_seen, a.last_seen).cmp(&(&b.key, b.first_seen, b.last_seen)));
-
+        let edges = sorted(edges);
+        let input = digest_sorted(&edges);
         let mut groups = BTreeMap::new();
-        let (mut held_back, mut input) = (0, FieldDigest::default());
+        let mut held_back = 0;
         for edge in edges {
-            digest(edge, &mut input);
             let Ok(service) = expressible(edge)? else {
                 held_back += 1;
                 continue;
@@ -59,7 +57,7 @@ impl<'a> Expectation<'a> {
                 groups_of.entry((server, group.service)).or_default().push(at);
             }
         }
-        Ok(Self { groups, held_back, digest: input.finish(), groups_of })
+        Ok(Self { groups, held_back, digest: input, groups_of })
     }
 
     /// Whether an edge gives the right to this connection, or IPv6 needs it: a client of the service and a
@@ -73,6 +71,23 @@ impl<'a> Expectation<'a> {
         let groups = self.groups_of.get(&(tuple.server, tuple.service)).map_or(&[][..], Vec::as_slice);
         groups.iter().filter_map(|&at| self.groups.get(at)).any(|group| group.clients.contains(&tuple.client))
     }
+}
+
+/// SHA-256 over edges, whatever their order.
+pub(crate) fn digest_of<'a>(edges: impl IntoIterator<Item = &'a Edge>) -> String {
+    digest_sorted(&sorted(edges))
+}
+
+fn sorted<'a>(edges: impl IntoIterator<Item = &'a Edge>) -> Vec<&'a Edge> {
+    let mut edges: Vec<&Edge> = edges.into_iter().collect();
+    edges.sort_by(|a, b| (&a.key, a.first_seen, a.last_seen).cmp(&(&b.key, b.first_seen, b.last_seen)));
+    edges
+}
+
+fn digest_sorted(edges: &[&Edge]) -> String {
+    let mut input = FieldDigest::default();
+    edges.iter().for_each(|edge| digest(edge, &mut input));
+    input.finish()
 }
 
 fn digest(edge: &Edge, digest: &mut FieldDigest) {

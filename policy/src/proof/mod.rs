@@ -26,6 +26,7 @@ use std::net::IpAddr;
 use watershed_model::Edge;
 
 pub use certificate::Certificate;
+pub(crate) use expectation::digest_of;
 use expectation::{Expectation, Group};
 pub use hosts::HostProof;
 pub use refutation::{Admitted, DeniedEdge, Refutation};
@@ -141,13 +142,13 @@ fn replay(judge: &Judge<'_>, group: &Group<'_>, certificate: &mut Certificate, r
 }
 
 /// Clients and servers that can connect, each with each, up to [`MAX_PAIRS`] for an IP version.
-struct Pairs {
-    list: Vec<(IpAddr, IpAddr)>,
-    skipped: u64,
+pub(crate) struct Pairs {
+    pub(crate) list: Vec<(IpAddr, IpAddr)>,
+    pub(crate) skipped: u64,
 }
 
 impl Pairs {
-    fn of(clients: &BTreeSet<IpAddr>, servers: &BTreeSet<IpAddr>, service: Service) -> Self {
+    pub(crate) fn of(clients: &BTreeSet<IpAddr>, servers: &BTreeSet<IpAddr>, service: Service) -> Self {
         let mut pairs = Self { list: Vec::new(), skipped: 0 };
         for v4 in [true, false] {
             let of_version = |addresses: &BTreeSet<IpAddr>| -> Vec<IpAddr> {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use watershed_policy::diff::{Allowances, Diff, Tuples, diff};
 
 use crate::args::rules::DiffArguments;
-use crate::commands::check;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::text::{count, plain};
 
 /// Where an export lists its rules.
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &DiffArguments, out: &mut impl Write) -> Result<(),
 /// A file, or the one of a directory.
 fn read(path: &Path) -> Result<Allowances, Failure> {
     let path: PathBuf = if path.is_dir() { path.join(MINED) } else { path.to_owned() };
-    let (name, text) = check::text("mined rules", &path).map_err(Failure::usage)?;
+    let (name, text) = input::text("mined rules", &path).map_err(Failure::usage)?;
     Allowances::read(&name, &text).map_err(Failure::usage)
 }
 

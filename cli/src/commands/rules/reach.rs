@@ -8,8 +8,8 @@ use watershed_model::Party;
 use watershed_policy::mine::{Census, mine_decided};
 use watershed_policy::reach::{By, Estate, reach, reach_by};
 
-use super::whatif::Read;
 use crate::args::ahead::{AheadFormat, ReachArguments};
+use crate::commands::policies::Read;
 use crate::commands::{discover, export};
 use crate::decisions;
 use crate::failure::Failure;

@@ -1,17 +1,14 @@
 //! `watershed rules what-if`: what policies would have denied.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use watershed_graph::Graph;
 use watershed_model::Edge;
-use watershed_policy::k8s::Manifests;
-use watershed_policy::nft::{Hook, Ruleset};
-use watershed_policy::whatif::{Outcome, Policies, compare, what_if};
+use watershed_policy::whatif::{Outcome, compare, what_if};
 
 use crate::args::ahead::{AheadFormat, WhatIfArguments};
-use crate::commands::check;
+use crate::commands::policies::Read;
 use crate::decisions;
 use crate::failure::Failure;
 use crate::inventory;
@@ -60,38 +57,4 @@ pub(crate) fn run(
         )));
     }
     Ok(())
-}
-
-/// Policies of one dialect, as read.
-pub(super) enum Read {
-    Kubernetes(Manifests),
-    Nftables(Ruleset),
-}
-
-impl Read {
-    pub(super) fn of(paths: &[PathBuf], namespace: &str) -> Result<Self, Failure> {
-        let is_nftables = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "nft");
-        match paths.iter().filter(is_nftables).count() {
-            0 => check::manifests(paths, namespace).map(Self::Kubernetes),
-            all if all == paths.len() => Self::nftables(paths.iter().map(PathBuf::as_path)),
-            _ => Err(Failure::usage(anyhow!(
-                "nftables files and manifests cannot be one set of policies; ask for each alone"
-            ))),
-        }
-    }
-
-    fn nftables<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<Self, Failure> {
-        let texts: Result<Vec<_>, _> = paths.map(|path| check::text("policy", path)).collect();
-        let texts = texts.map_err(Failure::usage)?;
-        let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        Ruleset::read(files).map(Self::Nftables).map_err(Failure::usage)
-    }
-
-    /// Rules for hosts that pass traffic on, as `rules` writes them.
-    pub(super) const fn policies(&self) -> Policies<'_> {
-        match self {
-            Self::Kubernetes(manifests) => Policies::Kubernetes(manifests),
-            Self::Nftables(ruleset) => Policies::Nftables(ruleset, Hook::Forward),
-        }
-    }
 }

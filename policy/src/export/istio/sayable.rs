@@ -8,7 +8,7 @@ use watershed_model::{Labels, Protocol};
 use crate::export::directory::NotExpressed;
 use crate::istio::SERVICE_ACCOUNT_LABELS;
 use crate::k8s::Direction;
-use crate::mine::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom};
+use crate::mine::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom, whole};
 use crate::{Observed, Service};
 
 /// Ports that are listed one by one: a policy has no ranges, and a list of more is nobody's to read.
@@ -136,6 +136,9 @@ impl Widener<'_> {
             all = BTreeSet::from([EVERY_PORT]);
         }
         merged.price = self.price_of(&merged.subjects, &merged.peers, &merged.peer, &all);
+        let ends = (&*merged.subjects, &*merged.peers);
+        let wide = u64::from(count_ports(&all));
+        merged.all = whole(self.census, &self.plan.classes, ends, &merged.peer, wide);
         merged.ports = all.into_iter().collect();
         self.rules.insert(key, merged);
     }
