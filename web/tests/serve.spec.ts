@@ -47,6 +47,22 @@ test("a served page shows what the store holds, by the period asked for", async 
   });
 });
 
+test("a server that still reads its store is asked again when it says", async ({ page, problems }) => {
+  await served(async (address) => {
+    let asked = 0;
+    await page.route("**/api/v1/map", (route) => {
+      asked += 1;
+      if (asked > 2) return route.continue();
+      return route.fulfill({ status: 429, headers: { "Retry-After": "1" }, json: { error: "the store is being read" } });
+    });
+    await page.goto(address);
+    expect(await figure(page, "dependencies")).toBe("31");
+    expect(asked).toBe(3);
+    // The browser tells of both.
+    expect(problems.splice(0)).toHaveLength(2);
+  });
+});
+
 test("newer data comes by itself, and what is selected, filtered and looked at stays", async ({ page }) => {
   test.setTimeout(180_000);
   await served(async (address) => {

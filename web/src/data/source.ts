@@ -21,11 +21,21 @@ export async function load(): Promise<Loaded> {
   return { data: served ? await ask() : check(inside), served };
 }
 
+/** How often the server is asked again while it reads its store. */
+const AGAIN = 20;
+
 /** Asks the server, for the period in the page's address. */
 export async function ask(): Promise<DocumentJson> {
-  const answer = await fetch(`api/v1/map${location.search}`);
-  if (!answer.ok) throw new Error(`the server said ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
-  return check(await answer.json());
+  for (let left = AGAIN; ; left -= 1) {
+    const answer = await fetch(`api/v1/map${location.search}`);
+    if (answer.ok) return check(await answer.json());
+    // It goes on reading meanwhile, and says when to ask again.
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (answer.status !== 429 || !(seconds > 0) || left === 0) {
+      throw new Error(`the server said ${answer.status}: ${(await answer.text()).slice(0, 300)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  }
 }
 
 function check(data: unknown): DocumentJson {
