@@ -94,7 +94,7 @@ deb: build-all ## Build the Debian package, target/debian/*.deb; installs cargo-
 	@command -v cargo-deb >/dev/null || $(CARGO) install --locked cargo-deb@$(CARGO_DEB_VERSION)
 	@target=$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'); \
 	scripts/write-man-pages "$$target/release/watershed" target/package/man
-	$(CARGO) deb --package watershed --no-build
+	$(CARGO) deb --package watershed --no-build --strip
 
 test: deps fmt lint doc deny unit web-check web-test dashboards-check ## What continuous integration runs
 
