@@ -1,10 +1,8 @@
 //! A host that protects itself: its own files, loaded into a kernel, with clients at the other end of a link.
 
 mod common;
-
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+#[path = "kernel/question.rs"]
+mod question;
 
 use common::{host, shop};
 use serde_json::{Value, json};
@@ -68,7 +66,6 @@ fn a_host_whose_files_are_broken_is_refuted() {
 
 /// Which connections are answered by a host with these rules.
 fn ask(rules: &str, tries: &[(&str, &str, &str, u16)]) -> Vec<bool> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/support/nftables/ask-host.py");
     let distinct = |of: fn(&(&str, &str, &str, u16)) -> String| {
         let all: std::collections::BTreeSet<String> = tries.iter().map(of).collect();
         all.into_iter().collect::<Vec<_>>()
@@ -79,19 +76,7 @@ fn ask(rules: &str, tries: &[(&str, &str, &str, u16)]) -> Vec<bool> {
         "clients": distinct(|one| one.0.to_owned()),
         "tries": tries,
     });
-    let mut child = Command::new("unshare")
-        // As root of a user namespace, which anyone may be.
-        .args(["--map-root-user", "--net"])
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("unshare and python3 are not installed: make deps");
-    child.stdin.take().expect("piped").write_all(question.to_string().as_bytes()).expect("a question");
-    let output = child.wait_with_output().expect("an answer");
-    assert!(output.status.success(), "{}\n{rules}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let text = question::answer("ask-host.py", question.to_string());
     text.trim().bytes().map(|digit| digit == b'1').collect()
 }
 

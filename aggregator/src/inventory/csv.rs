@@ -1,8 +1,8 @@
 //! Inventory entries from CSV (RFC 4180).
 //!
 //! The header names the columns: `address` and `name` must be there, `namespace`, `ports` (with spaces between them),
-//! `valid_from` and `valid_to` may be, and every other column is a label. A row gives one address or CIDR; rows of the same name are one workload. Lines that
-//! start with `#` are comments.
+//! `valid_from` and `valid_to` may be, and every other column is a label. A row gives one address or CIDR; rows of the
+//! same name are one workload. Lines that start with `#` are comments.
 
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
