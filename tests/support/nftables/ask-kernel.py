@@ -2,8 +2,8 @@
 """What the kernel does with packets under rule sets: a judge for the tests, in a network namespace of its own.
 
 It reads a rule set a line from standard input, as JSON: {"rules": TEXT, "packets": [HEX...]}, each packet from its IP
-header on. Every packet is sent over a veth pair to be routed on, with its place in the list as IPv4's identification or
-IPv6's flow label; the answer is a line with `1` for each that came out at the other end and `0` for each that did not.
+header on, and no two alike. Every packet is sent over a veth pair to be routed on; the answer is a line with `1` for each
+that came out at the other end and `0` for each that did not.
 
 Loading a rule set takes the kernel long, so many are loaded at once: each has names of its own, and its base chains
 let pass what does not come from its own hardware address.
@@ -24,8 +24,6 @@ SINK, NOBODY = "sink0", "nobody0"
 # Into the machine by the second of these.
 OUTER, INNER = "outer0", "inner0"
 ADDRESS = "02:00:00:00:00:02"
-# Marks the packet that is sent after those of a rule set, from an address that all let pass: what it overtakes was dropped.
-LAST = 0xFFFF
 # In one transaction: a namespace that belongs to nobody has a small buffer for it.
 AT_ONCE = 8
 ALL = 0x0003
@@ -60,16 +58,24 @@ def network():
         run("ip", family, "route", "add", "default", "dev", SINK)
 
 
-def place(packet):
-    """The place in the list of a packet that came out, or none for what the machine says by itself."""
+def routed(packet):
+    """What a router leaves of a packet as it was: all but the hops that are left, and IPv4's checksum, which covers them.
+
+    The machine says things by itself on every link (neighbours, groups), so what comes out is known by all its octets.
+    """
     if packet[0] >> 4 == 4:
-        return struct.unpack_from("!H", packet, 4)[0]
-    return struct.unpack_from("!I", packet, 0)[0] & 0xFFFFF
+        length = struct.unpack_from("!H", packet, 2)[0]
+        return packet[:8] + packet[9:10] + packet[12:length]
+    length = 40 + struct.unpack_from("!H", packet, 4)[0]
+    return packet[:7] + packet[8:length]
 
 
 def last_packet():
-    """From 192.0.2.1 to 192.0.2.2, of an experiment's protocol (RFC 3692)."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20, LAST, 0, 64, 253, 0, bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))
+    """From 192.0.2.1 to 192.0.2.2, of an experiment's protocol (RFC 3692).
+
+    It is sent after those of a rule set, from a hardware address that all let pass: what it overtakes was dropped.
+    """
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20, 0, 0, 64, 253, 0, bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))
     total = sum(struct.unpack("!10H", head))
     total = (total & 0xFFFF) + (total >> 16)
     return head[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + head[12:]
@@ -109,17 +115,17 @@ def main():
     texts = [apart(number, one["rules"]) for number, one in enumerate(asked)]
     for first in range(0, len(texts), AT_ONCE):
         run("nft", "--file", "-", text="\n".join(texts[first : first + AT_ONCE]))
+    last = last_packet()
     for number, one in enumerate(asked):
-        for packet in one["packets"]:
-            out.send(frame(hardware(number), bytes.fromhex(packet)))
-        out.send(frame(hardware(len(asked)), last_packet()))
-        passed = ["0"] * len(one["packets"])
-        while True:
-            at = place(back.recv(2048)[14:])
-            if at == LAST:
-                break
-            if at < len(passed):
-                passed[at] = "1"
+        packets = [bytes.fromhex(packet) for packet in one["packets"]]
+        for packet in packets:
+            out.send(frame(hardware(number), packet))
+        out.send(frame(hardware(len(asked)), last))
+        places = {routed(packet): place for place, packet in enumerate(packets)}
+        passed = ["0"] * len(packets)
+        while (seen := routed(back.recv(2048)[14:])) != routed(last):
+            if seen in places:
+                passed[places[seen]] = "1"
         print("".join(passed))
 
 
