@@ -25,6 +25,9 @@ const MAX_SELECTED_LINES = 400;
 /** An estate of so many workloads and addresses is shown with its groups open. */
 const MAX_OPEN = 40;
 
+/** While a slider moves, the page's address waits for it to pause, milliseconds: browsers let it change a few times a second. */
+const ADDRESS_PAUSE = 150;
+
 /** Remembers the last result for what it was made of. */
 function last<T>(): (key: string, make: () => T) => T {
   let known: { key: string; value: T } | undefined;
@@ -54,6 +57,8 @@ export class App {
   state: State;
   #listeners: (() => void)[] = [];
   #scheduled = false;
+  /** The address that waits to be written. */
+  #pending: number | undefined;
   /** Whether the last change is one of many in a row, as while a slider moves. */
   moving = false;
   readonly #groups = last<Groups>();
@@ -69,6 +74,8 @@ export class App {
     this.choices = choices(estate);
     this.state = read(location.hash);
     addEventListener("hashchange", () => {
+      clearTimeout(this.#pending);
+      this.#pending = undefined;
       if (location.hash.slice(1) !== write(this.state)) this.#replace(read(location.hash));
     });
   }
@@ -81,10 +88,24 @@ export class App {
 
   /** Changes the state. Steps that a person would want to take back are steps in the browser's history. */
   set(patch: Partial<State>, step = true): void {
-    const hash = write({ ...this.state, ...patch });
-    if (hash !== write(this.state)) history[step ? "pushState" : "replaceState"](null, "", `#${hash}`);
+    const state = { ...this.state, ...patch };
+    if (step) {
+      this.#address();
+      if (write(state) !== write(this.state)) history.pushState(null, "", `#${write(state)}`);
+    } else {
+      clearTimeout(this.#pending);
+      this.#pending = window.setTimeout(() => this.#address(), ADDRESS_PAUSE);
+    }
     this.moving = !step;
-    this.#replace({ ...this.state, ...patch });
+    this.#replace(state);
+  }
+
+  /** Writes the address that waits. */
+  #address(): void {
+    if (this.#pending === undefined) return;
+    clearTimeout(this.#pending);
+    this.#pending = undefined;
+    history.replaceState(null, "", `#${write(this.state)}`);
   }
 
   /** Shows anew what is shown: something beside the state has changed. */

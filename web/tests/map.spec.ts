@@ -106,6 +106,10 @@ test("the slider shows fewer hours, and loss is said only where there is some", 
   await expect.poll(async () => Number(await figure(page, "dependencies"))).toBeLessThan(Number(before));
   await expect(panel(page)).toContainText("Connections and volumes are of the whole period");
   await page.keyboard.press("ArrowRight");
+  // The way back from the next step leads to where the slider was left.
+  await page.getByRole("button", { name: "All hours" }).click();
+  await expect(page).not.toHaveURL(/to=/);
+  await page.goBack();
   await expect(page).toHaveURL(/to=4/);
   await page.getByRole("button", { name: "All hours" }).click();
   await expect(banner).toBeVisible();

@@ -82,6 +82,7 @@ function mark(): Element {
 export class LossBanner {
   readonly element = h("div", { class: "loss", role: "status", hidden: true });
   readonly #app: App;
+  #text = "";
 
   constructor(app: App) {
     this.#app = app;
@@ -94,6 +95,8 @@ export class LossBanner {
     const lost = losses(this.#app.estate, range);
     this.element.hidden = lost.length === 0;
     const text = lost.map(({ what, count: much, agents, hours }) => `${count(much)} ${what} (${plural(agents, "agent")}, ${plural(hours, "hour")})`).join("; ");
+    if (text === this.#text) return;
+    this.#text = text;
     this.element.replaceChildren(h("b", {}, "Not everything was seen. "), `In these hours: ${text}. What is missing here may exist.`);
   }
 }
