@@ -1,13 +1,19 @@
 //! What people decided about rules, from the file that the settings name, and what it means for what was seen.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::sync::Arc;
 
-use watershed_model::Edge;
+use ipnet::IpNet;
+use watershed_graph::Graph;
+use watershed_model::{Edge, Party, Workload, WorkloadKind};
 use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::mine::{Census, Plan};
+use watershed_policy::{ByHand, Known};
 
 use crate::failure::Failure;
 use crate::input;
+use crate::inventory;
 use crate::output::text::{count, plain};
 use crate::settings::Settings;
 
@@ -19,6 +25,40 @@ pub(crate) fn read(settings: &Settings) -> Result<Decisions, Failure> {
     let Some(path) = &settings.decisions else { return Ok(Decisions::default()) };
     let (name, text) = input::text("decisions", path).map_err(Failure::usage)?;
     Decisions::read(&name, &text).map_err(Failure::usage)
+}
+
+/// The rules that people made, by the addresses that the inventory gives to whom they mean, and for whom it does not
+/// know by those that were seen.
+pub(crate) fn by_hand(
+    decisions: &Decisions,
+    graph: &Graph<'_>,
+    settings: &Settings,
+) -> Result<Vec<ByHand>, Failure> {
+    if decisions.allow.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inventory = inventory::open(settings)?;
+    let mut known: BTreeMap<_, Known> = BTreeMap::new();
+    let owned = inventory.owned();
+    for (&prefix, &workload) in &owned {
+        let new = || Known { party: Party::Workload(Arc::clone(workload)), networks: BTreeSet::new() };
+        known.entry(who(workload)).or_insert_with(new).networks.insert(prefix);
+    }
+    let told: BTreeSet<_> = known.keys().cloned().collect();
+    for node in graph.nodes() {
+        let Some(workload) = node.party.workload().filter(|one| !told.contains(&who(one))) else { continue };
+        // An address that is somebody else's now was handed on.
+        let addresses = node.addresses.iter().map(|&address| IpNet::from(address));
+        let new = || Known { party: node.party.clone(), networks: BTreeSet::new() };
+        let own = known.entry(who(workload)).or_insert_with(new);
+        own.networks.extend(addresses.filter(|address| !owned.contains_key(address)));
+    }
+    Ok(ByHand::of(decisions, &known.into_values().collect::<Vec<_>>()))
+}
+
+/// What stays of a workload whatever becomes of its labels.
+fn who(workload: &Workload) -> (WorkloadKind, Option<String>, String) {
+    (workload.kind, workload.namespace.clone(), workload.name.clone())
 }
 
 /// What decisions deny of what was seen, a line for each dependency, and which of them are about nothing any more.

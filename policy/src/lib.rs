@@ -14,6 +14,8 @@ mod service;
 
 mod rule;
 
+mod by_hand;
+
 mod text;
 
 mod lists;
@@ -58,6 +60,7 @@ mod error;
 #[path = "../tests/cluster/mod.rs"]
 mod small_cluster;
 
+pub use by_hand::{ByHand, Known};
 pub use error::Error;
 pub use rule::{HeldBack, Member, Observed, Rule, RuleId, RuleSet};
 pub use service::{Service, Tuple};

@@ -9,7 +9,7 @@ use watershed_model::{Edge, EdgeKey, Party, Timestamp};
 use crate::confidence::RuleConfidence;
 use crate::decisions::Decisions;
 use crate::identity::{FieldDigest, Identity};
-use crate::{Error, Service, text};
+use crate::{ByHand, Error, Service, text};
 
 /// A rule's name: `allow-shop-db-tcp-5432-4f0c2a9be711`.
 ///
@@ -176,6 +176,8 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Edges held back, in order.
     pub held_back: Vec<HeldBack>,
+    /// Rules that people made, which need no edges, in their order.
+    pub by_hand: Vec<ByHand>,
 }
 
 impl RuleSet {
@@ -225,7 +227,8 @@ impl RuleSet {
             }
         }
         held_back.sort();
-        Ok((Self { rules: drafts.into_values().map(Draft::finish).collect(), held_back }, kept))
+        let rules = drafts.into_values().map(Draft::finish).collect();
+        Ok((Self { rules, held_back, by_hand: Vec::new() }, kept))
     }
 }
 

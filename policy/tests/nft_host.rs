@@ -15,8 +15,11 @@ use watershed_policy::{Error, RuleSet, proof};
 /// Everybody in the shop, as hosts.
 fn all(edges: &[Edge]) -> Vec<Host> {
     let rules = RuleSet::from_edges(edges, &[]).expect("rules");
-    let parties: Vec<&Party> = edges.iter().flat_map(|edge| [&edge.key.client, &edge.key.server]).collect();
-    hosts(&rules, parties.into_iter().filter(|party| matches!(party, Party::Workload(_))))
+    let ends = edges.iter().flat_map(|edge| {
+        let (client, server) = (&edge.key.client, &edge.key.server);
+        [(client, &edge.client_addresses), (server, &edge.server_addresses)]
+    });
+    hosts(&rules, ends.filter(|(party, _)| matches!(party, Party::Workload(_))))
 }
 
 fn of(name: &str) -> Host {

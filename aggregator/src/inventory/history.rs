@@ -236,6 +236,14 @@ impl History {
         &self.workloads
     }
 
+    /// Who has each prefix now, as far as is known, in order of their first mention.
+    pub fn owned(&self) -> impl Iterator<Item = (IpNet, &Arc<Workload>)> {
+        self.prefixes.iter().zip(&self.timelines).filter_map(|(&prefix, timeline)| {
+            let owner = timeline.points().last()?.owner?;
+            Some((prefix, &self.workloads[owner as usize]))
+        })
+    }
+
     /// Who had `address` at any time, the longest prefix first and each in order of time.
     pub fn tenures(&self, address: IpAddr) -> impl Iterator<Item = Tenure<'_>> {
         self.covering(address).flat_map(move |(_, index)| {

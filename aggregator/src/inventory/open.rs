@@ -1,9 +1,11 @@
 //! The inventory that the settings choose: several sources, one over the other.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use ipnet::IpNet;
 use watershed_model::{Endpoint, Protocol, TimeRange, Timestamp, Workload, WorkloadKind};
 
 use super::fronts::{Backend, FrontChange, FrontUpdate, Fronts, Server};
@@ -167,6 +169,16 @@ impl OpenInventory {
         self.layers.iter().flat_map(|layer| layer.history.workloads())
     }
 
+    /// Who has each prefix now, in order of the prefixes; of several sources the first to tell of one is believed.
+    #[must_use]
+    pub fn owned(&self) -> BTreeMap<IpNet, &Arc<Workload>> {
+        let mut owned = BTreeMap::new();
+        for (prefix, workload) in self.layers.iter().flat_map(|layer| layer.history.owned()) {
+            owned.entry(prefix).or_insert(workload);
+        }
+        owned
+    }
+
     /// Who had `address` at any time, the longest prefix first and each in order of source and time, and at last whose
     /// network it lies in by the ranges.
     #[must_use]
@@ -285,6 +297,16 @@ mod tests {
         let tenures = inventory.tenures("10.0.0.2".parse().unwrap());
         let tenures: Vec<_> = tenures.iter().map(|tenure| tenure.workload.name.as_str()).collect();
         assert_eq!(tenures, ["pod", "container", "site"]);
+        inventory.take(Source::Docker, Update::Changes(vec![change(7, "10.0.0.4/32", "brief")]));
+        let gone = Change {
+            at: Timestamp::from_parts(8, 0),
+            prefix: "10.0.0.4/32".parse().unwrap(),
+            workload: None,
+        };
+        inventory.take(Source::Docker, Update::Changes(vec![gone]));
+        let owned = inventory.owned();
+        let owned: Vec<_> = owned.iter().map(|(prefix, owner)| format!("{prefix} {}", owner.name)).collect();
+        assert_eq!(owned, ["10.0.0.0/8 site", "10.0.0.1/32 listed", "10.0.0.2/32 pod"]);
     }
 
     #[test]

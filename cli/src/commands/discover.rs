@@ -17,6 +17,7 @@ use watershed_policy::{HeldBack, RuleSet};
 
 use super::kept::{self, Kept};
 use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
+use crate::decisions;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::input;
@@ -45,7 +46,7 @@ impl Discovery<'_> {
     /// The rules of each of one's own hosts by itself, proven; the certificate tells of them from now on.
     pub(super) fn prove_hosts(&mut self) -> Result<Vec<Host>, watershed_policy::Error> {
         let internal = self.graph.nodes().filter(|node| node.scope == Scope::Internal);
-        let hosts = hosts::hosts(&self.rules, internal.map(|node| &node.party));
+        let hosts = hosts::hosts(&self.rules, internal.map(|node| (&node.party, &node.addresses)));
         let kept = self.graph.accepted().filter(|edge| !self.dropped.contains(&edge.key));
         self.certificate.add_hosts(kept, &hosts)?;
         Ok(hosts)
@@ -123,7 +124,7 @@ pub(super) fn discover<'a>(snapshot: &'a Snapshot, settings: &Settings) -> Resul
     decided(snapshot, settings, &Decisions::default())
 }
 
-/// The same without what people excluded or rejected.
+/// The same without what people excluded or rejected, and with the rules that they made.
 pub(super) fn decided<'a>(
     snapshot: &'a Snapshot,
     settings: &Settings,
@@ -137,8 +138,10 @@ pub(super) fn decided<'a>(
     let doubtful: Vec<HeldBack> = doubtful.collect();
     let (mut rules, kept) = RuleSet::decided(graph.accepted(), &doubtful, decisions)?;
     assess_exact(&mut rules, snapshot, kept.iter().copied());
+    rules.by_hand = decisions::by_hand(decisions, &graph, settings)?;
     let nftables = nftables::export(&rules, Hook::Forward);
-    let certificate = proof::prove(kept.iter().copied(), &nftables, env!("CARGO_PKG_VERSION"))?;
+    let (kept_edges, version) = (kept.iter().copied(), env!("CARGO_PKG_VERSION"));
+    let certificate = proof::prove_decided(kept_edges, &rules.by_hand, &nftables, version)?;
     let kept: BTreeSet<&EdgeKey> =
         if decisions.is_empty() { BTreeSet::new() } else { kept.iter().map(|edge| &edge.key).collect() };
     let dropped = graph.accepted().filter(|edge| !decisions.is_empty() && !kept.contains(&edge.key));

@@ -63,7 +63,7 @@ pub(crate) fn run(
             directory.text(&path, text)?;
         }
         discover::write_nftables(&mut directory, &found)?;
-        nftables_decided(&found, &decisions, out)?;
+        nftables_decided(&found, out)?;
         let number = count(hosts.len() as u64);
         writeln!(
             out,
@@ -157,21 +157,21 @@ pub(super) fn known(settings: &Settings, sifted: &Sifted<'_>) -> Result<Vec<Arc<
     Ok(inventory.workloads().chain(excluded).cloned().collect())
 }
 
-/// What of the decisions nftables rules, which are made of what was seen alone, cannot follow, and what is denied.
-fn nftables_decided(
-    found: &Discovery<'_>,
-    decisions: &Decisions,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
+/// What decisions deny of what was seen, and what of the rules that people made means nobody.
+fn nftables_decided(found: &Discovery<'_>, out: &mut impl Write) -> Result<(), Failure> {
     if !found.dropped.is_empty() {
         let number = count(found.dropped.len() as u64);
         writeln!(out, "{number} observed dependencies are denied by decision")?;
     }
-    if !decisions.allow.is_empty() {
-        let number = count(decisions.allow.len() as u64);
+    let by_hand = &found.rules.by_hand;
+    if !by_hand.is_empty() {
+        writeln!(out, "{} rules made by hand are among these", count(by_hand.len() as u64))?;
+    }
+    for rule in by_hand.iter().filter(|rule| !rule.is_for_somebody()) {
+        let rule = plain(&rule.manual.to_string()).into_owned();
         writeln!(
             out,
-            "{number} rules made by hand are not among these: nftables rules name what was seen alone"
+            "  but {rule} allows nothing: no address is known of one of its ends; name one, or give the inventory with -i"
         )?;
     }
     Ok(())

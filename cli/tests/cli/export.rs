@@ -170,6 +170,29 @@ fn decisions_outlive_an_export_and_a_second_export_tells_the_difference() {
 }
 
 #[test]
+fn what_people_allow_is_in_nftables_by_the_addresses_of_the_inventory() {
+    let folder = stored();
+    // The web server moved since; the vault was never seen, and nobody knows of a printer.
+    let known =
+        format!("{INVENTORY}- {{name: vault, address: 10.0.7.0/28}}\n").replace("10.0.0.2,", "10.0.0.22,");
+    fs::write(folder.path().join("hosts.yaml"), known).unwrap();
+    decide(
+        &folder,
+        "allow:\n- {client: {namespace: shop, labels: {app: web}}, server: {name: vault}, ports: [tcp/8200], comment: yearly}\n- {client: {name: printer}, server: {name: vault}, ports: [tcp/9100]}\n",
+    );
+    let arguments = ["--to", "nftables", "-i", "hosts.yaml", "--decisions", "decisions.yaml", "--out", "out"];
+    let told = stdout(&watershed(&folder).args(EXPORT).args(arguments).assert().success().stderr(""));
+    assert!(told.contains("2 rules made by hand are among these\n"), "{told}");
+    assert!(told.contains("but printer -> vault: tcp/9100 allows nothing: no address is known"), "{told}");
+    let text = fs::read_to_string(folder.path().join("out/rules.nft")).unwrap();
+    let (_, sets) = text.split_once("by-hand").unwrap();
+    assert!(sets.contains("\t\t\t10.0.0.22,\n") && sets.contains("\t\t\t10.0.7.0/28,\n"), "{text}");
+    assert!(!sets.contains("\t\t\t10.0.0.2,\n"), "an address that it had before:\n{text}");
+    let certificate = fs::read_to_string(folder.path().join("out/certificate.json")).unwrap();
+    assert!(certificate.contains("\"rules_by_hand\": 2"), "{certificate}");
+}
+
+#[test]
 fn two_exports_are_compared_by_what_they_allow() {
     let folder = stored();
     decide(&folder, &format!("allow:\n- {{client: {BROWSER}, server: {DNS}, ports: [tcp/9153]}}\n"));

@@ -41,17 +41,24 @@ impl End {
                     Party::Workload(_) => !addresses.is_empty() && addresses.iter().all(inside),
                 }
             }
-            Self::Named { namespace, name } => party
-                .workload()
-                .is_some_and(|workload| workload.name == *name && workload.namespace == *namespace),
-            Self::Workloads { namespace, labels } => party.workload().is_some_and(|workload| {
+            Self::Named { .. } | Self::Workloads { .. } => self.is(party),
+        }
+    }
+
+    /// Whether it means a party by its name or labels; networks mean none so.
+    pub(crate) fn is(&self, party: &Party) -> bool {
+        let Some(workload) = party.workload() else { return false };
+        match self {
+            Self::Networks(_) => false,
+            Self::Named { namespace, name } => workload.name == *name && workload.namespace == *namespace,
+            Self::Workloads { namespace, labels } => {
                 let there = match (namespace, &workload.namespace) {
                     (Namespace::Hosts, None) | (Namespace::Every, Some(_)) => true,
                     (Namespace::One(wanted), Some(namespace)) => wanted == namespace,
                     (Namespace::Hosts | Namespace::Every | Namespace::One(_), _) => false,
                 };
                 there && labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value))
-            }),
+            }
         }
     }
 }

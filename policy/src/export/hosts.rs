@@ -4,6 +4,7 @@
 //! of the rest of the estate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use watershed_model::{Party, WorkloadKind};
 
@@ -11,7 +12,7 @@ use super::nftables::{self, Nftables};
 use crate::identity::{FieldDigest, Identity};
 use crate::nft::Hook;
 use crate::who::Who;
-use crate::{Rule, RuleSet, text};
+use crate::{ByHand, Rule, RuleSet, text};
 
 /// The directory of the hosts' own.
 pub const HOSTS: &str = "hosts";
@@ -23,6 +24,8 @@ pub struct Host {
     pub name: String,
     /// Who it is.
     pub party: Party,
+    /// The rules of people about it.
+    pub by_hand: Vec<ByHand>,
     /// Its files.
     pub files: Nftables,
 }
@@ -37,31 +40,35 @@ impl Host {
     }
 }
 
-/// The hosts among `parties`, in order, with the rules of `rules` that are for them; with none where nobody was seen
+/// The hosts among `parties`, which come with their addresses, in order, with the rules of `rules` that are for them; with none where nobody was seen
 /// to use anything of one.
 ///
 /// Machines and addresses: pods, containers and nodes are not theirs who would load such a file.
 #[must_use]
-pub fn hosts<'a>(rules: &RuleSet, parties: impl IntoIterator<Item = &'a Party>) -> Vec<Host> {
+pub fn hosts<'a>(
+    rules: &RuleSet,
+    parties: impl IntoIterator<Item = (&'a Party, &'a BTreeSet<IpAddr>)>,
+) -> Vec<Host> {
     let mut own: BTreeMap<Who<'_>, Vec<&Rule>> = BTreeMap::new();
     for rule in &rules.rules {
         own.entry(Who::of(&rule.subject.party)).or_default().push(rule);
     }
-    let is_host = |party: &&Party| match party {
+    let is_host = |party: &Party| match party {
         Party::Workload(workload) => workload.kind == WorkloadKind::Host,
         Party::Address(_) => true,
     };
     let mut met = BTreeSet::new();
     let mut hosts: Vec<Host> = parties
         .into_iter()
-        .filter(is_host)
-        .filter(|party| met.insert(Who::of(party)))
-        .map(|party| {
-            let rules = own.get(&Who::of(party)).into_iter().flatten().map(|&rule| rule.clone());
-            let rules = RuleSet { rules: rules.collect(), held_back: Vec::new() };
+        .filter(|(party, _)| is_host(party))
+        .filter(|(party, _)| met.insert(Who::of(party)))
+        .map(|(party, addresses)| {
+            let own = own.get(&Who::of(party)).into_iter().flatten().map(|&rule| rule.clone());
+            let by_hand: Vec<ByHand> = rules.by_hand.iter().filter_map(|rule| rule.to(addresses)).collect();
+            let rules = RuleSet { rules: own.collect(), held_back: Vec::new(), by_hand: by_hand.clone() };
             let place = format!("{party} itself");
             let files = nftables::export_for(&rules, Hook::Input, &place);
-            Host { name: name(party), party: party.clone(), files }
+            Host { name: name(party), party: party.clone(), by_hand, files }
         })
         .collect();
     hosts.sort_by(|a, b| (&a.name, &a.party).cmp(&(&b.name, &b.party)));

@@ -6,6 +6,8 @@ pub mod json;
 
 pub mod nftables;
 
+pub(crate) mod by_hand;
+
 pub mod hosts;
 
 pub mod kubernetes;

@@ -8,8 +8,10 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use watershed_model::{Protocol, Timestamp};
 
+use super::by_hand;
 use super::text::states;
 use crate::nft::{Family, Hook};
 use crate::text::printable;
@@ -102,6 +104,9 @@ impl fmt::Display for Text<'_> {
         for rule in &rules.rules {
             sets(f, rule)?;
         }
+        for rule in &rules.by_hand {
+            by_hand::sets(f, rule)?;
+        }
         f.write_str("\tchain watershed_allow {\n")?;
         f.write_str("\t\t# Answers, and errors about connections that were allowed.\n")?;
         f.write_str("\t\tct state established,related counter accept\n")?;
@@ -113,6 +118,9 @@ impl fmt::Display for Text<'_> {
         for rule in &rules.rules {
             allow(f, rule)?;
         }
+        for rule in &rules.by_hand {
+            by_hand::allow(f, rule)?;
+        }
         f.write_str("\t}\n\n")?;
         base(f, *hook)?;
         f.write_str("}\n")
@@ -121,11 +129,12 @@ impl fmt::Display for Text<'_> {
 
 fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, place: &str) -> fmt::Result {
     let place = printable(place, LINE);
-    writeln!(
-        f,
-        "# Watershed: {} from observed traffic, for {place}.",
-        count(rules.rules.len() as u64, "allow rule")
-    )?;
+    let by_hand = match rules.by_hand.len() as u64 {
+        0 => String::new(),
+        made => format!(" and {} made by hand", count(made, "rule")),
+    };
+    let observed = count(rules.rules.len() as u64, "allow rule");
+    writeln!(f, "# Watershed: {observed} from observed traffic{by_hand}, for {place}.")?;
     writeln!(f, "# Nothing is dropped: what matches no rule is counted, logged and passes.")?;
     writeln!(f, "# To enforce, load {DEFAULT_DENY} after it; {REVERT} takes that back.")?;
     writeln!(
@@ -149,28 +158,53 @@ fn sides(rule: &Rule, family: Family) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
 }
 
 fn set_name(rule: &Rule, side: &str, family: Family) -> String {
-    let version = match family {
-        Family::V4 => "v4",
-        Family::V6 => "v6",
-    };
-    format!("{}_{side}_{version}", rule.id)
+    format!("{}_{side}_{}", rule.id, family.version())
 }
 
 fn sets(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     for family in Family::ALL {
         let Some((clients, servers)) = sides(rule, family) else { continue };
         for (side, addresses) in [("clients", clients), ("servers", servers)] {
-            writeln!(f, "\tset {} {{", set_name(rule, side, family))?;
-            // No `flags interval`: then the kernel itself refuses anything but whole addresses.
-            writeln!(f, "\t\ttype {}", family.set_type())?;
-            f.write_str("\t\telements = {\n")?;
-            for address in addresses {
-                writeln!(f, "\t\t\t{address},")?;
-            }
-            f.write_str("\t\t}\n\t}\n\n")?;
+            let addresses = addresses.into_iter().map(|address| Network(address.into()));
+            set(f, &set_name(rule, side, family), family, addresses)?;
         }
     }
     Ok(())
+}
+
+/// An element of a set; a single address without the length of its prefix.
+pub(crate) struct Network(pub(crate) IpNet);
+
+impl Network {
+    fn is_single(&self) -> bool {
+        self.0.prefix_len() == self.0.max_prefix_len()
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_single() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+/// A set with a name of its own.
+pub(super) fn set(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    family: Family,
+    networks: impl Iterator<Item = Network> + Clone,
+) -> fmt::Result {
+    writeln!(f, "\tset {name} {{")?;
+    writeln!(f, "\t\ttype {}", family.set_type())?;
+    // Without `flags interval` the kernel itself refuses anything but whole addresses.
+    if !networks.clone().all(|network| network.is_single()) {
+        f.write_str("\t\tflags interval\n")?;
+    }
+    f.write_str("\t\telements = {\n")?;
+    for network in networks {
+        writeln!(f, "\t\t\t{network},")?;
+    }
+    f.write_str("\t\t}\n\t}\n\n")
 }
 
 fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
@@ -230,12 +264,12 @@ fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn comment_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+pub(super) fn comment_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     writeln!(f, "\t\t# {}", printable(text, LINE))
 }
 
 /// Numbers throughout: what a name stands for depends on files of the machine that loads it.
-fn service(service: Service) -> String {
+pub(super) fn service(service: Service) -> String {
     match service {
         Service::Port { protocol, port } => format!("{protocol} dport {port}"),
         Service::Icmp { protocol, message_type } => format!("{protocol} type {message_type}"),

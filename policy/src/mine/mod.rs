@@ -57,7 +57,7 @@ pub(crate) use declared::{Declared, RuleId, Someone, selects};
 pub(crate) use each::Each;
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
-pub(crate) use price::{EVERY_PORT, whole};
+pub(crate) use price::{EVERY_PORT, whole, width};
 pub(crate) use rule::subject_name;
 pub use rule::{Allowed, Namespace, Rule, Whom};
 

@@ -9,9 +9,7 @@ use super::{Match, Rule, Verdict};
 use crate::Service;
 use crate::export::nftables::ALWAYS_ALLOWED_ICMPV6;
 use crate::k8s::Place;
-
-/// Ports of TCP, UDP and SCTP: what a rule that asks for no service admits at least.
-const EVERY_PORT: u64 = 3 * 65_536;
+use crate::mine::EVERY_PORT;
 
 impl Rule {
     /// Where it begins.
@@ -117,7 +115,8 @@ fn sum(ranges: &[RangeInclusive<u16>]) -> u64 {
 
 fn of_protocol(protocol: Protocol) -> u64 {
     match protocol {
-        _ if protocol.has_ports() => 65_536,
+        // No service has port 0.
+        _ if protocol.has_ports() => u64::from(u16::MAX),
         _ if protocol.is_icmp() => 256,
         _ => 1,
     }

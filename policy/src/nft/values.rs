@@ -31,6 +31,14 @@ impl Family {
         }
     }
 
+    /// In the name of a set: `v4`.
+    pub(crate) const fn version(self) -> &'static str {
+        match self {
+            Self::V4 => "v4",
+            Self::V6 => "v6",
+        }
+    }
+
     /// The type of a set of its addresses.
     pub(crate) const fn set_type(self) -> &'static str {
         match self {

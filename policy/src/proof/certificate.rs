@@ -32,7 +32,11 @@ pub struct Certificate {
     pub tuples_unobserved: u64,
     /// Tuples left out because an edge or rule has more than the limit of address pairs.
     pub tuples_not_replayed: u64,
-    /// Connections tried that no edge explains; all were denied.
+    /// Rules that people made.
+    pub rules_by_hand: u64,
+    /// Connections at the ends of what these say; all were allowed.
+    pub tuples_by_hand: u64,
+    /// Connections tried that neither an edge nor a person explains; all were denied.
     pub probes_denied: u64,
     /// Connections tried that an edge turned out to explain: among them everything that the text's own rules
     /// list, which shows that they list nothing else.
@@ -58,6 +62,8 @@ impl Certificate {
             tuples_observed: 0,
             tuples_unobserved: 0,
             tuples_not_replayed: 0,
+            rules_by_hand: 0,
+            tuples_by_hand: 0,
             probes_denied: 0,
             probes_explained: 0,
             hosts: Vec::new(),
@@ -96,11 +102,20 @@ struct JsonCertificate<'a> {
     tuples_allowed: u64,
     tuples_unobserved: u64,
     tuples_not_replayed: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    rules_by_hand: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    tuples_by_hand: u64,
     probes_denied: u64,
     probes_explained: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<JsonHost<'a>>,
     assumptions: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -140,6 +155,8 @@ impl<'a> From<&'a Certificate> for JsonCertificate<'a> {
             tuples_allowed: certificate.tuples_allowed(),
             tuples_unobserved: certificate.tuples_unobserved,
             tuples_not_replayed: certificate.tuples_not_replayed,
+            rules_by_hand: certificate.rules_by_hand,
+            tuples_by_hand: certificate.tuples_by_hand,
             probes_denied: certificate.probes_denied,
             probes_explained: certificate.probes_explained,
             hosts: certificate.hosts.iter().map(JsonHost::from).collect(),

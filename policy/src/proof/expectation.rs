@@ -1,4 +1,4 @@
-//! What must pass, worked out from the edges alone.
+//! What must pass, worked out from the edges, and from what people decided.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use watershed_model::{Edge, Protocol};
 use crate::export::nftables::ALWAYS_ALLOWED_ICMPV6;
 use crate::identity::{FieldDigest, Identity};
 use crate::rule::expressible;
-use crate::{Error, Service, Tuple};
+use crate::{ByHand, Error, Service, Tuple};
 
 /// The edges of one service of one server.
 pub(super) struct Group<'a> {
@@ -25,11 +25,16 @@ pub(super) struct Expectation<'a> {
     pub(super) held_back: u64,
     /// SHA-256 over all edges, whatever their order.
     pub(super) digest: String,
+    /// Rules that people made.
+    pub(super) by_hand: &'a [ByHand],
     groups_of: HashMap<(IpAddr, Service), Vec<usize>>,
 }
 
 impl<'a> Expectation<'a> {
-    pub(super) fn from_edges(edges: impl IntoIterator<Item = &'a Edge>) -> Result<Self, Error> {
+    pub(super) fn of(
+        edges: impl IntoIterator<Item = &'a Edge>,
+        by_hand: &'a [ByHand],
+    ) -> Result<Self, Error> {
         let edges = sorted(edges);
         let input = digest_sorted(&edges);
         let mut groups = BTreeMap::new();
@@ -57,11 +62,11 @@ impl<'a> Expectation<'a> {
                 groups_of.entry((server, group.service)).or_default().push(at);
             }
         }
-        Ok(Self { groups, held_back, digest: input, groups_of })
+        Ok(Self { groups, held_back, digest: input, by_hand, groups_of })
     }
 
-    /// Whether an edge gives the right to this connection, or IPv6 needs it: a client of the service and a
-    /// server of it, whether or not this pair of addresses was seen together.
+    /// Whether an edge or a person gives the right to this connection, or IPv6 needs it. By an edge: a client of the
+    /// service and a server of it, whether or not this pair of addresses was seen together.
     pub(super) fn explains(&self, tuple: &Tuple) -> bool {
         if let Service::Icmp { protocol: Protocol::ICMPV6, message_type } = tuple.service
             && ALWAYS_ALLOWED_ICMPV6.contains(&message_type)
@@ -70,6 +75,7 @@ impl<'a> Expectation<'a> {
         }
         let groups = self.groups_of.get(&(tuple.server, tuple.service)).map_or(&[][..], Vec::as_slice);
         groups.iter().filter_map(|&at| self.groups.get(at)).any(|group| group.clients.contains(&tuple.client))
+            || self.by_hand.iter().any(|rule| rule.allows(tuple))
     }
 }
 

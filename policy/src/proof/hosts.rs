@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use watershed_model::Edge;
 
-use super::{Certificate, prove};
+use super::{Certificate, prove_decided};
 use crate::Error;
 use crate::export::hosts::Host;
 use crate::identity::text_digest;
@@ -27,7 +27,7 @@ impl Certificate {
     /// Proves each host's files with those of `edges` that lead to it, and adds what was proven.
     ///
     /// # Errors
-    /// As [`prove`].
+    /// As [`prove_decided`].
     pub fn add_hosts<'a>(
         &mut self,
         edges: impl IntoIterator<Item = &'a Edge>,
@@ -39,7 +39,7 @@ impl Certificate {
         }
         for host in hosts {
             let own = to.get(&Who::of(&host.party)).map_or(&[][..], Vec::as_slice);
-            let proven = prove(own.iter().copied(), &host.files, &self.tool_version)?;
+            let proven = prove_decided(own.iter().copied(), &host.by_hand, &host.files, &self.tool_version)?;
             self.files.extend(host.paths().map(|(path, text)| (path, text_digest(text))));
             self.hosts.push(HostProof {
                 name: host.name.clone(),

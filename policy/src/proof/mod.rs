@@ -29,11 +29,12 @@ pub use certificate::Certificate;
 pub(crate) use expectation::digest_of;
 use expectation::{Expectation, Group};
 pub use hosts::HostProof;
-pub use refutation::{Admitted, DeniedEdge, Refutation};
+pub(crate) use probe::Outermost;
+pub use refutation::{Admitted, DeniedEdge, Refutation, Withheld};
 
 use crate::export::nftables::{self, Nftables};
 use crate::nft::{Action, Hook, Ruleset};
-use crate::{Error, Service, Tuple};
+use crate::{ByHand, Error, Service, Tuple};
 
 /// Pairs of addresses replayed for one edge or rule and IP version; beyond it every address is replayed at
 /// least once and the rest is counted in [`Certificate::tuples_not_replayed`]. It is a thousand clients on a
@@ -52,12 +53,25 @@ pub fn prove<'a>(
     export: &Nftables,
     tool_version: &str,
 ) -> Result<Certificate, Error> {
+    prove_decided(edges, &[], export, tool_version)
+}
+
+/// The same of an export that has rules which people made: these allow what they say, and explain it.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_decided<'a>(
+    edges: impl IntoIterator<Item = &'a Edge>,
+    by_hand: &'a [ByHand],
+    export: &Nftables,
+    tool_version: &str,
+) -> Result<Certificate, Error> {
     let allow = (nftables::ALLOW, export.allow.as_str());
     let deny = (nftables::DEFAULT_DENY, export.default_deny.as_str());
     let revert = (nftables::REVERT, export.revert.as_str());
     let enforced = Ruleset::read([allow, deny])?;
 
-    let expectation = Expectation::from_edges(edges)?;
+    let expectation = Expectation::of(edges, by_hand)?;
     let mut certificate = Certificate::new(&expectation, export, tool_version);
     let mut refutation = Refutation {
         revert_differs: Ruleset::read([allow, deny, revert])? != Ruleset::read([allow])?,
@@ -66,6 +80,9 @@ pub fn prove<'a>(
     let judge = Judge { ruleset: &enforced, hook: export.hook };
     for group in &expectation.groups {
         replay(&judge, group, &mut certificate, &mut refutation);
+    }
+    for rule in by_hand {
+        try_by_hand(&judge, rule, &mut certificate, &mut refutation);
     }
     for tuple in probe::probes(&expectation) {
         judge.probe(tuple, &expectation, &mut certificate, &mut refutation);
@@ -139,6 +156,18 @@ fn replay(judge: &Judge<'_>, group: &Group<'_>, certificate: &mut Certificate, r
     };
     certificate.tuples_unobserved += beyond.list.iter().filter(allowed).count() as u64;
     certificate.tuples_not_replayed += beyond.skipped;
+}
+
+/// The outermost connections of a rule that a person made.
+fn try_by_hand(judge: &Judge<'_>, rule: &ByHand, certificate: &mut Certificate, refutation: &mut Refutation) {
+    certificate.rules_by_hand += 1;
+    for tuple in Outermost::of(rule).tuples() {
+        if judge.accepts(&tuple) {
+            certificate.tuples_by_hand += 1;
+        } else {
+            refutation.withheld.push(Withheld { rule: rule.id.clone(), tuple });
+        }
+    }
 }
 
 /// Clients and servers that can connect, each with each, up to [`MAX_PAIRS`] for an IP version.

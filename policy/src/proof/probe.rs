@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use watershed_model::Protocol;
 
+use super::Pairs;
 use super::expectation::{Expectation, Group};
-use crate::{Service, Tuple};
+use crate::mine::Allowed;
+use crate::{ByHand, Service, Tuple};
 
 /// Clients of another rule that are tried; they are real machines, which neighbours need not be.
 const STRANGERS: usize = 16;
@@ -14,7 +17,62 @@ const STRANGERS: usize = 16;
 /// Probes around every group; some may be explained by other edges.
 pub(super) fn probes<'a>(expectation: &'a Expectation<'_>) -> impl Iterator<Item = Tuple> + 'a {
     let others = expectation.groups.iter().cycle().skip(1);
-    expectation.groups.iter().zip(others).flat_map(|(group, other)| around(group, other))
+    let groups = expectation.groups.iter().zip(others).flat_map(|(group, other)| around(group, other));
+    groups.chain(expectation.by_hand.iter().flat_map(around_by_hand))
+}
+
+/// Both ends of everything that a rule which a person made says.
+pub(crate) struct Outermost {
+    clients: BTreeSet<IpAddr>,
+    servers: BTreeSet<IpAddr>,
+    services: BTreeSet<Service>,
+}
+
+impl Outermost {
+    /// Those that can connect, each with each: few, since a person writes few networks and ports.
+    pub(crate) fn tuples(&self) -> impl Iterator<Item = Tuple> + '_ {
+        self.services.iter().flat_map(|&service| {
+            let pairs = Pairs::of(&self.clients, &self.servers, service).list;
+            pairs.into_iter().map(move |(client, server)| Tuple { client, server, service })
+        })
+    }
+
+    pub(crate) fn of(rule: &ByHand) -> Self {
+        let ends = |networks: &[IpNet]| -> BTreeSet<IpAddr> {
+            networks.iter().flat_map(|one| [one.network(), one.broadcast()]).collect()
+        };
+        let services = rule.manual.ports.iter().flat_map(|allowed| match *allowed {
+            Allowed::Service(service) => vec![service],
+            Allowed::Ports(protocol, first, last) => {
+                [first, last].map(|port| Service::Port { protocol, port }).into()
+            }
+            Allowed::Anything => {
+                let transports = [(Protocol::TCP, 1), (Protocol::UDP, u16::MAX), (Protocol::ICMP, 8)];
+                transports.into_iter().filter_map(|(of, number)| Service::new(of, number)).collect()
+            }
+        });
+        Self { clients: ends(&rule.clients), servers: ends(&rule.servers), services: services.collect() }
+    }
+}
+
+/// Beside each end of what a person wrote.
+fn around_by_hand(rule: &ByHand) -> Vec<Tuple> {
+    let mut probes = Vec::new();
+    let Outermost { clients, servers, services } = Outermost::of(rule);
+    for v4 in [true, false] {
+        let (clients, servers) = (of_version(&clients, v4), of_version(&servers, v4));
+        let (Some(&client), Some(&server)) = (clients.first(), servers.first()) else { continue };
+        for &service in &services {
+            let wrong_clients = clients.iter().flat_map(|&client| neighbours(client));
+            probes.extend(wrong_clients.map(|client| Tuple { client, server, service }));
+            let wrong_servers = servers.iter().flat_map(|&server| neighbours(server));
+            probes.extend(wrong_servers.map(|server| Tuple { client, server, service }));
+            probes.extend(wrong_services(service).map(|service| Tuple { client, server, service }));
+            probes.push(Tuple { client: server, server: client, service });
+        }
+    }
+    probes.retain(|tuple| tuple.service.connects(tuple.client, tuple.server));
+    probes
 }
 
 fn around(group: &Group<'_>, other: &Group<'_>) -> Vec<Tuple> {

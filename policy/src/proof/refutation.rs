@@ -12,6 +12,8 @@ use crate::nft::Place;
 pub struct Refutation {
     /// Accepted edges that it would cut.
     pub denied: Vec<DeniedEdge>,
+    /// Connections that a person allowed, and that it would cut.
+    pub withheld: Vec<Withheld>,
     /// Connections that it would let through without an edge to explain them; the first
     /// [`Refutation::MAX_ADMITTED`].
     pub admitted: Vec<Admitted>,
@@ -27,6 +29,15 @@ pub struct DeniedEdge {
     /// The edge.
     pub edge: EdgeKey,
     /// The first of its connections that would be dropped.
+    pub tuple: Tuple,
+}
+
+/// A connection that a person allowed, and that an export would cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The rule that the person made.
+    pub rule: String,
+    /// The connection.
     pub tuple: Tuple,
 }
 
@@ -53,7 +64,7 @@ impl Refutation {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.denied.is_empty() && self.admitted_count == 0 && !self.revert_differs
+        self.denied.is_empty() && self.withheld.is_empty() && self.admitted_count == 0 && !self.revert_differs
     }
 }
 
@@ -67,6 +78,12 @@ impl fmt::Display for Refutation {
                 .take(Self::SHOWN)
                 .map(|denied| format!("{} ({})", denied.edge, denied.tuple));
             findings.push(format!("it denies {} accepted edges: {}", self.denied.len(), listing(shown)));
+        }
+        if !self.withheld.is_empty() {
+            let shown = self.withheld.iter().take(Self::SHOWN);
+            let shown = shown.map(|one| format!("{} of {}", one.tuple, one.rule));
+            let number = self.withheld.len();
+            findings.push(format!("it denies {number} connections that people allowed: {}", listing(shown)));
         }
         if self.admitted_count > 0 {
             let shown = self.admitted.iter().take(Self::SHOWN).map(|admitted| match &admitted.rule {

@@ -30,7 +30,7 @@ pub use policies::{Dialect, Mined, PolicySteps, plan_policies};
 use crate::confidence::{Bound, Confidence, Estimate};
 use crate::nft::Hook;
 use crate::who::Who;
-use crate::{Error, Service, text};
+use crate::{ByHand, Error, Service, text};
 
 /// What is enforced in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Inputs<'a> {
     pub accepted: &'a [&'a Edge],
     /// Edges that need a person: until somebody decides, enforcing would deny them.
     pub undecided: &'a [&'a Edge],
+    /// Rules that people made, by address; policies about pods have them from the plan that was mined.
+    pub by_hand: &'a [ByHand],
     /// One's own workloads and addresses: only these can be protected.
     pub internal: &'a BTreeSet<&'a Party>,
     /// How sure the edges are.
@@ -220,6 +222,8 @@ struct Draft<'a> {
     services: BTreeSet<(Who<'a>, Service)>,
     /// Which of one's own others use which of the services.
     used: BTreeSet<(Who<'a>, Who<'a>, Service)>,
+    /// What people allowed to the unit.
+    by_hand: Vec<ByHand>,
     undecided: usize,
 }
 
@@ -233,6 +237,7 @@ impl<'a> Draft<'a> {
             clients: BTreeSet::new(),
             services: BTreeSet::new(),
             used: BTreeSet::new(),
+            by_hand: inputs.by_hand.iter().filter_map(|rule| rule.to(&addresses)).collect(),
             undecided: members.iter().filter_map(|who| traffic.undecided_to.get(who)).sum(),
             addresses,
         };

@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::{Draft, Files, Step};
-use crate::Service;
-use crate::export::nftables::ALWAYS_ALLOWED_ICMPV6;
+use crate::export::by_hand;
+use crate::export::nftables::{ALWAYS_ALLOWED_ICMPV6, Network};
 use crate::identity::FieldDigest;
 use crate::nft::{Family, Hook};
 use crate::text::{printable, slug};
+use crate::{ByHand, Service};
 
 /// Bytes of a comment line: room for names of the longest kind (255 bytes, RFC 1035).
 const LINE: usize = 400;
@@ -98,7 +101,7 @@ impl Text<'_> {
             let (clients, servers) = (listing(&clients), listing(&servers));
             writeln!(f, "\t\t{ip} saddr {clients} {ip} daddr {servers} {what} counter accept")?;
         }
-        Ok(())
+        self.draft.by_hand.iter().try_for_each(|rule| made_by_hand(f, rule))
     }
 
     fn base(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,6 +130,18 @@ impl Text<'_> {
     }
 }
 
+fn made_by_hand(f: &mut fmt::Formatter<'_>, rule: &ByHand) -> fmt::Result {
+    writeln!(f, "\t\t# By hand: {}", printable(&rule.manual.to_string(), LINE))?;
+    for by_hand::Sides { family, clients, servers, ports } in by_hand::sides(rule) {
+        let networks = |networks: Vec<IpNet>| listing(networks.into_iter().map(Network));
+        let (ip, clients, servers) = (family.keyword(), networks(clients), networks(servers));
+        for what in ports.into_iter().map(by_hand::matching) {
+            writeln!(f, "\t\t{ip} saddr {clients} {ip} daddr {servers} {what}counter accept")?;
+        }
+    }
+    Ok(())
+}
+
 fn matching(service: Service) -> String {
     match service {
         Service::Port { protocol, port } => format!("{protocol} dport {port}"),
@@ -136,7 +151,7 @@ fn matching(service: Service) -> String {
 }
 
 /// `{ 10.0.0.1, 10.0.0.2 }`.
-fn listing<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> String {
+fn listing(addresses: impl IntoIterator<Item = impl fmt::Display>) -> String {
     let mut text = String::from("{");
     for (number, address) in addresses.into_iter().enumerate() {
         // Writing to a String does not fail.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Draft, Step, Traffic};
 use crate::export::nftables::ALWAYS_ALLOWED_ICMPV6;
 use crate::nft::{Action, Hook, Ruleset};
-use crate::proof::{Admitted, DeniedEdge, Refutation};
+use crate::proof::{Admitted, DeniedEdge, Outermost, Refutation, Withheld};
 use crate::{Error, Service, Tuple};
 
 /// From networks for documentation (RFC 5737, RFC 3849): nobody that was seen, unless a laboratory plays it.
@@ -37,6 +37,13 @@ pub(super) fn prove(step: &Step, draft: &Draft<'_>, traffic: &Traffic<'_>, hook:
                 if !passes(&enforced, &tuple) || !passes(&watched, &tuple) {
                     refutation.denied.push(DeniedEdge { edge: edge.key.clone(), tuple });
                 }
+            }
+        }
+    }
+    for rule in &draft.by_hand {
+        for tuple in Outermost::of(rule).tuples() {
+            if !passes(&enforced, &tuple) || !passes(&watched, &tuple) {
+                refutation.withheld.push(Withheld { rule: rule.id.clone(), tuple });
             }
         }
     }
@@ -71,6 +78,7 @@ fn probes(draft: &Draft<'_>) -> Vec<Tuple> {
     let observed = |tuple: &Tuple| {
         let clients = draft.allowed.get(&(tuple.service, tuple.server));
         clients.is_some_and(|clients| clients.contains(&tuple.client))
+            || draft.by_hand.iter().any(|rule| rule.allows(tuple))
             || matches!(tuple.service, Service::Icmp { message_type, .. } if ALWAYS_ALLOWED_ICMPV6.contains(&message_type))
     };
     probes.retain(|tuple| tuple.service.connects(tuple.client, tuple.server) && !observed(tuple));

@@ -11,7 +11,9 @@ use watershed_model::{
 
 use super::{Inputs, Step, Unit, plan, to_json};
 use crate::confidence::{ConfidenceConfig, assess};
+use crate::decisions::Decisions;
 use crate::nft::Hook;
+use crate::{ByHand, Known};
 
 fn party(name: &str) -> Party {
     let namespace = (name != "lb").then(|| "shop".to_owned());
@@ -54,6 +56,10 @@ fn shop() -> Vec<Edge> {
 }
 
 fn planned(edges: &[Edge], undecided: &[&Edge], unit: Unit) -> Vec<Step> {
+    decided(edges, undecided, &[], unit)
+}
+
+fn decided(edges: &[Edge], undecided: &[&Edge], by_hand: &[ByHand], unit: Unit) -> Vec<Step> {
     let period = TimeRange { start: Hour(0).start(), end: Hour(400).start() };
     let snapshot = Snapshot {
         period,
@@ -67,6 +73,7 @@ fn planned(edges: &[Edge], undecided: &[&Edge], unit: Unit) -> Vec<Step> {
     let inputs = Inputs {
         accepted: &edges.iter().collect::<Vec<_>>(),
         undecided,
+        by_hand,
         internal: &parties.iter().collect(),
         confidence: &confidence,
         coverage: 0.99,
@@ -104,6 +111,26 @@ fn what_needs_a_person_is_in_the_way() {
     assert!(!lb.ready && lb.undecided == 1);
     let json: serde_json::Value = serde_json::from_str(&to_json(&steps).unwrap()).unwrap();
     assert_eq!(json["steps"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn what_people_allowed_is_in_the_step_of_its_server_alone() {
+    let text = "version: 1\nallow:\n- {client: {networks: [10.9.0.0/16]}, server: {namespace: shop, labels: {app: db}}, ports: [tcp/8200-8201, icmp/8]}\n";
+    let mut workload = Workload { namespace: Some("shop".into()), ..Workload::default() };
+    workload.labels.insert("app".into(), "db".into());
+    let networks = ["10.0.0.3/32", "10.0.0.99/32"].map(|one| one.parse().unwrap()).into();
+    let known = Known { party: Party::Workload(Arc::new(workload)), networks };
+    let by_hand = ByHand::of(&Decisions::read("d.yaml", text).unwrap(), &[known]);
+    let steps = decided(&shop(), &[], &by_hand, Unit::Workload);
+    let of = |unit: &str| steps.iter().find(|step| step.unit == unit).unwrap();
+    for line in [
+        "\t\t# By hand: 10.9.0.0/16 -> shop/app=db: icmp/8 tcp/8200-8201\n",
+        "\t\tip saddr { 10.9.0.0/16 } ip daddr { 10.0.0.3 } tcp dport 8200-8201 counter accept\n",
+        "\t\tip saddr { 10.9.0.0/16 } ip daddr { 10.0.0.3 } icmp type 8 counter accept\n",
+    ] {
+        assert!(of("shop/db").files.apply.contains(line), "{line} is not in\n{}", of("shop/db").files.apply);
+    }
+    assert!(!of("shop/web").files.apply.contains("10.9.0.0"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use serde::Deserialize;
 use watershed_graph::{Doubt, Graph, Verdict};
 use watershed_model::{Edge, Snapshot};
+use watershed_policy::ByHand;
 use watershed_policy::confidence::{assess, assess_rules};
 use watershed_policy::mine::{Census, Level, mine_decided};
 use watershed_policy::nft::Hook;
@@ -93,8 +94,9 @@ fn of_nftables(
     let found = discover::decided(snapshot, settings, &decisions::read(settings)?)?;
     let accepted: Vec<&Edge> =
         found.graph.accepted().filter(|edge| !found.dropped.contains(&edge.key)).collect();
-    let steps =
-        with_inputs(snapshot, settings, &found.graph, &accepted, |inputs| plan(inputs, unit(arguments)))?;
+    let steps = with_inputs(snapshot, settings, &found.graph, (&accepted, &found.rules.by_hand), |inputs| {
+        plan(inputs, unit(arguments))
+    })?;
     let told = Told { steps: &steps, names: NFTABLES_FILES };
     told.show(arguments, style, out)?;
     if let Some(path) = &arguments.out {
@@ -121,7 +123,7 @@ fn of_policies(
     let mut mined = mine_decided(&census, level, &decisions)?;
     assess_rules(&mut mined, &census, snapshot, sifted.kept.iter().copied());
     let mined = Mined { census: &census, plan: &mined, dialect };
-    let planned = with_inputs(snapshot, settings, &graph, &sifted.kept, |inputs| {
+    let planned = with_inputs(snapshot, settings, &graph, (&sifted.kept, &[]), |inputs| {
         plan_policies(inputs, unit(arguments), &mined)
     })?;
     let told = Told { steps: &planned.steps, names: dialect.files() };
@@ -143,7 +145,7 @@ fn with_inputs<T>(
     snapshot: &Snapshot,
     settings: &Settings,
     graph: &Graph<'_>,
-    accepted: &[&Edge],
+    (accepted, by_hand): (&[&Edge], &[ByHand]),
     plan: impl FnOnce(&Inputs<'_>) -> Result<T, watershed_policy::Error>,
 ) -> Result<T, Failure> {
     // What a scanner tried is denied on purpose.
@@ -155,6 +157,7 @@ fn with_inputs<T>(
     let inputs = Inputs {
         accepted,
         undecided: &undecided,
+        by_hand,
         internal: &reach::internal(graph),
         confidence: &told,
         coverage: settings.ready.coverage,

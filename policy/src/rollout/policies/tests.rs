@@ -34,6 +34,7 @@ fn with<T>(edges: &[Edge], use_it: impl FnOnce(&Inputs<'_>) -> T) -> T {
     use_it(&Inputs {
         accepted: &edges.iter().collect::<Vec<_>>(),
         undecided: &[],
+        by_hand: &[],
         internal: &internal,
         confidence: &confidence,
         coverage: 0.99,
