@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use watershed_model::{
-    AgentId, Batch, Counters, FlowRecord, LossEntry, NameObservation, Timestamp, Workload,
+    AgentId, Batch, Counters, FlowRecord, Listener, LossEntry, NameObservation, Timestamp, Workload,
 };
 
 /// What names a batch for good; a store that has it already keeps nothing of a second one.
@@ -36,6 +36,8 @@ pub struct Block<'a> {
     pub now: Timestamp,
     /// DNS answers.
     pub names: Vec<NameObservation>,
+    /// What the agent's host listened on.
+    pub listeners: Vec<Listener>,
     /// Entries for the loss ledger.
     pub loss: Vec<LossEntry>,
     /// The agent's counters since it started, as of this batch.
@@ -84,9 +86,9 @@ impl<'a> Block<'a> {
         joined_names: Vec<Arc<str>>,
         loss: Vec<LossEntry>,
     ) -> Self {
-        let Batch { agent, started, sequence, now, records, names, counters } = batch;
+        let Batch { agent, started, sequence, now, records, names, listeners, counters } = batch;
         let token = Some(BatchToken { agent, started, sequence });
-        Self { token, now, names, loss, counters, records, joins, joined_names }
+        Self { token, now, names, listeners, loss, counters, records, joins, joined_names }
     }
 
     /// A block that only carries loss.
@@ -96,6 +98,7 @@ impl<'a> Block<'a> {
             token,
             now,
             names: Vec::new(),
+            listeners: Vec::new(),
             loss,
             counters,
             records: Vec::new(),

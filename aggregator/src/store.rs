@@ -12,6 +12,8 @@ mod history;
 
 mod fronts;
 
+mod listeners;
+
 mod runs;
 
 mod status;

@@ -81,5 +81,6 @@ pub(crate) fn batch(agent: &str, sequence: u64, records: Vec<FlowRecord>) -> Bat
         counters: Counters { records: records.len() as u64, ..Counters::default() },
         records,
         names: Vec::new(),
+        listeners: Vec::new(),
     }
 }

@@ -124,6 +124,7 @@ fn batch(number: u64) -> Batch {
         now,
         records,
         names: vec![answer],
+        listeners: Vec::new(),
         counters: Counters { records: records_by_now, kernel_dropped: number, ..Counters::default() },
     }
 }

@@ -111,7 +111,7 @@ pub(crate) fn open_live(
         }
         other => Failure::from(other),
     })?;
-    live::drop_privileges()?;
+    live::drop_privileges(settings.capture_owners)?;
     Ok(source)
 }
 

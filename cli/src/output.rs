@@ -10,6 +10,7 @@ pub(crate) mod drift;
 pub(crate) mod edges;
 pub(crate) mod flows;
 pub(crate) mod json;
+pub(crate) mod listeners;
 pub(crate) mod status;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -22,7 +22,7 @@ const USERS: &str = "/etc/passwd";
 /// There is no such user, or the kernel refuses.
 pub(crate) fn become_configured(live: &LiveArguments, settings: &Settings) -> Result<(), Failure> {
     match user(live, settings)? {
-        Some(user) => Ok(live::become_user(user)?),
+        Some(user) => Ok(live::become_user(user, settings.capture_owners)?),
         None => Ok(()),
     }
 }
@@ -42,7 +42,7 @@ pub(crate) fn become_configured_with(
     let place = directory.display();
     let cannot = || format!("cannot give {place} to user {} (this takes CAP_CHOWN)", user.uid);
     give(directory, user).with_context(cannot)?;
-    Ok(live::become_user(user)?)
+    Ok(live::become_user(user, settings.capture_owners)?)
 }
 
 fn user(live: &LiveArguments, settings: &Settings) -> Result<Option<User>, Failure> {

@@ -1,6 +1,7 @@
 //! Batches: when they are shipped, and what they say.
 
-use watershed_model::{Batch, FlowRecord, Timestamp, wire};
+use watershed_model::wire::{self, Part};
+use watershed_model::{Batch, FlowRecord, Timestamp};
 
 use crate::collector::Collector;
 use crate::config::CollectorConfig;
@@ -83,7 +84,9 @@ impl<'c> Shipping<'c> {
         }
         self.shipped = *now;
         // Many connections may end at once, so that one message would not hold them all.
-        for (records, names) in wire::cut(records, flows.take_names()) {
+        let listeners = self.config.flow.listening.take_news();
+        for part in wire::cut(Part { records, names: flows.take_names(), listeners }) {
+            let Part { records, names, listeners } = part;
             counters.records += records.len() as u64;
             counters.names += names.len() as u64;
             let batch = Batch {
@@ -93,6 +96,7 @@ impl<'c> Shipping<'c> {
                 now: *now,
                 records,
                 names,
+                listeners,
                 counters: counters.clone(),
             };
             self.sequence += 1;

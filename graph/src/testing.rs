@@ -126,6 +126,7 @@ pub(crate) fn snapshot(edges: impl IntoIterator<Item = Edge>) -> Snapshot {
         },
         edges,
         names: Vec::new(),
+        listeners: Vec::new(),
         loss: Vec::new(),
         counters: Counters { packets: 100, in_flows: 100, ..Counters::default() },
     }

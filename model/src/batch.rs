@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Counters, FlowRecord, NameObservation, Timestamp};
+use crate::{Counters, FlowRecord, Listener, NameObservation, Timestamp};
 
 /// An agent's name: unique among the collectors of one deployment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,8 @@ pub struct Batch {
     pub records: Vec<FlowRecord>,
     /// Names seen in DNS answers.
     pub names: Vec<NameObservation>,
+    /// What the agent's host listens on: what has changed, and every few minutes all of it.
+    pub listeners: Vec<Listener>,
     /// The agent's counters since it started, as of this batch.
     pub counters: Counters,
 }

@@ -20,6 +20,8 @@ mod encapsulation;
 
 mod name;
 
+mod listener;
+
 mod counters;
 
 mod batch;
@@ -43,6 +45,7 @@ pub use edge::{Edge, EdgeKey, EdgeTraffic, Hour, Party, StateCounts};
 pub use encapsulation::{Encapsulation, Tunnel, TunnelKind};
 pub use evidence::{Evidence, EvidenceCounts};
 pub use flow::{EndReason, Endpoint, FlowRecord, History, InterfaceId, Summary, TcpFlags, Traffic};
+pub use listener::{KnownListener, Listener, Owner};
 pub use name::{NameHints, NameObservation};
 pub use protocol::Protocol;
 pub use snapshot::{KnownName, Loss, LossEntry, Snapshot, TimeRange};

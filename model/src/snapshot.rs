@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Counters, Edge, Hour, Timestamp};
+use crate::{AgentId, Counters, Edge, Hour, KnownListener, Timestamp};
 
 /// Everything observed in a period.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub edges: Vec<Edge>,
     /// Which names addresses had, in order of address and name.
     pub names: Vec<KnownName>,
+    /// What hosts listened on, in order; every one that may have gone on into the period.
+    pub listeners: Vec<KnownListener>,
     /// The loss ledger, in order.
     pub loss: Vec<LossEntry>,
     /// What the collectors counted, over all of them.
@@ -70,7 +72,7 @@ pub enum Loss {
     FlowsEvicted,
     /// Edges that the store had no room for: connections not recorded.
     EdgesRefused,
-    /// Names that the store had no room for.
+    /// Names, of servers or of who listens, that the store had no room for.
     NamesRefused,
     /// Flow records that an agent had no room to keep until they could be shipped.
     RecordsDropped,

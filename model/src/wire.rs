@@ -13,7 +13,7 @@ mod size;
 
 pub use decode::{decode, head};
 pub use encode::encode;
-pub use size::cut;
+pub use size::{Part, cut};
 
 use crate::{AgentId, Timestamp};
 
@@ -28,7 +28,7 @@ pub const PLAIN_VERSION: u32 = 1;
 /// with room for the key and Kafka's own framing.
 pub const MAX_BYTES: usize = 960_000;
 
-/// Records in a batch at most, and names: several times what [`MAX_BYTES`] holds of real ones. It keeps a
+/// Records in a batch at most, names, and listeners: several times what [`MAX_BYTES`] holds of real ones. It keeps a
 /// message full of empty records from growing a hundredfold when it is decoded.
 pub const MAX_ITEMS: usize = 16_384;
 
@@ -72,12 +72,12 @@ pub enum WireError {
     /// It ends in the middle of a field.
     #[error("cannot decode a batch: it ends in the middle of a field; it was cut on its way")]
     Cut,
-    /// More records or names than any batch has.
+    /// More records, names or listeners than any batch has.
     #[error(
         "cannot decode a batch of {count} {items}: at most {MAX_ITEMS} are read; let the agent ship less at once"
     )]
     TooMany {
-        /// `records` or `names`.
+        /// `records`, `names` or `listeners`.
         items: &'static str,
         /// How many.
         count: usize,

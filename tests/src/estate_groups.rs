@@ -207,7 +207,7 @@ impl Builder {
         let period = TimeRange { start: time(0), end: time(60) };
         let (names, loss, counters) = (Vec::new(), Vec::new(), Counters::default());
         let truth = self.truth.iter().enumerate().map(|(n, &app)| (address(n), app)).collect();
-        Estate { snapshot: Snapshot { period, edges, names, loss, counters }, truth }
+        Estate { snapshot: Snapshot { period, edges, names, listeners: Vec::new(), loss, counters }, truth }
     }
 }
 

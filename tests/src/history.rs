@@ -70,7 +70,14 @@ pub fn generate(seed: u64) -> History {
     let loss = losses.iter().map(|(&hour, loss)| loss.entry(Hour(START + hour), traffic.get(&hour).copied()));
     let loss = loss.collect();
     let period = TimeRange { start: Hour(START).start(), end: Hour(START + length).start() };
-    let snapshot = Snapshot { period, edges, names: Vec::new(), loss, counters: Counters::default() };
+    let snapshot = Snapshot {
+        period,
+        edges,
+        names: Vec::new(),
+        listeners: Vec::new(),
+        loss,
+        counters: Counters::default(),
+    };
     History { snapshot, new, length, lossy: losses.len() }
 }
 

@@ -19,7 +19,8 @@ fn planned(workloads: usize, unit: Unit, dialect: Dialect) -> PolicySteps {
     let plan = mine(&census, Level::Service);
     let period = TimeRange { start: Hour(0).start(), end: Hour(24).start() };
     let counters = Counters::default();
-    let snapshot = Snapshot { period, edges: edges.clone(), names: vec![], loss: vec![], counters };
+    let snapshot =
+        Snapshot { period, edges: edges.clone(), names: vec![], listeners: vec![], loss: vec![], counters };
     let confidence = assess(&snapshot, &edges, &ConfidenceConfig::default());
     let parties = edges.iter().flat_map(|edge| [&edge.key.client, &edge.key.server]);
     let internal: BTreeSet<&Party> = parties.collect();

@@ -32,6 +32,7 @@ impl Made {
             counters: Counters { records: (sequence + 1) * records.len() as u64, ..Counters::default() },
             records,
             names: Vec::new(),
+            listeners: Vec::new(),
         }
     }
 

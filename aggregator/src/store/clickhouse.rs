@@ -9,6 +9,7 @@
 mod connection;
 mod fronts;
 mod history;
+mod listeners;
 mod location;
 mod read;
 mod retention;

@@ -10,9 +10,11 @@ use watershed_model::{
 };
 
 mod history;
+mod listeners;
 mod restarts;
 
 pub(super) use history::*;
+pub(super) use listeners::*;
 pub(super) use restarts::*;
 
 use crate::testing::{address, answer, batch, probe, record};
@@ -57,6 +59,7 @@ macro_rules! every_store_must {
             captures_read_one_after_the_other_are_no_restart
             an_interface_that_went_away_is_loss_and_counts_once
             an_empty_store_tells_nothing
+            who_listens_is_told_as_it_was_kept
             an_inventory_is_told_as_it_was_kept
             where_services_led_is_told_as_it_was_kept
             flows_joined_again_with_the_history_kept_are_joined_as_they_were

@@ -27,6 +27,7 @@ use workloads::Workloads;
 
 use super::FlowStore;
 use super::held::in_order;
+use super::listeners::Listeners;
 use super::runs::{self, Run, Runs};
 use super::status::{AgentStatus, StoreStatus};
 use crate::source::DeliveryToken;
@@ -47,6 +48,8 @@ pub struct MemoryStore {
     parties: Interner<Member>,
     entries: Interner<Key, Entry>,
     names: KnownNames,
+    /// What hosts listened on.
+    listeners: Listeners,
     runs: Runs,
     loss: BTreeMap<(AgentId, Hour, Loss), u64>,
     /// Whose addresses were.
@@ -91,6 +94,7 @@ impl MemoryStore {
             parties: Interner::new(max_edges.saturating_mul(2)),
             entries: Interner::new(max_edges),
             names: KnownNames::new(config.max_names),
+            listeners: Listeners::default(),
             runs: Runs::default(),
             loss: BTreeMap::new(),
             changes: BTreeMap::new(),
@@ -270,6 +274,12 @@ impl MemoryStore {
                     self.lose(LossEntry { agent, hour, loss: Loss::NamesRefused, count: 1 });
                 }
             }
+            for listener in &block.listeners {
+                if !self.listeners.keep(&token.agent, listener) {
+                    let (agent, hour) = (token.agent.clone(), Hour::of(listener.last_seen));
+                    self.lose(LossEntry { agent, hour, loss: Loss::NamesRefused, count: 1 });
+                }
+            }
         }
         block.loss.iter().for_each(|entry| self.lose(entry.clone()));
         Ok(())
@@ -300,6 +310,7 @@ impl FlowStore for MemoryStore {
             period: period.or(self.extent).unwrap_or(nothing),
             edges: self.edges(period).collect(),
             names: self.names.sorted(period),
+            listeners: self.listeners.within(period),
             loss: self.loss_in(period),
             counters: self.runs.counters(),
         })

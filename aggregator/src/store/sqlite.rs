@@ -7,6 +7,7 @@
 pub(super) mod codec;
 mod fronts;
 mod history;
+mod listeners;
 mod read;
 mod retention;
 mod schema;

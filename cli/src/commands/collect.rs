@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &CollectArguments, mut settings: Settings) -> Resul
         .map_err(Failure::usage)?;
     complain(&plain(&format!("watershed: shipping to {} as {agent}", config.brokers)));
     if source.is_live() {
-        listening::watch(&settings.flow.listening)?;
+        listening::watch(&settings.flow.listening, Some(metrics.clone()))?;
     }
     let started = clock::now();
     let _server = telemetry.serve(Router::new())?;

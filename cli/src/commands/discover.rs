@@ -22,6 +22,7 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::input;
 use crate::inventory;
+use crate::listening;
 use crate::output::flows::Writer;
 use crate::output::view::View;
 use crate::output::{edges, summary};
@@ -66,6 +67,9 @@ pub(crate) fn run(
     let mut directory = arguments.out.as_deref().map(Directory::open).transpose()?;
     let store = Kept { memory: MemoryStore::new(&settings.store), disk: kept };
     let source = input::open(&arguments.capture, settings)?;
+    if source.is_live() {
+        listening::watch(&settings.flow.listening, None)?;
+    }
     let (store, report) = read(source, &origin, &inventory, store, settings, directory.as_mut())?;
     let snapshot = store.memory.snapshot(None)?;
     let found = discover(&snapshot, settings)?;

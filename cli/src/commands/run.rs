@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &RunArguments, mut settings: Settings) -> Result<()
 
     // Threads start once privileges are dropped.
     if !arguments.live.interface.is_empty() {
-        listening::watch(&config.flow.listening)?;
+        listening::watch(&config.flow.listening, Some(capture_metrics.clone()))?;
     }
     let _server = telemetry.serve(map)?;
     let mut inventory = inventory.start(&store)?;

@@ -223,6 +223,7 @@ mod tests {
             period: TimeRange { start: at(0), end: at(0) },
             edges: edges.collect(),
             names: Vec::new(),
+            listeners: Vec::new(),
             loss: if dropped == 0 { Vec::new() } else { vec![entry] },
             counters: Counters::default(),
         })

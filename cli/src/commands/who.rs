@@ -15,7 +15,7 @@ use crate::args::who::{WhoArguments, WhoFormat};
 use crate::clock;
 use crate::failure::Failure;
 use crate::inventory;
-use crate::output::{drift, json, who};
+use crate::output::{drift, json, listeners, who};
 use crate::settings::Settings;
 use crate::terminal::Style;
 
@@ -77,6 +77,10 @@ fn whose(
         tenures,
         store: arguments.store.as_ref().map(ToString::to_string),
         seen: snapshot.iter().flat_map(|kept| who::Seen::of(address, kept)).collect(),
+        listeners: snapshot
+            .iter()
+            .flat_map(|kept| listeners::of(address, arguments.at, &kept.listeners))
+            .collect(),
         names: snapshot.iter().flat_map(|kept| &kept.names).filter(|n| n.address == address).collect(),
     };
     match arguments.format {

@@ -113,6 +113,7 @@ mod tests {
                 now: Timestamp::from_parts(second, 0),
                 records: vec![record(); records],
                 names: Vec::new(),
+                listeners: Vec::new(),
                 counters: Counters {
                     packets: second.unsigned_abs() * 10,
                     kernel_dropped: lost,

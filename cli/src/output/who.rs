@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use serde::Serialize;
 use watershed_aggregator::Tenure;
 use watershed_aggregator::inventory::{Derivation, LabelRules, Source};
-use watershed_model::{KnownName, Labels, Party, Protocol, Snapshot, TimeRange, Timestamp};
+use watershed_model::{KnownListener, KnownName, Labels, Party, Protocol, Snapshot, TimeRange, Timestamp};
 
-use super::drift;
 use super::table::{Table, number, text};
 use super::text::{count, plain, seconds};
+use super::{drift, listeners};
 use crate::terminal::Style;
 
 /// The widest line, as that of the summary.
@@ -34,6 +34,8 @@ pub(crate) struct Answer<'a> {
     /// The store that was asked.
     pub(crate) store: Option<String>,
     pub(crate) seen: Vec<Seen>,
+    /// Who listened on it.
+    pub(crate) listeners: Vec<KnownListener>,
     /// Names that DNS gave it.
     pub(crate) names: Vec<&'a KnownName>,
 }
@@ -111,6 +113,7 @@ impl Answer<'_> {
         }
         if let Some(store) = &self.store {
             self.store(out, store, style)?;
+            listeners::write(&self.listeners, out, style)?;
         }
         Ok(())
     }
@@ -241,6 +244,7 @@ pub(crate) struct Mirror<'a> {
     why: Vec<WhyMirror>,
     inventory: Vec<TenureMirror<'a>>,
     seen: Vec<SeenMirror>,
+    listening: Vec<listeners::Mirror<'a>>,
     names: Vec<NameMirror<'a>>,
 }
 
@@ -313,6 +317,7 @@ impl<'a> Mirror<'a> {
             why: answer.why.map(|rules| answer.why_mirror(rules)).unwrap_or_default(),
             inventory: answer.tenures.iter().map(tenure).collect(),
             seen: answer.seen.iter().map(seen).collect(),
+            listening: answer.listeners.iter().map(listeners::Mirror::of).collect(),
             names: answer.names.iter().map(name).collect(),
         }
     }

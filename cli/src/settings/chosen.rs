@@ -9,6 +9,7 @@ use watershed_aggregator::inventory::kubernetes::Access;
 use watershed_aggregator::{AggregatorConfig, StoreConfig};
 use watershed_collector::flow::FlowConfig;
 use watershed_collector::sink::spool::SpoolConfig;
+use watershed_collector::source::live::Keep;
 use watershed_graph::GraphConfig;
 use watershed_model::Labels;
 use watershed_policy::confidence::ReadyRule;
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) telemetry: TelemetryConfig,
     /// Whom a command that captures becomes; empty: nobody else.
     pub(crate) capture_user: String,
+    /// Which processes are looked at for who owns a listening socket, by what is kept for that.
+    pub(crate) capture_owners: Keep,
     /// Threads that capture.
     pub(crate) capture_threads: NonZero<usize>,
     /// Who may read and decide what is served.
@@ -93,6 +96,7 @@ impl Default for Settings {
             graph: GraphConfig::default(),
             telemetry: TelemetryConfig::default(),
             capture_user: String::new(),
+            capture_owners: Keep::Capturing,
             capture_threads: NonZero::<usize>::MIN,
             serve: ServeSettings::default(),
             agent: String::new(),

@@ -24,6 +24,16 @@ pub use enabled::{LiveSource, become_user, drop_privileges};
 /// The name that stands for all interfaces, also those that come later (Linux).
 pub const ANY: &str = "any";
 
+/// Which privileges a process that captures keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// `CAP_NET_RAW`, to open an interface again that comes back.
+    Capturing,
+    /// And `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`, to see which process owns a listening socket (ptrace(2), "access
+    /// mode"). They are nearly root's: whoever takes over such a process can take over any other of the host.
+    CapturingAndOwners,
+}
+
 /// Whom a process becomes that captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {

@@ -8,8 +8,8 @@ use prost::{Message as _, decode_length_delimiter};
 use super::{Head, MAX_BYTES, MAX_ITEMS, MAX_STRING, VERSION, WireError, proto};
 use crate::{
     AgentId, Batch, ConnState, Counters, Encapsulation, EndReason, Endpoint, Evidence, EvidenceCounts,
-    FlowRecord, History, InterfaceId, NameHints, NameObservation, Protocol, StateCounts, Summary, TcpFlags,
-    Timestamp, Traffic, Tunnel, TunnelKind,
+    FlowRecord, History, InterfaceId, Listener, NameHints, NameObservation, Owner, Protocol, StateCounts,
+    Summary, TcpFlags, Timestamp, Traffic, Tunnel, TunnelKind,
 };
 
 /// The batch that these octets are.
@@ -20,8 +20,9 @@ use crate::{
 pub fn decode(bytes: &[u8]) -> Result<Batch, WireError> {
     check_size(bytes)?;
     // Before anything grows in memory, and before a newer version is taken for damage.
-    let (records, names) = count_items(bytes).ok_or_else(|| newer(bytes).unwrap_or(WireError::Cut))?;
-    for (items, count) in [("records", records), ("names", names)] {
+    let Items { records, names, listeners } =
+        count_items(bytes).ok_or_else(|| newer(bytes).unwrap_or(WireError::Cut))?;
+    for (items, count) in [("records", records), ("names", names), ("listeners", listeners)] {
         if count > MAX_ITEMS {
             return Err(WireError::TooMany { items, count });
         }
@@ -36,6 +37,7 @@ pub fn decode(bytes: &[u8]) -> Result<Batch, WireError> {
         now,
         records: Vec::with_capacity(records),
         names: Vec::with_capacity(names),
+        listeners: Vec::with_capacity(listeners),
         counters: counters(&frame.counters.unwrap_or_default()),
     };
     // One message for all records, since it keeps its memory: thousands of a batch at a time would not stay in a
@@ -49,6 +51,7 @@ pub fn decode(bytes: &[u8]) -> Result<Batch, WireError> {
                 batch.records.push(record(&mut message, now)?);
             }
             NAME => batch.names.push(observation(proto::NameObservation::decode(field)?, now)?),
+            LISTENER => batch.listeners.push(listener(proto::Listener::decode(field)?, now)?),
             _ => {}
         }
     }
@@ -88,19 +91,29 @@ fn newer(bytes: &[u8]) -> Option<WireError> {
     (head.version > VERSION).then_some(WireError::Version { found: head.version })
 }
 
-/// Keys of the fields that hold a record and a name: a field's number and wire type 2.
+/// Keys of the fields that hold a record, a name and a listener: a field's number and wire type 2.
 const RECORD: usize = 7 << 3 | 2;
 const NAME: usize = 8 << 3 | 2;
+const LISTENER: usize = 9 << 3 | 2;
 
-/// How many records and names there are; `None` where the octets end within a field.
-fn count_items(mut bytes: &[u8]) -> Option<(usize, usize)> {
-    let (mut records, mut names) = (0, 0);
+/// How many there are of each.
+#[derive(Default)]
+struct Items {
+    records: usize,
+    names: usize,
+    listeners: usize,
+}
+
+/// How many items there are; `None` where the octets end within a field.
+fn count_items(mut bytes: &[u8]) -> Option<Items> {
+    let mut items = Items::default();
     while !bytes.is_empty() {
         let (key, _) = next_field(&mut bytes)?;
-        records += usize::from(key == RECORD);
-        names += usize::from(key == NAME);
+        items.records += usize::from(key == RECORD);
+        items.names += usize::from(key == NAME);
+        items.listeners += usize::from(key == LISTENER);
     }
-    Some((records, names))
+    Some(items)
 }
 
 /// The key of the next field, and its octets; `None` where there is none, or it is cut.
@@ -248,6 +261,22 @@ fn observation(name: proto::NameObservation, now: Timestamp) -> Result<NameObser
         name: text("name", name.name)?.into_boxed_str(),
         address: octets("address", &name.address)?,
         ttl: Duration::from_nanos(name.ttl),
+    })
+}
+
+fn listener(listener: proto::Listener, now: Timestamp) -> Result<Listener, WireError> {
+    let first_seen = earlier(now, listener.first_seen);
+    let name = |field, name: String| text(field, name).map(String::into_boxed_str);
+    let unit = listener.unit.map(|unit| name("unit", unit)).transpose()?;
+    let process = listener.process.map(|process| name("process", process)).transpose()?;
+    Ok(Listener {
+        address: octets("address", &listener.address)?,
+        protocol: Protocol(small("protocol", listener.protocol)?),
+        port: small("port", listener.port)?,
+        first_seen,
+        last_seen: earlier(first_seen, listener.last_seen.wrapping_neg()),
+        user: listener.user,
+        owner: process.map(|process| Owner { process, unit }),
     })
 }
 

@@ -7,8 +7,8 @@ use prost::Message as _;
 
 use super::{PLAIN_VERSION, VERSION, proto};
 use crate::{
-    Batch, ConnState, Counters, Encapsulation, EndReason, Evidence, FlowRecord, NameHints, NameObservation,
-    Summary, Timestamp, Traffic, Tunnel, TunnelKind,
+    Batch, ConnState, Counters, Encapsulation, EndReason, Evidence, FlowRecord, Listener, NameHints,
+    NameObservation, Summary, Timestamp, Traffic, Tunnel, TunnelKind,
 };
 
 /// The octets of a batch; [`decode`](super::decode()) gives it back.
@@ -27,6 +27,7 @@ pub fn encode(batch: &Batch) -> Vec<u8> {
         counters: Some(counters(&batch.counters)),
         records: batch.records.iter().map(|it| record(it, now)).collect(),
         names: batch.names.iter().map(|it| observation(it, now)).collect(),
+        listeners: batch.listeners.iter().map(|it| listener(it, now)).collect(),
     }
     .encode_to_vec()
 }
@@ -141,6 +142,20 @@ fn observation(name: &NameObservation, now: Timestamp) -> proto::NameObservation
         name: name.name.to_string(),
         address: octets(name.address),
         ttl: nanos(name.ttl),
+    }
+}
+
+fn listener(listener: &Listener, now: Timestamp) -> proto::Listener {
+    let owner = listener.owner.as_ref();
+    proto::Listener {
+        address: octets(listener.address),
+        protocol: listener.protocol.0.into(),
+        port: listener.port.into(),
+        first_seen: before(listener.first_seen, now),
+        last_seen: before(listener.first_seen, listener.last_seen),
+        user: listener.user,
+        process: owner.map(|owner| owner.process.to_string()),
+        unit: owner.and_then(|owner| owner.unit.as_deref()).map(str::to_owned),
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Batch {
     pub(super) records: Vec<FlowRecord>,
     #[prost(message, repeated, tag = "8")]
     pub(super) names: Vec<NameObservation>,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) listeners: Vec<Listener>,
 }
 
 /// The fields of [`Batch`] that name it; everything else is passed over.
@@ -40,7 +42,7 @@ pub(super) struct Head {
     pub(super) sequence: u64,
 }
 
-/// Everything of [`Batch`] but records and names, which are read one at a time.
+/// Everything of [`Batch`] but records, names and listeners, which are read one at a time.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Frame {
     #[prost(string, tag = "2")]
@@ -175,6 +177,26 @@ pub(super) struct NameObservation {
     pub(super) address: Vec<u8>,
     #[prost(uint64, tag = "5")]
     pub(super) ttl: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Listener {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) address: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub(super) protocol: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) port: u32,
+    #[prost(sint64, tag = "4")]
+    pub(super) first_seen: i64,
+    #[prost(sint64, tag = "5")]
+    pub(super) last_seen: i64,
+    #[prost(uint32, tag = "6")]
+    pub(super) user: u32,
+    #[prost(string, optional, tag = "7")]
+    pub(super) process: Option<String>,
+    #[prost(string, optional, tag = "8")]
+    pub(super) unit: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

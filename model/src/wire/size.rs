@@ -1,7 +1,7 @@
 //! What fits in a message.
 
 use super::MAX_BYTES;
-use crate::{Evidence, FlowRecord, NameObservation};
+use crate::{Evidence, FlowRecord, Listener, NameObservation};
 
 /// Octets of a record without its strings and what it was wrapped in, at most: every field at its longest is
 /// less. Real ones take a third.
@@ -9,6 +9,9 @@ const RECORD: usize = 256;
 
 /// Octets of a name observation without its name, at most.
 const OBSERVATION: usize = 72;
+
+/// Octets of a listener without the names of who listens, at most.
+const LISTENER: usize = 72;
 
 /// Octets of a tunnel, a tag or a label, at most.
 const LAYER: usize = 56;
@@ -19,15 +22,23 @@ const SUMMARY: usize = 16 * 10 + Evidence::COUNT * 5 + 16;
 /// Octets of whatever else a batch holds, at most: the agent's name and the counters.
 const HEAD: usize = 2_048;
 
+/// What is to be shipped, or what of it fits in one message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// Flow records.
+    pub records: Vec<FlowRecord>,
+    /// Names seen in DNS answers.
+    pub names: Vec<NameObservation>,
+    /// What the host listens on.
+    pub listeners: Vec<Listener>,
+}
+
 /// Cuts what is to be shipped into parts that each fit in a message: mostly one, at least one.
 ///
 /// Since every item counts with more octets than it takes, a part is within the limit of items, too.
 #[must_use]
-pub fn cut(
-    records: Vec<FlowRecord>,
-    names: Vec<NameObservation>,
-) -> Vec<(Vec<FlowRecord>, Vec<NameObservation>)> {
-    let (mut parts, mut part) = (Vec::new(), (Vec::new(), Vec::new()));
+pub fn cut(all: Part) -> Vec<Part> {
+    let (mut parts, mut part) = (Vec::new(), Part::default());
     let mut filled = HEAD;
     let mut room_for = |bytes: usize, part: &mut _| {
         filled += bytes;
@@ -36,16 +47,25 @@ pub fn cut(
             filled = HEAD + bytes;
         }
     };
-    for record in records {
+    for record in all.records {
         room_for(record_bytes(&record), &mut part);
-        part.0.push(record);
+        part.records.push(record);
     }
-    for name in names {
+    for name in all.names {
         room_for(OBSERVATION + name.name.len(), &mut part);
-        part.1.push(name);
+        part.names.push(name);
+    }
+    for listener in all.listeners {
+        room_for(LISTENER + owner_bytes(&listener), &mut part);
+        part.listeners.push(listener);
     }
     parts.push(part);
     parts
+}
+
+fn owner_bytes(listener: &Listener) -> usize {
+    let owner = listener.owner.as_ref();
+    owner.map_or(0, |owner| owner.process.len() + owner.unit.as_ref().map_or(0, |unit| unit.len()))
 }
 
 /// More than a record takes.
@@ -62,6 +82,8 @@ fn record_bytes(record: &FlowRecord) -> usize {
 }
 
 const _: () = assert!(
-    MAX_BYTES / OBSERVATION < super::MAX_ITEMS && MAX_BYTES / RECORD < super::MAX_ITEMS,
+    MAX_BYTES / OBSERVATION < super::MAX_ITEMS
+        && MAX_BYTES / RECORD < super::MAX_ITEMS
+        && MAX_BYTES / LISTENER < super::MAX_ITEMS,
     "what fits by its octets fits by its number"
 );

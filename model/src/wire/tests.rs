@@ -10,8 +10,8 @@ use prost::Message as _;
 use super::*;
 use crate::{
     Batch, ConnState, Counters, Encapsulation, EndReason, Endpoint, Evidence, EvidenceCounts, FlowRecord,
-    History, InterfaceId, NameHints, NameObservation, Protocol, StateCounts, Summary, TcpFlags, Traffic,
-    Tunnel, TunnelKind,
+    History, InterfaceId, Listener, NameHints, NameObservation, Owner, Protocol, StateCounts, Summary,
+    TcpFlags, Traffic, Tunnel, TunnelKind,
 };
 
 const ENDS: [EndReason; 6] = [
@@ -129,6 +129,23 @@ fn observations() -> impl Strategy<Value = NameObservation> {
     })
 }
 
+fn listeners() -> impl Strategy<Value = Listener> {
+    let end = (addresses(), any::<u8>(), any::<u16>());
+    let owner = prop::option::of(("\\PC{0,15}", texts()));
+    (end, times(), times(), any::<u32>(), owner).prop_map(|(end, first_seen, last_seen, user, owner)| {
+        let owner = owner.map(|(process, unit)| Owner { process: process.into(), unit });
+        Listener {
+            address: end.0,
+            protocol: Protocol(end.1),
+            port: end.2,
+            first_seen,
+            last_seen,
+            user,
+            owner,
+        }
+    })
+}
+
 fn counters() -> impl Strategy<Value = Counters> {
     (any::<[u64; 21]>(), any::<[u64; 10]>(), any::<u64>()).prop_map(|(all, skipped, refused)| Counters {
         packets: all[0],
@@ -158,15 +175,20 @@ fn counters() -> impl Strategy<Value = Counters> {
 }
 
 fn batches() -> impl Strategy<Value = Batch> {
-    let lists = (prop::collection::vec(records(), 0..5), prop::collection::vec(observations(), 0..5));
+    let lists = (
+        prop::collection::vec(records(), 0..5),
+        prop::collection::vec(observations(), 0..5),
+        prop::collection::vec(listeners(), 0..5),
+    );
     ("\\PC{1,30}", times(), any::<u64>(), times(), lists, counters()).prop_map(
-        |(agent, started, sequence, now, (records, names), counters)| Batch {
+        |(agent, started, sequence, now, (records, names, listeners), counters)| Batch {
             agent: AgentId::from(agent.as_str()),
             started,
             sequence,
             now,
             records,
             names,
+            listeners,
             counters,
         },
     )
@@ -205,20 +227,23 @@ proptest! {
     fn parts_fit_and_lose_nothing(
         records in prop::collection::vec(records(), 1..20),
         names in prop::collection::vec(observations(), 1..20),
+        listeners in prop::collection::vec(listeners(), 1..20),
         times in 1_usize..700,
     ) {
         let all: Vec<_> = records.iter().cycle().take(records.len() * times).cloned().collect();
-        let parts = cut(all.clone(), names.clone());
+        let listeners: Vec<_> = listeners.iter().cycle().take(listeners.len() * times).cloned().collect();
+        let whole = Part { records: all, names, listeners };
         let mut batch = smallest();
-        let (mut records, mut observed) = (Vec::new(), Vec::new());
-        for (part, names) in parts {
-            (batch.records, batch.names) = (part, names);
+        let mut together = Part::default();
+        for part in cut(whole.clone()) {
+            Part { records: batch.records, names: batch.names, listeners: batch.listeners } = part;
             batch.counters = Counters { packets: u64::MAX, skipped: [u64::MAX; 10], ..Counters::default() };
             prop_assert!(encode(&batch).len() <= MAX_BYTES);
-            records.append(&mut batch.records);
-            observed.append(&mut batch.names);
+            together.records.append(&mut batch.records);
+            together.names.append(&mut batch.names);
+            together.listeners.append(&mut batch.listeners);
         }
-        prop_assert_eq!((records, observed), (all, names));
+        prop_assert_eq!(together, whole);
     }
 }
 
@@ -230,6 +255,7 @@ fn smallest() -> Batch {
         now: Timestamp::from_nanos(3),
         records: Vec::new(),
         names: Vec::new(),
+        listeners: Vec::new(),
         counters: Counters::default(),
     }
 }
@@ -283,6 +309,29 @@ fn what_an_agent_tells_of_its_interfaces_stays_readable() {
         Counters { packets: 5, kernel_received: 7, interfaces: 2, interfaces_away: 1, ..Counters::default() };
     let octets = "08011201611901000000000000002002290300000000000000321a0805220a0000\
                   00000000000000002a0100a80107b00102b80101";
+    let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!(written, octets);
+    let older = Younger::decode(encode(&batch).as_slice()).unwrap();
+    assert_eq!((older.version, older.agent.as_str()), (PLAIN_VERSION, "a"));
+}
+
+#[test]
+fn what_an_agent_tells_of_who_listens_stays_readable() {
+    let mut batch = smallest();
+    let owner = Owner { process: "nginx".into(), unit: Some("web.service".into()) };
+    let known = Listener {
+        address: Ipv4Addr::new(10, 0, 0, 2).into(),
+        protocol: Protocol::TCP,
+        port: 443,
+        first_seen: Timestamp::from_nanos(1),
+        last_seen: Timestamp::from_nanos(3),
+        user: 33,
+        owner: Some(owner),
+    };
+    let unknown = Listener { owner: None, user: 0, ..known.clone() };
+    batch.listeners = vec![known, unknown];
+    let octets = "08011201611901000000000000002002290300000000000000320f220a000000000000000000002a01004a250a040a00\
+                  0002100618bb032004280430213a056e67696e78420b7765622e736572766963654a0f0a040a000002100618bb0320042804";
     let written: String = encode(&batch).iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(written, octets);
     let older = Younger::decode(encode(&batch).as_slice()).unwrap();

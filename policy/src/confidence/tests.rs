@@ -55,6 +55,7 @@ fn assessed(edges: Vec<Edge>, loss: &[(i64, Loss, u64)]) -> Confidence {
         period: TimeRange { start: hour(0), end: hour(1) },
         edges,
         names: Vec::new(),
+        listeners: Vec::new(),
         loss: loss
             .iter()
             .map(|&(hour, loss, count)| LossEntry { agent: "a".into(), hour: Hour(hour), loss, count })
@@ -146,7 +147,8 @@ fn shares(edges: Vec<Edge>, loss: &[(i64, Loss, u64)]) -> Vec<(String, Option<St
         count,
     };
     let loss = loss.iter().map(lost).collect();
-    let snapshot = Snapshot { period, edges, names: vec![], loss, counters: Counters::default() };
+    let snapshot =
+        Snapshot { period, edges, names: vec![], listeners: vec![], loss, counters: Counters::default() };
     let census = Census::of(&snapshot.edges, &[]).unwrap();
     let mut plan = mine(&census, Level::Nano);
     assert!(plan.rules.iter().all(|rule| rule.confidence.is_none()));
@@ -209,7 +211,14 @@ fn exact_rules_tell_their_confidence_too() {
         (edge.client_addresses, edge.server_addresses) = (address("10.0.0.1"), address("10.0.0.2"));
     }
     let period = TimeRange { start: Hour(0).start(), end: Hour(840).start() };
-    let snapshot = Snapshot { period, edges, names: vec![], loss: vec![], counters: Counters::default() };
+    let snapshot = Snapshot {
+        period,
+        edges,
+        names: vec![],
+        listeners: vec![],
+        loss: vec![],
+        counters: Counters::default(),
+    };
     let mut rules = RuleSet::from_edges(&snapshot.edges, &[]).unwrap();
     assert!(!json::export(&rules).unwrap().contains("confidence"));
     assess_exact(&mut rules, &snapshot, &snapshot.edges);

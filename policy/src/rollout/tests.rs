@@ -65,6 +65,7 @@ fn decided(edges: &[Edge], undecided: &[&Edge], by_hand: &[ByHand], unit: Unit) 
         period,
         edges: edges.to_vec(),
         names: vec![],
+        listeners: Vec::new(),
         loss: vec![],
         counters: Counters::default(),
     };

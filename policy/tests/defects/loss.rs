@@ -26,6 +26,7 @@ fn assessed(loss: Vec<LossEntry>) -> (bool, f64) {
         period: TimeRange { start: Hour(0).start(), end: Hour(HOURS).start() },
         edges: edges(),
         names: Vec::new(),
+        listeners: Vec::new(),
         loss,
         counters: Counters::default(),
     };

@@ -18,6 +18,7 @@ pub(crate) fn batch(agent: &str, sequence: u64, skew: i64) -> Batch {
         now: records.last().map(|record| record.last_seen).unwrap_or_default(),
         records,
         names: Vec::new(),
+        listeners: Vec::new(),
         counters: Counters {
             records: (sequence + 1) * RECORDS,
             kernel_dropped: sequence * 2,

@@ -15,6 +15,7 @@ fn batch(agent: &str, sequence: u64) -> Batch {
         now: Timestamp::from_parts(sequence as i64, 0),
         records: Vec::new(),
         names: Vec::new(),
+        listeners: Vec::new(),
         counters: Counters { packets: sequence * 3, ..Counters::default() },
     }
 }

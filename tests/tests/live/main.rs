@@ -5,6 +5,7 @@
 mod engines;
 mod listening;
 mod namespaces;
+mod owners;
 mod program;
 mod run;
 mod shared;

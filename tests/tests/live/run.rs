@@ -37,14 +37,14 @@ with open(sys.argv[1], 'wb', buffering=0) as file:
 ";
 
 /// A store and a `watershed run` that fills it.
-struct Running<'a> {
+pub(crate) struct Running<'a> {
     hosts: &'a Namespaces,
-    program: Program,
+    pub(crate) program: Program,
     address: String,
 }
 
 impl<'a> Running<'a> {
-    fn start(hosts: &'a Namespaces, store: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(hosts: &'a Namespaces, store: &str, more: &[&str]) -> Self {
         let arguments = ["run", "--interface", "eth0", "--filter", OURS, "--store", store];
         // Flows without a packet end soon, so that all that was sent is soon in the store.
         let settings = ["--set", "metrics.listen=127.0.0.1:0", "--set", "flow.idle=500ms"];
@@ -60,7 +60,7 @@ impl<'a> Running<'a> {
         namespaces::run(&mut self.hosts.in_b(&["python3", "-c", FETCH, &url]))
     }
 
-    fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = self.fetch("/metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect(&text);
         line.parse().unwrap()
@@ -68,7 +68,7 @@ impl<'a> Running<'a> {
 }
 
 /// Waits until something is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let (looks, pause) = LOOKS;
     let came = (0..looks).any(|look| {
         thread::sleep(if look == 0 { Duration::ZERO } else { pause });

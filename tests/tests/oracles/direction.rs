@@ -109,7 +109,14 @@ fn snapshot(records: &[FlowRecord]) -> Snapshot {
     edges.sort_by(|a, b| a.key.cmp(&b.key));
     let time = watershed_model::Timestamp::default();
     let period = TimeRange { start: time, end: time };
-    Snapshot { period, edges, names: Vec::new(), loss: Vec::new(), counters: Counters::default() }
+    Snapshot {
+        period,
+        edges,
+        names: Vec::new(),
+        listeners: Vec::new(),
+        loss: Vec::new(),
+        counters: Counters::default(),
+    }
 }
 
 /// What is compared, over all captures.

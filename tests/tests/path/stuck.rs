@@ -73,6 +73,7 @@ fn ship(broker: &str, topic: &str) {
             counters: Counters { records: (sequence + 1) * RECORDS, ..Counters::default() },
             records,
             names: Vec::new(),
+            listeners: Vec::new(),
         };
         let message = wire::encode(&batch);
         let send = || producer.send(BaseRecord::to(topic).key("a").payload(&message)).is_ok();

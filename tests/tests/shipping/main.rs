@@ -66,6 +66,7 @@ fn batch(agent: &str, number: u64, records: usize) -> Batch {
         now: Timestamp::from_parts(number as i64 + 2, 0),
         records: (0..records).map(record).collect(),
         names: Vec::new(),
+        listeners: Vec::new(),
         counters: Counters { packets: number, ..Counters::default() },
     }
 }

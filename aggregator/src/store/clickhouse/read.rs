@@ -12,9 +12,9 @@ use watershed_model::{
     Protocol, Snapshot, StateCounts, TimeRange, Timestamp, Workload,
 };
 
-use super::READ;
 use super::connection::Connection;
 use super::rows::{DeletedRow, LossRow, NameRow, RunRow, WorkloadRow, read_address, time};
+use super::{READ, listeners};
 use crate::store::memory::{KeptEntry, MemoryStore, Totals, times};
 use crate::store::runs::{self, Run};
 use crate::store::sqlite::codec;
@@ -53,6 +53,7 @@ pub(super) fn snapshot(
         },
         edges: edges(connection, config, span)?.whole_edges(None, config.max_snapshot)?,
         names: names(connection, span)?,
+        listeners: listeners::read(connection, span)?,
         loss: losses(connection, span, &runs)?,
         counters,
     })

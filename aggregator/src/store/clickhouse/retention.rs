@@ -4,7 +4,7 @@ use watershed_model::{Hour, Timestamp};
 
 use super::connection::Connection;
 use super::rows::DeletedRow;
-use super::{ClickHouseConfig, READ, fronts, history, read, schema, write};
+use super::{ClickHouseConfig, READ, fronts, history, listeners, read, schema, write};
 use crate::StoreError;
 use crate::store::runs::Run;
 use crate::store::status::Deleted;
@@ -58,6 +58,7 @@ pub(super) fn delete_before(
     delete("edges_hourly", OLD_EDGES)?;
     history::forget_before(connection, config, end.start())?;
     fronts::forget_before(connection, config, end.start())?;
+    listeners::forget_before(connection, config, end.start())?;
     close_gaps(connection, end)?;
     record(connection, &deleted)?;
     Ok(deleted)

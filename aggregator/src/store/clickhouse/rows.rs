@@ -162,6 +162,20 @@ impl NameRow {
     }
 }
 
+/// A row of `listeners`.
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+pub(super) struct ListenerRow {
+    pub(super) address: Ipv6Addr,
+    pub(super) protocol: u8,
+    pub(super) port: u16,
+    pub(super) agent: String,
+    pub(super) first_seen: i64,
+    pub(super) user: u32,
+    pub(super) process: String,
+    pub(super) unit: String,
+    pub(super) last_seen: i64,
+}
+
 /// A row of `losses`.
 #[derive(Clone, Debug, Row, Serialize, Deserialize)]
 pub(super) struct LossRow {

@@ -9,7 +9,7 @@ use crate::StoreError;
 
 /// What makes version 1, 2, ... of the tables out of the one before: on every server, and then in a cluster. Each
 /// may run again.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     (
         include_str!("../../../migrations/clickhouse/0001_tables.sql"),
         include_str!("../../../migrations/clickhouse/0001_cluster.sql"),
@@ -30,6 +30,10 @@ const MIGRATIONS: [(&str, &str); 6] = [
     ),
     // What a column may hold; nothing to add in a cluster.
     (include_str!("../../../migrations/clickhouse/0006_declared.sql"), ""),
+    (
+        include_str!("../../../migrations/clickhouse/0007_listeners.sql"),
+        include_str!("../../../migrations/clickhouse/0007_cluster.sql"),
+    ),
 ];
 
 /// Which migrations were run.

@@ -209,9 +209,9 @@ fn what_is_no_store_is_left_alone() {
     let run = |sql: &str| server.store.connection.execute(READ, server.store.connection.query(sql)).unwrap();
     let none = refused(&format!("{location}_none"), &config, false).to_string();
     assert!(none.contains("there is no such database"), "{none}");
-    run("INSERT INTO migrations VALUES (7, 'later')");
+    run("INSERT INTO migrations VALUES (8, 'later')");
     let later = refused(&location, &config, false).to_string();
-    assert!(later.contains("its format is version 7, this program knows up to 6"), "{later}");
+    assert!(later.contains("its format is version 8, this program knows up to 7"), "{later}");
     run("DROP TABLE migrations");
     let foreign = refused(&location, &config, true).to_string();
     assert!(foreign.contains("it is the database of another program"), "{foreign}");

@@ -10,7 +10,7 @@ use watershed_model::{AgentId, LossEntry, Timestamp, Workload};
 
 use super::connection::Connection;
 use super::rows::{FlowRow, LossRow, NameRow, RunRow, WorkloadRow};
-use super::{ClickHouseConfig, read};
+use super::{ClickHouseConfig, listeners, read};
 use crate::source::DeliveryToken;
 use crate::store::runs::Run;
 use crate::store::sqlite::codec;
@@ -100,6 +100,7 @@ async fn insert_all(
     }
 
     insert::<NameRow>(connection, "names", None, names(blocks)).await?;
+    listeners::insert(connection, blocks).await?;
     let (counted, noted): (Vec<&&Block<'_>>, _) = blocks.iter().partition(|block| block.token.is_some());
     insert::<LossRow>(connection, "losses", Some(&delivery.0), losses(&counted)).await?;
     // What came up outside any batch has no name: better twice than not at all.

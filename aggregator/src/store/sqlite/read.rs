@@ -13,7 +13,7 @@ use watershed_model::{
     Timestamp, Workload,
 };
 
-use super::{Failure, codec, damaged};
+use super::{Failure, codec, damaged, listeners};
 use crate::store::memory::{KeptEntry, MemoryStore, Totals};
 use crate::store::runs::{self, Run};
 use crate::store::status::{AgentStatus, Deleted, StoreStatus};
@@ -61,6 +61,7 @@ pub(super) fn snapshot(
         },
         edges: edges(&moment, config, span)?.whole_edges(None, config.max_snapshot)?,
         names: names(&moment, span)?,
+        listeners: listeners::read(&moment, span)?,
         loss: losses(&moment, span, &runs)?,
         counters,
     })
@@ -314,7 +315,7 @@ fn losses(
     Ok(entries.map(|((agent, hour, loss), count)| LossEntry { agent, hour, loss, count }).collect())
 }
 
-fn agent(row: &Row<'_>, column: usize) -> rusqlite::Result<AgentId> {
+pub(super) fn agent(row: &Row<'_>, column: usize) -> rusqlite::Result<AgentId> {
     Ok(AgentId::from(row.get_ref(column)?.as_str()?))
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use watershed_model::{Hour, Timestamp};
 
-use super::{codec, fronts, history, read, schema, write};
+use super::{codec, fronts, history, listeners, read, schema, write};
 use crate::store::status::Deleted;
 
 /// Deletes whole hours that end by `before`, each in its own transaction: others write in between, and a crash undoes little.
@@ -47,6 +47,7 @@ fn delete_unused(database: &mut Connection, before: Hour) -> rusqlite::Result<()
     write::close_gaps_before(&transaction, before)?;
     history::forget_before(&transaction, before.start())?;
     fronts::forget_before(&transaction, before.start())?;
+    listeners::forget_before(&transaction, before.start())?;
     count(&transaction, "names", names)?;
     transaction.execute_batch(
         "DELETE FROM name WHERE id NOT IN (SELECT name FROM edge_name UNION SELECT name FROM address_name);

@@ -11,12 +11,13 @@ use crate::StoreError;
 const APPLICATION: i64 = 0x5753_4844;
 
 /// What makes version 1, 2, ... of the tables out of the one before. Each may run again.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/sqlite/0001_edges.sql"),
     include_str!("../../../migrations/sqlite/0002_missing.sql"),
     include_str!("../../../migrations/sqlite/0003_inventory.sql"),
     include_str!("../../../migrations/sqlite/0004_fronts.sql"),
     include_str!("../../../migrations/sqlite/0005_declared.sql"),
+    include_str!("../../../migrations/sqlite/0006_listeners.sql"),
 ];
 
 /// How long to wait for another process that writes: many times what a block takes.

@@ -185,7 +185,7 @@ fn a_later_version_is_refused() {
     let disk = OnDisk::new();
     disk.store.as_ref().unwrap().connection.pragma_update(None, "user_version", 7).unwrap();
     let message = refused(&disk.path());
-    assert!(message.contains("its format is version 7, this program knows up to 5"), "{message}");
+    assert!(message.contains("its format is version 7, this program knows up to 6"), "{message}");
 }
 
 #[test]

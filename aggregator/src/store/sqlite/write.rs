@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use watershed_model::{AgentId, Hour, LossEntry, NameObservation, TimeRange, Timestamp, Workload};
 
 use super::read::{run, totals};
-use super::{Failure, codec, damaged};
+use super::{Failure, codec, damaged, listeners};
 use crate::store::memory::{KeptEntry, MemoryStore};
 use crate::store::runs::Run;
 use crate::{BatchToken, Block};
@@ -44,6 +44,7 @@ pub(super) fn append(database: &Connection, block: &Block<'_>) -> Result<bool, F
         }
         add_edges(database, agent, &MemoryStore::of_block(block))?;
         add_answers(database, &block.names)?;
+        listeners::keep(database, agent, &block.listeners)?;
     }
     for LossEntry { agent, hour, loss, count } in &block.loss {
         let agent = agent_id(database, agent)?;

@@ -183,6 +183,7 @@ mod tests {
             now: Timestamp::default(),
             records: Vec::new(),
             names: Vec::new(),
+            listeners: Vec::new(),
             counters: Counters::default(),
         };
         let taken = aggregator.ingest(batch).is_ok();

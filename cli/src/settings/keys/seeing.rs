@@ -4,9 +4,13 @@ use std::num::NonZero;
 
 use toml::Value;
 use watershed_aggregator::inventory::kubernetes::Access;
+use watershed_collector::source::live::Keep;
 
 use super::{Key, parse_path, path};
 use crate::settings::{ColorChoice, InventoryPlace, inventory, value};
+
+/// What is kept to see the owners of listening sockets.
+const OWNERS: [(&str, Keep); 2] = [("own", Keep::Capturing), ("all", Keep::CapturingAndOwners)];
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -75,6 +79,14 @@ pub(super) const KEYS: &[Key] = &[
             text.clone_into(&mut s.capture_user);
             Ok(())
         },
+    },
+    Key {
+        name: "capture.owners",
+        help: "Which processes are looked at for who owns the listening sockets of an agent's host: \"own\", those of its\n\
+               own user, or \"all\", for which it keeps CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, too. These are nearly\n\
+               root's: whoever takes over such an agent can take over any process of the host.",
+        read: |s| value::choice(s.capture_owners, &OWNERS),
+        write: |s, text, _| value::parse_choice(text, &OWNERS).map(|keep| s.capture_owners = keep),
     },
     Key {
         name: "capture.threads",

@@ -1,10 +1,11 @@
 //! What a process that captures tells: packets, flows, interfaces.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGaugeVec};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use watershed_collector::listening::Look;
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::{Batch, Counters, Refused, SkipReason};
 
-use super::{Metrics, follow, tell_time};
+use super::{Metrics, amount, follow, tell_time};
 
 /// The collector's counters as metrics. Packets = in flows + skipped + refused, but for fragments that still wait.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct CaptureMetrics {
     interface_dropped: IntCounterVec,
     interface_away: IntCounterVec,
     interface_up: IntGaugeVec,
+    listening: IntGauge,
+    listening_unknown: IntGauge,
 }
 
 impl CaptureMetrics {
@@ -88,6 +91,11 @@ impl CaptureMetrics {
             ),
             interface_away: interface("interface_away_total", "How often the interface went away"),
             interface_up: metrics.gauges("interface_up", "Whether the interface is there", "interface"),
+            listening: metrics.gauge("listening_sockets", "Sockets that listen on the agent's host"),
+            listening_unknown: metrics.gauge(
+                "listening_sockets_unknown",
+                "Of these, sockets of which the agent may not see who owns them (setting capture.owners)",
+            ),
         }
     }
 
@@ -143,6 +151,12 @@ impl CaptureMetrics {
         // Between two looks the collector's own counters of flows stand still.
         self.observe(&batch.counters);
         tell_time(&self.time, batch.now);
+    }
+
+    /// What the host listens on.
+    pub(crate) fn listening(&self, look: &Look) {
+        self.listening.set(amount(look.listening));
+        self.listening_unknown.set(amount(look.unknown));
     }
 
     /// What became of the packets of each interface.

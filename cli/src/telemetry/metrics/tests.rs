@@ -6,6 +6,7 @@ use std::time::Duration;
 use watershed_aggregator::inventory::docker::DockerStatus;
 use watershed_aggregator::inventory::kubernetes::KubernetesStatus;
 use watershed_aggregator::source::kafka::KafkaStatus;
+use watershed_collector::listening::Look;
 use watershed_collector::sink::kafka::ShippingStatus;
 use watershed_collector::source::live::InterfaceStatus;
 use watershed_model::Counters;
@@ -29,6 +30,7 @@ fn all() -> Metrics {
         ..InterfaceStatus::default()
     };
     capture.interfaces(&[&away]);
+    capture.listening(&Look { listening: 9, unknown: 2, ..Look::default() });
     let status = ShippingStatus { acknowledged: 4, spooled_bytes: 77, ..ShippingStatus::default() };
     ShippingMetrics::register(&metrics, 1 << 20).observe(&status);
     let keeping = KeepingMetrics::register(&metrics, 1 << 20, 16);

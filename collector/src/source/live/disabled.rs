@@ -2,7 +2,7 @@
 
 use watershed_model::Timestamp;
 
-use super::{InterfaceStatus, LiveConfig};
+use super::{InterfaceStatus, Keep, LiveConfig};
 use crate::error::SourceError;
 use crate::source::{PacketBatch, PacketSource, Tapped};
 
@@ -49,7 +49,7 @@ impl PacketSource for LiveSource {
 /// # Errors
 ///
 /// Never in this build.
-pub const fn drop_privileges() -> Result<(), SourceError> {
+pub const fn drop_privileges(_: Keep) -> Result<(), SourceError> {
     Ok(())
 }
 
@@ -58,6 +58,6 @@ pub const fn drop_privileges() -> Result<(), SourceError> {
 /// # Errors
 ///
 /// Never in this build.
-pub const fn become_user(_: super::User) -> Result<(), SourceError> {
+pub const fn become_user(_: super::User, _: Keep) -> Result<(), SourceError> {
     Ok(())
 }

@@ -27,7 +27,8 @@ fn seen() -> Vec<Edge> {
 fn with<T>(edges: &[Edge], use_it: impl FnOnce(&Inputs<'_>) -> T) -> T {
     let period = TimeRange { start: Hour(0).start(), end: Hour(400).start() };
     let counters = Counters::default();
-    let snapshot = Snapshot { period, edges: edges.to_vec(), names: vec![], loss: vec![], counters };
+    let snapshot =
+        Snapshot { period, edges: edges.to_vec(), names: vec![], listeners: vec![], loss: vec![], counters };
     let confidence = assess(&snapshot, edges, &ConfidenceConfig::default());
     let parties = edges.iter().flat_map(|edge| [&edge.key.client, &edge.key.server]);
     let internal: BTreeSet<&Party> = parties.filter(|party| matches!(party, Party::Workload(_))).collect();

@@ -5,24 +5,24 @@ use std::{fmt, fs};
 use caps::{CapSet, Capability, CapsHashSet};
 use rustix::thread::{self, Gid, Uid};
 
-use super::super::User;
+use super::super::{Keep, User};
 use crate::error::SourceError;
 
-/// Keeps no more privileges than capturing needs: of the capabilities only `CAP_NET_RAW`, to open an interface
-/// again that comes back, and no way to gain any by running another program.
+/// Keeps no more privileges than `keep` says, as far as there are any, and no way to gain any by running another
+/// program.
 ///
 /// Concerns this thread and those that it starts later, so call it before starting any. From then on even root
-/// can neither read nor write the files of other users that are closed to it.
+/// can neither read nor write the files of other users that are closed to it, but for reading where that is kept.
 ///
 /// # Errors
 ///
 /// The kernel refuses.
-pub fn drop_privileges() -> Result<(), SourceError> {
+pub fn drop_privileges(keep: Keep) -> Result<(), SourceError> {
     bound()?;
-    keep_only_raw()
+    keep_only(keep)
 }
 
-/// Becomes `user`, who has no more privileges than capturing needs, as after [`drop_privileges`]: interfaces can
+/// Becomes `user`, who has no more privileges than `keep` says, as after [`drop_privileges`]: interfaces can
 /// still be opened, and whatever is written from now on belongs to the user.
 ///
 /// Concerns this thread and those that it starts later, so call it before starting any. Whoever is that user already
@@ -31,7 +31,7 @@ pub fn drop_privileges() -> Result<(), SourceError> {
 /// # Errors
 ///
 /// The kernel refuses: becoming another user takes `CAP_SETUID` and `CAP_SETGID`, which root has by default.
-pub fn become_user(user: User) -> Result<(), SourceError> {
+pub fn become_user(user: User, keep: Keep) -> Result<(), SourceError> {
     // Taking away what programs started later could have needs a capability that goes with the user.
     bound()?;
     if !is_already(user) {
@@ -44,7 +44,7 @@ pub fn become_user(user: User) -> Result<(), SourceError> {
         thread::set_thread_res_uid(uid, uid, uid).map_err(other)?;
         thread::set_keep_capabilities(false).map_err(other)?;
     }
-    keep_only_raw()
+    keep_only(keep)
 }
 
 /// The second number of `Uid:` in proc_pid_status(5) is the effective one. Where there is no such file, becoming the user
@@ -69,15 +69,24 @@ fn bound() -> Result<(), SourceError> {
     Ok(())
 }
 
-fn keep_only_raw() -> Result<(), SourceError> {
+fn keep_only(keep: Keep) -> Result<(), SourceError> {
     let held = caps::read(None, CapSet::Permitted).map_err(|error| refused(&error))?;
-    let kept: CapsHashSet = held.into_iter().filter(|held| *held == Capability::CAP_NET_RAW).collect();
+    let kept: CapsHashSet = held.into_iter().filter(|held| keeps(keep).contains(held)).collect();
     let none = CapsHashSet::new();
     for (set, keep) in [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &none)]
     {
         caps::set(None, set, keep).map_err(|error| refused(&error))?;
     }
     thread::set_no_new_privs(true).map_err(|error| refused(&error))
+}
+
+const fn keeps(keep: Keep) -> &'static [Capability] {
+    match keep {
+        Keep::Capturing => &[Capability::CAP_NET_RAW],
+        Keep::CapturingAndOwners => {
+            &[Capability::CAP_NET_RAW, Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH]
+        }
+    }
 }
 
 fn refused(error: &dyn fmt::Display) -> SourceError {
