@@ -195,6 +195,7 @@ function frame(size: Size): DocumentJson {
     shared_services: [{ node: "app-0/web-0", dependants: 400 }],
     exposed: [],
     egress: [],
+    listening: [],
     scans: [{ source: "198.51.0.9", protocol: "tcp", kind: "port_scan", targets: ["app-0/web-0"], ports: "20-99,443", open: [], unanswered: 3, refused: 80, connections: 83, first_seen: new Date(FIRST_HOUR).toISOString(), last_seen: new Date(FIRST_HOUR + HOUR).toISOString() }],
     levels: [],
     levels_left_out: [],

@@ -79,7 +79,7 @@ fn whose(
         seen: snapshot.iter().flat_map(|kept| who::Seen::of(address, kept)).collect(),
         listeners: snapshot
             .iter()
-            .flat_map(|kept| listeners::of(address, arguments.at, &kept.listeners))
+            .flat_map(|kept| listeners::of(|it| it == address, arguments.at, &kept.listeners))
             .collect(),
         names: snapshot.iter().flat_map(|kept| &kept.names).filter(|n| n.address == address).collect(),
     };

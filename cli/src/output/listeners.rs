@@ -17,18 +17,22 @@ const WIDTH: usize = 100;
 /// What is shown of a process that the agent could not see.
 const UNKNOWN: &str = "-";
 
-/// One host's port.
-type Port<'a> = (Protocol, u16, &'a AgentId);
+/// One host's port on one address.
+type Port<'a> = (IpAddr, Protocol, u16, &'a AgentId);
 
-/// Who listened on an address, by port and time; at `at` where that is asked for. What was the same before and after a
-/// restart of the agent is one.
-pub(crate) fn of(address: IpAddr, at: Option<Timestamp>, known: &[KnownListener]) -> Vec<KnownListener> {
+/// Who listened on the wanted addresses, by port and time; at `at` where that is asked for. What was the same before and
+/// after a restart of the agent is one.
+pub(crate) fn of(
+    wanted: impl Fn(IpAddr) -> bool,
+    at: Option<Timestamp>,
+    known: &[KnownListener],
+) -> Vec<KnownListener> {
     let mut ports: BTreeMap<Port<'_>, Vec<&Listener>> = BTreeMap::new();
-    for KnownListener { listener, agent } in known.iter().filter(|known| known.listener.address == address) {
-        ports.entry((listener.protocol, listener.port, agent)).or_default().push(listener);
+    for KnownListener { listener, agent } in known.iter().filter(|known| wanted(known.listener.address)) {
+        ports.entry((listener.address, listener.protocol, listener.port, agent)).or_default().push(listener);
     }
     let mut told = Vec::new();
-    for ((_, _, agent), mut listeners) in ports {
+    for ((.., agent), mut listeners) in ports {
         listeners.sort_unstable_by_key(|listener| (listener.first_seen, listener.last_seen));
         let mut joined: Vec<Listener> = Vec::new();
         for listener in &listeners {
@@ -96,6 +100,7 @@ pub(crate) fn write(listeners: &[KnownListener], out: &mut impl Write, style: St
 /// What is written as JSON.
 #[derive(Serialize)]
 pub(crate) struct Mirror<'a> {
+    address: IpAddr,
     service: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<&'a str>,
@@ -112,6 +117,7 @@ impl<'a> Mirror<'a> {
         let KnownListener { listener, agent } = known;
         let owner = listener.owner.as_ref();
         Self {
+            address: listener.address,
             service: format!("{}/{}", listener.protocol, listener.port),
             process: owner.map(|owner| &*owner.process),
             unit: owner.and_then(|owner| owner.unit.as_deref()),
@@ -146,7 +152,8 @@ mod tests {
 
     fn told(known: &[KnownListener], at: Option<i64>) -> Vec<String> {
         let at = at.map(|second| Timestamp::from_parts(second, 0));
-        let told = of("10.0.0.1".parse().unwrap(), at, known).into_iter();
+        let wanted: IpAddr = "10.0.0.1".parse().unwrap();
+        let told = of(|address| address == wanted, at, known).into_iter();
         told.map(|it| it.listener.owner.map_or(String::new(), |owner| owner.process.to_string())).collect()
     }
 
@@ -177,7 +184,7 @@ mod tests {
         let all = [known("a", 10, 1_000, "x"), known("a", 5_000, 6_000, "x"), known("", 6_005, 7_000, "x")];
         assert_eq!(told(&all, None), ["a", ""]);
         let mut out = Vec::new();
-        write(&of("10.0.0.1".parse().unwrap(), None, &all), &mut out, Style::PLAIN).unwrap();
+        write(&of(|_| true, None, &all), &mut out, Style::PLAIN).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.contains(

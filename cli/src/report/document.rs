@@ -1,11 +1,12 @@
 //! The document that the page reads, in a report or from a server. `docs/formats.md` describes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use watershed_graph::{Graph, Service, Verdict, json};
-use watershed_model::{ConnState, Hour, LossEntry, Party, Snapshot};
+use watershed_model::{ConnState, Hour, KnownListener, LossEntry, Party, Snapshot};
 use watershed_policy::RuleSet;
 use watershed_policy::confidence::{ConfidenceConfig, assess};
 use watershed_policy::proof::Certificate;
@@ -15,6 +16,7 @@ use super::edges::{COLUMNS, Row, Tables, milliseconds};
 use super::levels::Level;
 use super::mined::{self, LeftOut};
 use super::reach::ReachJson;
+use crate::output::listeners;
 use crate::settings::Settings;
 
 /// Goes up when a field changes its meaning or goes away.
@@ -46,6 +48,8 @@ pub(crate) struct Document<'a> {
     left_out: Vec<LeftOut>,
     confidence: ConfidenceJson,
     reach: Option<ReachJson>,
+    /// Who listened on the addresses of the nodes.
+    listeners: Vec<KnownListener>,
 }
 
 impl<'a> Document<'a> {
@@ -79,6 +83,7 @@ impl<'a> Document<'a> {
             levels,
             left_out,
             confidence: ConfidenceJson::of(&assess(snapshot, graph.accepted(), &config), &config.ready),
+            listeners: listeners(graph, snapshot),
             reach: ReachJson::of(graph, rules, &settings.crown_jewels),
         })
     }
@@ -98,7 +103,7 @@ impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { subject: Subject { source, graph, .. }, tables, .. } = self;
         let id = |party: &Party| self.id(party);
-        let mut document = serializer.serialize_struct("Document", 26)?;
+        let mut document = serializer.serialize_struct("Document", 27)?;
         document.serialize_field("schema_version", &SCHEMA_VERSION)?;
         document.serialize_field("version", env!("CARGO_PKG_VERSION"))?;
         document.serialize_field("source", source)?;
@@ -134,6 +139,8 @@ impl Serialize for Document<'_> {
         document.serialize_field("levels_left_out", &self.left_out)?;
         document.serialize_field("confidence", &self.confidence)?;
         document.serialize_field("reach", &self.reach)?;
+        let listening: Vec<_> = self.listeners.iter().map(listeners::Mirror::of).collect();
+        document.serialize_field("listening", &listening)?;
         document.end()
     }
 }
@@ -144,6 +151,12 @@ impl Document<'_> {
         let hour = hour.0.saturating_sub(self.first_hour.0);
         LossJson { agent: &agent.0, hour, what: loss.describe(), count: *count }
     }
+}
+
+/// Who listened on the addresses that are seen; of others the map says nothing.
+fn listeners(graph: &Graph<'_>, snapshot: &Snapshot) -> Vec<KnownListener> {
+    let seen: HashSet<IpAddr> = graph.nodes().flat_map(|node| node.addresses.iter().copied()).collect();
+    listeners::of(|address| seen.contains(&address), None, &snapshot.listeners)
 }
 
 /// The earliest hour of which the document says anything: hours are counted from it.

@@ -144,6 +144,18 @@ export type EdgeRow = [
   direction: number,
 ];
 
+/** Who listened on an address; the process is not there where the agent may not see it. */
+export interface ListenerJson {
+  address: string;
+  service: string;
+  process?: string;
+  unit?: string;
+  user: number;
+  agent: string;
+  first_seen: string;
+  last_seen: string;
+}
+
 export interface DocumentJson {
   schema_version: number;
   version: string;
@@ -170,4 +182,5 @@ export interface DocumentJson {
   levels_left_out: LeftOutJson[];
   confidence: ConfidenceJson;
   reach: ReachJson | null;
+  listening: ListenerJson[];
 }

@@ -195,11 +195,19 @@ function oneNode(app: App, index: number, edges: number[]): Content {
       ["Names", some((node.names ?? []).map(plain))],
       ["Group", app.groups.names[app.groups.of[index]!]],
     ]),
+    ...listening(app, node.addresses),
     ...reach(app, index),
     ...(exposed ? [section("Reached from public addresses", bars(exposed.services.map((each) => [`${each.protocol}/${each.port}${each.used ? "" : " (only probed)"}`, each.connections])))] : []),
     section(`Used by ${used.length}`, edgeList(app, used, "Nobody in this period.")),
     section(`Uses ${uses.length}`, edgeList(app, uses, "Nothing in this period.")),
   ];
+}
+
+/** The processes that listened on these addresses, as far as agents may see them. */
+function listening(app: App, addresses: string[]): Node[] {
+  const own = app.estate.document.listening.filter((each) => addresses.includes(each.address));
+  const who = own.map(({ service, process, unit, user }) => `${service} ${process ?? `user ${user}`}${unit ? ` (${unit})` : ""}`);
+  return who.length > 0 ? [section("Listens on", tags([...new Set(who)]))] : [];
 }
 
 /** Where a workload gets to before the exact rules and after. */
