@@ -195,7 +195,10 @@ function frame(size: Size): DocumentJson {
     shared_services: [{ node: "app-0/web-0", dependants: 400 }],
     exposed: [],
     egress: [],
-    listening: [],
+    // Processes called as hosts are.
+    listening: HOSTILE.map((process, index) => ({
+      address: `10.255.255.${index}`, service: "tcp/443", process, unit: "web.service", user: 33, agent: "a", first_seen: "2026-01-01T00:00:00Z", last_seen: "2026-01-01T01:00:00Z",
+    })),
     scans: [{ source: "198.51.0.9", protocol: "tcp", kind: "port_scan", targets: ["app-0/web-0"], ports: "20-99,443", open: [], unanswered: 3, refused: 80, connections: 83, first_seen: new Date(FIRST_HOUR).toISOString(), last_seen: new Date(FIRST_HOUR + HOUR).toISOString() }],
     levels: [],
     levels_left_out: [],

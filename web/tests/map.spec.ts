@@ -153,6 +153,7 @@ test("names from the network stay text", async ({ page, reports }) => {
   for (const view of ["map", "policy", "changes", "scans"]) await page.goto(`${reports.small}#view=${view}&open=g%3A%253Cimg&q=img`);
   await page.goto(`${reports.small}#view=map&selected=${encodeURIComponent('n:<img src=x onerror="globalThis.hacked=1">')}`);
   await expect(panel(page).getByRole("heading", { name: "<img src=x" })).toBeVisible();
+  await expect(panel(page)).toContainText(/Listens on\s*tcp\/443 <img src=x .* \(web\.service\)/);
   await expect(page.locator("img")).toHaveCount(0);
   await page.getByText("Export").click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Edges shown (CSV)" }).click()]);
