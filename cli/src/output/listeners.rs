@@ -55,8 +55,7 @@ pub(crate) fn of(
 fn listened(listener: &Listener, port: &[&Listener], at: Timestamp) -> bool {
     let came_later = |other: &&Listener| other.first_seen > listener.last_seen && other.first_seen <= at;
     listener.first_seen <= at
-        && (at <= listener.last_seen
-            || (at <= listener.until() && !port.iter().any(|other| came_later(&other))))
+        && (at <= listener.last_seen || (at <= listener.until() && !port.iter().any(came_later)))
 }
 
 /// Writes a table of them.
