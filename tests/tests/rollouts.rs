@@ -31,6 +31,7 @@ fn planned(workloads: usize, unit: Unit, dialect: Dialect) -> PolicySteps {
         confidence: &confidence,
         coverage: 0.99,
         hook: Hook::Forward,
+        by_hand: &[],
     };
     let mined = Mined { census: &census, plan: &plan, dialect };
     plan_policies(&inputs, unit, &mined).unwrap_or_else(|error| panic!("{error}"))
