@@ -28,6 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lto", default="thin", help="how the binary is linked: thin as released, off for less time")
     parser.add_argument("--only", choices=("image", "compose"), help="one half of what is checked")
+    parser.add_argument("--as-built", action="store_true", help="take the image of an earlier run as it is")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     missing = [name for name in NEEDS if not shutil.which(name)]
@@ -48,7 +49,8 @@ def check(engine: Engine, arguments: argparse.Namespace) -> None:
     engine.build_with()
     step("the bases, of Debian's packages", bases.bases, engine)
     lto = f"--build-arg=CARGO_PROFILE_RELEASE_LTO={arguments.lto}"
-    step("the image", engine.build, alone.IMAGE, bases.ROOT, lto, file=bases.ROOT / "deploy" / "Dockerfile")
+    if not arguments.as_built:
+        step("the image", engine.build, alone.IMAGE, bases.ROOT, lto, file=bases.ROOT / "deploy" / "Dockerfile")
     if arguments.only != "image":
         step("what stands in for the other images", bases.stand_ins, engine)
         program = step("Docker Compose", up.compose)
@@ -56,7 +58,7 @@ def check(engine: Engine, arguments: argparse.Namespace) -> None:
     if arguments.only != "compose":
         step("the image by itself", alone.checks, engine)
     if arguments.only != "image":
-        step("the Compose file, up and down", up.checks, engine, program)
+        step("the Compose file, up and down, and the chart's pods", up.checks, engine, program)
 
 
 def step(what: str, does, *arguments, **options):

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+import chart
 from alone import NET_RAW, edges, equal, fetch, logs, may_do_nothing_else
 from bases import HERE, ROOT, target
 from engine import Engine, ImageError, said, until
@@ -55,6 +56,7 @@ def checks(engine: Engine, program: Path) -> None:
         prometheus_scrapes_them(project)
         it_goes_on_after_a_restart(project)
         they_end_when_they_are_told(project)
+        chart.checks(engine)
     except ImageError as error:
         raise ImageError(f"{error}\n{project.tell('logs', '--tail=40')[-8000:]}") from None
     finally:
