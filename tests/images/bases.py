@@ -21,7 +21,7 @@ ROOT = HERE.parents[1]
 RELEASE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What the toolchain's image has beside the toolchain, as far as it is used.
-TOOLS = "ca-certificates g++ gcc libc6-dev make patch perl pkg-config xz-utils"
+TOOLS = "ca-certificates g++ gcc libc6-dev make patch perl pkg-config python3 xz-utils"
 BUSYBOX = ["httpd", "sh", "sleep", "wget"]
 
 

@@ -60,7 +60,9 @@ class Engine:
         places = [f"--data-root={self.folder}/data", f"--exec-root=/run/{self.namespace}", f"--pidfile={self.folder}/pid"]
         command = [*before, "dockerd", *places, f"--host=unix://{self.socket}", *options]
         with open(self.folder / "log", "w") as log:
-            self.daemon = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            # Of a session of its own: what ends this program shall let the engine end its containers first.
+            quiet = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.daemon = subprocess.Popen(command, start_new_session=True, **quiet)
         until(f"the engine answers; see {self.folder}/log", self._answers)
 
     def _answers(self) -> bool:
