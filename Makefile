@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test dashboards-check pages book deb test demo lab bench bench-pipeline bench-path bench-live bench-rules bench-watching fuzz clean
+.PHONY: help deps build build-live build-all fmt lint doc deny unit web web-check web-test dashboards-check pages book deb test demo lab image-test bench bench-pipeline bench-path bench-live bench-rules bench-watching fuzz clean
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -110,6 +110,9 @@ demo: build ## Show the map of the committed recording
 
 lab: ## Record the lab anew (as root)
 	tests/lab/lab.py record --out $(RECORDING)
+
+image-test: ## Build the container image, run it and the Compose file by a real engine (as root; tests/images)
+	tests/images/images.py
 
 bench: ## Speed and memory on 10 million packets, beside tcpdump copying the file
 	$(CARGO) build --release --locked --workspace --bin watershed --bin generate-capture

@@ -1,6 +1,6 @@
 //! What deploy/ holds, read by the programs that it is for: Helm and the types of Kubernetes' API, Compose, systemd.
-//! Nothing is started, as there is no cluster and no engine here; `--test path` runs what the Compose file does. Every setting and every flag that is written there
-//! is one that Watershed has.
+//! Nothing is started: `--test path` runs what the Compose file does, and `make image-test` runs the image and the file by
+//! a container engine. Every setting and every flag that is written there is one that Watershed has.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read deploy/ may panic")]
 
@@ -241,8 +241,10 @@ fn the_compose_file_is_one_and_opens_nothing_to_the_network() {
             service["environment"].as_object().unwrap().keys().map(String::as_str).collect();
         is_understood(&words(&service["command"]), &environment);
         assert_eq!(service["user"].as_str().unwrap_or_default(), user);
+        assert_eq!(service["cap_drop"], json!(["ALL"]), "{name}");
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]), "{name}");
     }
-    assert_eq!(services["agent"]["cap_drop"], json!(["ALL"]));
     assert_eq!(services["agent"]["cap_add"], json!(["NET_RAW", "SETUID", "SETGID", "CHOWN", "SETPCAP"]));
     // What is on the host's network listens on its loopback.
     assert_eq!(services["serve"]["network_mode"], "host");
@@ -251,6 +253,24 @@ fn the_compose_file_is_one_and_opens_nothing_to_the_network() {
     let schema: Value = serde_json::from_str(&read("tests/support/grafana/package.json")).unwrap();
     let version = schema["dependencies"]["@grafana/schema"].as_str().unwrap();
     assert_eq!(services["grafana"]["image"], format!("grafana/grafana:{version}"));
+}
+
+#[test]
+fn the_image_is_made_of_every_crate() {
+    let (dockerfile, sent) = (read("deploy/Dockerfile"), read(".dockerignore"));
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let workspace = &manifest["workspace"];
+    let toolchain = workspace["package"]["rust-version"].as_str().unwrap();
+    assert!(dockerfile.contains(&format!("\nFROM rust:{toolchain}-bookworm AS build\n")));
+    for member in workspace["members"].as_array().unwrap() {
+        let member = member.as_str().unwrap();
+        assert!(dockerfile.contains(&format!("\nCOPY {member}/Cargo.toml {member}/\n")), "{member}");
+        // Of the tests' crate the manifest is there, since the workspace names it, and nothing is built.
+        let source = member != "tests";
+        assert_eq!(dockerfile.contains(&format!("\nCOPY {member} {member}\n")), source, "{member}");
+        let part = if source { member.to_owned() } else { format!("{member}/Cargo.toml") };
+        assert!(sent.contains(&format!("\n!{part}\n")), "{part} is not sent to the engine");
+    }
 }
 
 fn systemd_analyze(arguments: &[&str]) -> String {

@@ -4,10 +4,11 @@ For tests where no ClickHouse server is to be had: the engine is the real one (t
 disk), only the wire before it is this file's.
 
     server.py --data DIRECTORY [--port PORT] [--temporary]
+    server.py --data DIRECTORY --port PORT --listen ADDRESS
 
 Prints its address on standard output once it answers, and ends when its standard input does, so that it never
 outlives the test that started it; with --temporary the directory goes with it. It may be killed at any time and
-started again on the same directory.
+started again on the same directory. With --listen it is a container's, and ends when that is stopped.
 
 Beside queries, `POST /fault?kind=...` prepares a fault:
 
@@ -223,12 +224,19 @@ def main():
     arguments.add_argument("--data", required=True)
     arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--temporary", action="store_true")
+    arguments.add_argument("--listen")
     arguments = arguments.parse_args()
+    if arguments.listen:
+        # A container's first process gets no signal that it does not wait for; the engine's threads shall not get it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     Handler.engine = Engine(arguments.data)
-    server = Server(("127.0.0.1", arguments.port), Handler)
+    server = Server((arguments.listen or "127.0.0.1", arguments.port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"127.0.0.1:{server.server_address[1]}", flush=True)
-    sys.stdin.buffer.read()
+    if arguments.listen:
+        signal.sigwait([signal.SIGTERM])
+    else:
+        sys.stdin.buffer.read()
     if arguments.temporary:
         shutil.rmtree(arguments.data, ignore_errors=True)
     # Without the engine's own farewell, which waits for merges: what a table has is on the disk.
