@@ -9,6 +9,7 @@ use super::selectors::Unmatched;
 use super::{Certificate, Extent};
 use crate::k8s::{Direction, Place, Problem};
 use crate::nft::Hook;
+use crate::whatif::Outcome;
 
 /// What the check found. Everything is in order: of edges, or of place.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +154,12 @@ pub struct Reach {
 }
 
 impl Report {
+    /// Marks what policies denied that were there before.
+    pub(super) fn denied_before(&mut self, before: &Outcome) {
+        let denied = |edge: &EdgeKey| before.denied.binary_search_by(|one| one.edge.cmp(edge)).is_ok();
+        self.denied.iter_mut().for_each(|one| one.before = denied(&one.edge));
+    }
+
     /// Rules that admit more than the comment above them says: edited since they were exported, or the workloads
     /// that they select have become more.
     pub fn exceeding(&self) -> impl Iterator<Item = &Extent> {

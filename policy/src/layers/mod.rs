@@ -239,11 +239,13 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// The files of the policies that select a pod, for either direction.
+    /// The files of the policies that decide about a pod, for either direction: not of such as only pass on.
     pub(crate) fn files(&self, pod: usize) -> impl Iterator<Item = &str> {
+        let decides =
+            |part: &&Part| part.isolates || part.rules.iter().any(|rule| rule.action != Action::Pass);
         self.layers.iter().flatten().flat_map(move |side| {
             let parts = side.of_pod[pod].iter().map(|&at| &side.parts[at as usize]);
-            parts.map(|part| &*self.policies[part.policy].place.file)
+            parts.filter(decides).map(|part| &*self.policies[part.policy].place.file)
         })
     }
 
