@@ -104,7 +104,10 @@ fn a_limit_on_what_was_not_observed_fails_what_admits_more() {
 fn of_a_change_only_what_is_new_fails() {
     let (old, new) = (manifests(&DB.replace("tier: api", "tier: none")), manifests(DB));
     // The first rule admits it already.
-    assert_eq!(checked(Given { against: Some(Policies::Kubernetes(&old)), ..Given::from(&new) }).failures(), [] as [String; 0]);
+    assert_eq!(
+        checked(Given { against: Some(Policies::Kubernetes(&old)), ..Given::from(&new) }).failures(),
+        [] as [String; 0]
+    );
     let wider = manifests(&DB.replace("endPort: 5439", "endPort: 5440"));
     let report = checked(Given { against: Some(Policies::Kubernetes(&new)), ..Given::from(&wider) });
     let newly: Vec<String> = report
@@ -118,7 +121,8 @@ fn of_a_change_only_what_is_new_fails() {
         report.failures(),
         ["2 connections newly admitted without having been observed, and at most 0 may be"]
     );
-    let allowed = Given { against: Some(Policies::Kubernetes(&new)), admit_at_most: Some(2), ..Given::from(&wider) };
+    let allowed =
+        Given { against: Some(Policies::Kubernetes(&new)), admit_at_most: Some(2), ..Given::from(&wider) };
     assert!(checked(allowed).certificate.passed);
 
     // What was denied before is told, and is no failure of the change.

@@ -114,7 +114,11 @@ fn there_is_no_policy_of_the_namespace_whose_policies_are_for_the_whole_mesh() {
     for level in Level::ALL {
         let made = Made::of(&edges, level);
         assert!(!made.text().contains("namespace: \"istio-system\""), "{}", made.text());
-        assert!(made.reasons().contains("policies of istio-system are for the whole mesh"), "{}", made.reasons());
+        assert!(
+            made.reasons().contains("policies of istio-system are for the whole mesh"),
+            "{}",
+            made.reasons()
+        );
         made.prove(&made.export).unwrap_or_else(|error| panic!("{level}: {error}"));
     }
 }

@@ -93,15 +93,30 @@ fn two_dialects_are_compared_over_the_same_dependencies() {
         // What the export allows the strict policy denies, whatever either is written in.
         let told = rules(&folder, &["what-if", "strict.yaml", "--against", place]).code(1);
         let told = stdout(&told);
-        assert!(told.contains("NEWLY DENIED  1") && told.contains("shop/browser -> shop/web tcp/80"), "{place}: {told}");
+        assert!(
+            told.contains("NEWLY DENIED  1") && told.contains("shop/browser -> shop/web tcp/80"),
+            "{place}: {told}"
+        );
         let told = stdout(&rules(&folder, &["what-if", place, "--against", "strict.yaml"]).success());
         assert!(told.contains("NO LONGER DENIED  1"), "{place}: {told}");
         if place != "json/mined.json" {
             let line = ["check", "strict.yaml", "-i", "hosts.yaml", "--against", place];
             let told = stderr(&rules(&folder, &line).code(1));
             assert!(told.contains("would deny 1 of 2 observed dependencies"), "{place}: {told}");
-            rules(&folder, &["check", place, "-i", "hosts.yaml", "--against", "strict.yaml", "--admit-at-most", "9999999"])
-                .success();
+            rules(
+                &folder,
+                &[
+                    "check",
+                    place,
+                    "-i",
+                    "hosts.yaml",
+                    "--against",
+                    "strict.yaml",
+                    "--admit-at-most",
+                    "9999999",
+                ],
+            )
+            .success();
         }
     }
     let no_policy = rules(&folder, &["check", "json/mined.json"]).code(2);
@@ -124,8 +139,10 @@ fn of_two_rulesets_of_nftables_what_is_newly_admitted_is_told() {
     let wider = allow.replace("tcp dport 80 ", "tcp dport 80-81 ");
     assert_ne!(wider, allow);
     let newly = check(&wider, 1)["newly_admitted"].clone();
-    let expected = serde_json::json!([{"client": "10.0.0.1", "server": "10.0.0.2", "ports": "tcp/81", "count": 1}]);
-    let named = serde_json::json!([{"client": "shop/browser", "server": "shop/web", "ports": "tcp/81", "count": 1}]);
+    let expected =
+        serde_json::json!([{"client": "10.0.0.1", "server": "10.0.0.2", "ports": "tcp/81", "count": 1}]);
+    let named =
+        serde_json::json!([{"client": "shop/browser", "server": "shop/web", "ports": "tcp/81", "count": 1}]);
     assert!(newly == expected || newly == named, "{newly}");
     // What is no longer allowed and was seen fails against the old ones, and not where these denied it, too.
     let closed = allow.replace("tcp dport 80 ", "tcp dport 79 ");
@@ -203,7 +220,11 @@ fn a_roll_out_of_policies_has_staged_files_and_its_steps_deny_nothing() {
             rules(&folder, &["what-if", &format!("{dialect}/{name}/apply.yaml")]).success();
         }
         rules(&folder, &["what-if", &format!("{dialect}/default-deny/apply.yaml")]).success();
-        assert_eq!(read("not-expressed.txt").is_empty(), dialect == "calico" || dialect == "cilium", "{dialect}");
+        assert_eq!(
+            read("not-expressed.txt").is_empty(),
+            dialect == "calico" || dialect == "cilium",
+            "{dialect}"
+        );
     }
     // Another plan in the same place leaves no step of the first behind, but what is not its own.
     let steps = || {

@@ -45,10 +45,7 @@ impl Dialect for Enforced {
         read(files, false)
     }
 
-    fn read_staged<'a>(
-        &self,
-        files: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Manifests, Error> {
+    fn read_staged<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
         let calico = read(files, true)?.calico.as_if_enforced();
         Ok(Manifests { calico, ..Manifests::default() })
     }

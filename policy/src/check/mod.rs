@@ -37,7 +37,7 @@ use std::sync::Arc;
 use watershed_model::{Edge, Workload};
 
 pub use certificate::Certificate;
-pub use extent::{Extent, Share};
+pub use extent::{ByName, Extent, Share};
 pub use report::{Denied, IdleRule, Newly, Reach, Refusal, Report, ShadowedRule, Side};
 pub use selectors::{Unmatched, Vain, Where};
 

@@ -159,7 +159,8 @@ impl<'a> Replay<'a> {
 
     fn extents(&self, texts: &[(&str, &str)]) -> Vec<Extent> {
         let side = Side::Path(self.hook);
-        let spots: Vec<(Place, &str)> = self.ruleset.accepting().map(|(table, rule)| (rule.spot(), table)).collect();
+        let spots: Vec<(Place, &str)> =
+            self.ruleset.accepting().map(|(table, rule)| (rule.spot(), table)).collect();
         let stated = Stated::of(texts, spots.iter().map(|(place, table)| (place, *table, side)));
         let mut extents: BTreeMap<Place, Extent> = BTreeMap::new();
         for (table, rule) in self.ruleset.accepting() {
@@ -175,7 +176,7 @@ impl<'a> Replay<'a> {
                 tuples: Share::default(),
                 nearest: None,
                 stated: said,
-                by_name: false,
+                by_name: None,
             };
             let all = extents.entry(place.clone()).or_insert_with(new);
             all.clients.add(of_one.0);

@@ -23,10 +23,9 @@ pub(super) fn check(manifests: &Manifests, given: &Given<'_>, observed: Observed
     let layers = Layers::of(manifests, &cast.world, &names, Blocks::OutsideOnly);
     let lenient = Layers::of(manifests, &cast.world, &names, Blocks::PodsToo);
     let before = given.against.and_then(|old| match old {
-        Policies::Kubernetes(old) => Some(Before {
-            manifests: old,
-            layers: Layers::of(old, &cast.world, &names, Blocks::OutsideOnly),
-        }),
+        Policies::Kubernetes(old) => {
+            Some(Before { manifests: old, layers: Layers::of(old, &cast.world, &names, Blocks::OutsideOnly) })
+        }
         Policies::Nftables(..) => None,
     });
     let mut replay = Replay::new(manifests, &cast, &layers, &lenient, before.as_ref(), given.texts);

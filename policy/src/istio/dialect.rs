@@ -39,10 +39,7 @@ impl Dialect for AuthorizationPolicies {
         read(files, false)
     }
 
-    fn read_staged<'a>(
-        &self,
-        files: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Manifests, Error> {
+    fn read_staged<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
         read(files, true)
     }
 

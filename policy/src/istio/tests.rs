@@ -92,7 +92,10 @@ fn a_dry_run_is_told_as_if_it_were_enforced_and_noted() {
     assert!(manifests.notes[0].message.contains("`web` is a dry run"), "{:?}", manifests.notes);
     assert!(!read("false").unwrap().istio.policies[0].dry_run);
     let problem = read("yes").unwrap_err().to_string();
-    assert!(problem.contains("`yes` is no value of istio.io/dry-run; write \"true\" or \"false\""), "{problem}");
+    assert!(
+        problem.contains("`yes` is no value of istio.io/dry-run; write \"true\" or \"false\""),
+        "{problem}"
+    );
 }
 
 #[test]

@@ -118,8 +118,17 @@ pub(crate) struct Peers {
     pub(crate) networks: Vec<Network>,
     /// Addresses outside, such as a name stands for.
     pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Whether it means addresses by their names.
-    pub(crate) by_name: bool,
+    /// Where it means addresses by their names.
+    pub(crate) by_name: Option<Meant>,
+}
+
+/// Addresses that are meant by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meant {
+    /// Names that are listed; a pattern is more than can be counted.
+    pub(crate) names: u64,
+    /// Addresses among those that other names were seen for, too: who asks for these gets them as well.
+    pub(crate) shared: u64,
 }
 
 /// Addresses of a network.

@@ -125,7 +125,11 @@ fn mined_rules_allow_what_they_were_mined_from_and_deny_the_rest() {
         assert_eq!(denied, [""; 0], "{level}");
         let denied = what_if_mined(&rules, &others.iter().collect::<Vec<_>>()).denied;
         assert_eq!(denied.len(), 2, "{level}");
-        let missing: Vec<String> = denied.iter().flat_map(|one| &one.missing).map(ToString::to_string).collect();
-        assert!(missing.contains(&"egress of shop/stranger: allow tcp/5432 to shop/db".to_owned()), "{missing:?}");
+        let missing: Vec<String> =
+            denied.iter().flat_map(|one| &one.missing).map(ToString::to_string).collect();
+        assert!(
+            missing.contains(&"egress of shop/stranger: allow tcp/5432 to shop/db".to_owned()),
+            "{missing:?}"
+        );
     }
 }

@@ -14,7 +14,8 @@ use watershed_policy::confidence::{assess, assess_rules};
 use watershed_policy::mine::{Census, Level, mine_decided};
 use watershed_policy::nft::Hook;
 use watershed_policy::rollout::{
-    self, Dialect, FileNames, Files, Inputs, Mined, NFTABLES_FILES, PolicySteps, Step, Unit, plan, plan_policies,
+    self, Dialect, FileNames, Files, Inputs, Mined, NFTABLES_FILES, PolicySteps, Step, Unit, plan,
+    plan_policies,
 };
 
 use super::{confidence, reach};

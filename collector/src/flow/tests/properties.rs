@@ -2,7 +2,6 @@
 //! batches and of the hash.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 use watershed_model::{ConnState, EndReason};
 
 use super::reference::{Reference, hasty, packets, summary};
@@ -12,10 +11,6 @@ use super::*;
 const FORWARD: &[f64] = &[0.0, 0.0, 0.001, 0.5, 1.0, 1.5, 4.0, 9.0, 1100.0];
 /// The same on interfaces whose clocks differ.
 const UNORDERED: &[f64] = &[0.0, 0.001, 0.5, 1.5, 4.0, -0.3, -2.0, -9.0];
-
-fn seeded(cases: u32) -> Config {
-    Config { cases, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() }
-}
 
 fn expected(config: &FlowConfig, sent: &[Sent]) -> Vec<String> {
     let mut reference = Reference::new(config);
@@ -51,7 +46,7 @@ fn configs() -> impl Strategy<Value = FlowConfig> {
 }
 
 proptest! {
-    #![proptest_config(seeded(400))]
+    #![proptest_config(crate::testing::seeded(400))]
 
     #[test]
     fn a_naive_table_has_the_same_records(sent in packets(FORWARD, 150), report in prop::option::of(2..6_u64)) {

@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use sayable::Sayable;
 
-use super::directory::Directory;
 use super::calico::Form;
+use super::directory::Directory;
 use super::isolating::Isolating;
 use super::names;
 use crate::Error;

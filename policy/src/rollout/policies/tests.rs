@@ -158,7 +158,10 @@ fn what_watches_is_staged_or_says_what_to_set() {
     assert_eq!(watch(Dialect::Kubernetes), "");
     assert_eq!(watch(Dialect::Cluster), "");
     let dry = watch(Dialect::Istio);
-    assert!(dry.contains("    istio.io/dry-run: \"true\"\nspec:") && dry.contains("NOT in ambient mode"), "{dry}");
+    assert!(
+        dry.contains("    istio.io/dry-run: \"true\"\nspec:") && dry.contains("NOT in ambient mode"),
+        "{dry}"
+    );
     let staged = watch(Dialect::Calico);
     assert!(staged.contains("kind: StagedNetworkPolicy") && !staged.contains("kind: NetworkPolicy"));
     let audit = watch(Dialect::Cilium);
@@ -208,7 +211,9 @@ const DB_REST: &str =
 
 const OF_CLUSTER: [Change; 7] = [
     ("a port that nobody uses", |files| replace(&mut files.apply, "5432", "5431")),
-    ("the rest is denied before rules accept", |files| replace(&mut files.apply, "priority: 1000", "priority: 1")),
+    ("the rest is denied before rules accept", |files| {
+        replace(&mut files.apply, "priority: 1000", "priority: 1")
+    }),
     ("the rest is denied above everything", |files| {
         replace(&mut files.apply, "tier: Baseline\n  priority: 1000", "tier: Admin\n  priority: 1000");
     }),
