@@ -212,7 +212,7 @@ const DB_REST: &str =
 const OF_CLUSTER: [Change; 7] = [
     ("a port that nobody uses", |files| replace(&mut files.apply, "5432", "5431")),
     ("the rest is denied before rules accept", |files| {
-        replace(&mut files.apply, "priority: 1000", "priority: 1")
+        replace(&mut files.apply, "priority: 1000", "priority: 1");
     }),
     ("the rest is denied above everything", |files| {
         replace(&mut files.apply, "tier: Baseline\n  priority: 1000", "tier: Admin\n  priority: 1000");
