@@ -23,12 +23,14 @@ mod who;
 
 use std::io::Write as _;
 use std::io::{self, BufWriter};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use crate::args::rules::{RulesAction, RulesRequest};
 use crate::args::{Arguments, Command};
+use crate::decisions;
 use crate::failure::Failure;
 use crate::settings::{self, Environment, Settings};
 use crate::terminal::Style;
@@ -76,6 +78,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Rules(arguments) => {
             let settings = load()?.settings;
+            arguments.decisions().map_or(Ok(()), |path| decisions::named(Path::new(path)))?;
             let style = Style::of(settings.color, &environment);
             match arguments.request() {
                 Some(RulesRequest::Act(action)) => act(action, &settings, style, &mut out)?,

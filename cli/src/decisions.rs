@@ -1,9 +1,12 @@
 //! What people decided about rules, from the file that the settings name, and what it means for what was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use ipnet::IpNet;
 use watershed_graph::Graph;
 use watershed_model::{Edge, Party, Workload, WorkloadKind};
@@ -11,6 +14,7 @@ use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::mine::{Census, Plan};
 use watershed_policy::{ByHand, Known};
 
+use crate::commands::complain;
 use crate::failure::Failure;
 use crate::input;
 use crate::inventory;
@@ -20,9 +24,13 @@ use crate::settings::Settings;
 /// Lines of each kind on the screen: few enough to see what comes after. All are in the file.
 const TOLD: usize = 5;
 
-/// Reads the file, if there is to be one.
+/// Reads the file, if there is to be one. It is made with the first decision over HTTP, so it may not be there yet.
 pub(crate) fn read(settings: &Settings) -> Result<Decisions, Failure> {
     let Some(path) = &settings.decisions else { return Ok(Decisions::default()) };
+    if is_missing(path) {
+        complain(&plain(&format!("watershed: nothing is decided yet: there is no {}", path.display())));
+        return Ok(Decisions::default());
+    }
     let (name, text) = input::text("decisions", path).map_err(Failure::usage)?;
     Decisions::read(&name, &text).map_err(Failure::usage)
 }
@@ -59,6 +67,21 @@ pub(crate) fn by_hand(
 /// What stays of a workload whatever becomes of its labels.
 fn who(workload: &Workload) -> (WorkloadKind, Option<String>, String) {
     (workload.kind, workload.namespace.clone(), workload.name.clone())
+}
+
+/// Fails where a file that was named on the command line is not there: that is a slip of the pen.
+pub(crate) fn named(path: &Path) -> Result<(), Failure> {
+    if !is_missing(path) {
+        return Ok(());
+    }
+    Err(Failure::usage(anyhow!(
+        "there are no decisions in {}; name the file that has them, or leave --decisions out",
+        path.display()
+    )))
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// What decisions deny of what was seen, a line for each dependency, and which of them are about nothing any more.

@@ -21,6 +21,9 @@ mod telemetry;
 mod terminal;
 mod user;
 
+#[cfg(test)]
+mod testing;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -24,6 +24,7 @@ pub(crate) use chosen::{ColorChoice, Settings};
 pub(crate) use environment::Environment;
 pub(crate) use inventory::InventoryPlace;
 pub(crate) use keys::{Key, keys};
+use keys::{old_variable, renamed};
 pub(crate) use print::{example, print};
 pub(crate) use serve::{Readers, ServeSettings};
 pub(crate) use value::parse_duration;
@@ -109,7 +110,12 @@ pub(crate) fn load(arguments: &Arguments, environment: &Environment) -> Result<E
             Some(key) => {
                 effective.set(key.name, text, Path::new(""), Origin::Environment(name.to_owned()))?;
             }
-            None => effective.strangers.push(name.to_owned()),
+            None => match old_variable(name) {
+                Some(old) => {
+                    effective.set(old, text, Path::new(""), Origin::Environment(name.to_owned()))?;
+                }
+                None => effective.strangers.push(name.to_owned()),
+            },
         }
     }
     for Given { key, text, flag } in arguments.given() {
@@ -135,8 +141,11 @@ impl Effective {
     }
 }
 
-/// ` (did you mean ...?)`, for a key that is nearly right.
+/// ` (did you mean ...?)`, for a key that is nearly right, or was.
 fn hint(wrong: &str) -> String {
+    if let Some(new) = renamed(wrong) {
+        return format!(", which is called `{new}` now");
+    }
     let bare = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let nearness = |key: &Key| {
         let whole = strsim::jaro_winkler(key.name, wrong);
@@ -195,6 +204,10 @@ mod tests {
                 "threads = 2\n[sumary]\nrows = 1\n",
                 ":3: unknown key `sumary.rows` (did you mean `summary.rows`?)",
             ),
+            (
+                "[serve]\ndecisions = \"d.yaml\"\n",
+                ":2: unknown key `serve.decisions`, which is called `rules.decisions` now; `watershed config print`",
+            ),
             ("\nthreads = 7\n", ":2: `threads` cannot be `7`: write a whole number from 1 to 2"),
             ("threads = \n", ":1: not valid TOML"),
             ("threads = [1, [2]]\n", ":1: `threads` cannot be"),
@@ -203,6 +216,15 @@ mod tests {
             let error = loaded(&["watershed", "config", "check", "--config", config], &[]).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
+        let old =
+            loaded(&["watershed", "config", "check"], &[("WATERSHED_SERVE_DECISIONS", "d")]).unwrap_err();
+        assert!(
+            old.to_string().starts_with(
+                "environment variable WATERSHED_SERVE_DECISIONS: unknown key `serve.decisions`, which is called \
+                 `rules.decisions` now"
+            ),
+            "{old}"
+        );
         let error = loaded(&["watershed", "config", "check", "--config", "/no/such/file"], &[]).unwrap_err();
         assert_eq!(error.to_string(), "cannot read the settings file /no/such/file");
     }

@@ -28,6 +28,9 @@ pub mod config;
 
 pub mod error;
 
+#[cfg(test)]
+mod testing;
+
 pub use config::CollectorConfig;
 pub use error::{CollectorError, SinkError, SourceError};
 pub use run::{Report, run};

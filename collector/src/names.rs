@@ -95,13 +95,6 @@ const fn lower_cases(octets: &[u8]) -> [u8; 256] {
     table
 }
 
-/// So many cases of a property, the same ones every time.
-#[cfg(test)]
-fn seeded(cases: u32) -> proptest::test_runner::Config {
-    let rng_seed = proptest::test_runner::RngSeed::Fixed(1);
-    proptest::test_runner::Config { cases, rng_seed, failure_persistence: None, ..Default::default() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,15 @@
 //! Edges for tests, as the collector and the store would make them.
 
+use proptest::test_runner::{Config, RngSeed};
 use watershed_model::{
     ConnState, Counters, Edge, EdgeKey, EdgeTraffic, Evidence, EvidenceCounts, Hour, Party, Protocol,
     Snapshot, StateCounts, TimeRange, Timestamp,
 };
+
+/// So many cases of a property, the same ones every time.
+pub(crate) fn seeded(cases: u32) -> Config {
+    Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
+}
 
 /// 2026-01-02 03:00 UTC.
 pub(crate) const START: i64 = 1_767_322_800;

@@ -104,9 +104,12 @@ fn a_limit_on_what_was_not_observed_fails_what_admits_more() {
 fn of_a_change_only_what_is_new_fails() {
     let (old, new) = (manifests(&DB.replace("tier: api", "tier: none")), manifests(DB));
     // The first rule admits it already.
-    assert_eq!(checked(Given { against: Some(&old), ..Given::from(&new) }).failures(), [] as [String; 0]);
+    assert_eq!(
+        checked(Given { against: Some(Policies::Kubernetes(&old)), ..Given::from(&new) }).failures(),
+        [] as [String; 0]
+    );
     let wider = manifests(&DB.replace("endPort: 5439", "endPort: 5440"));
-    let report = checked(Given { against: Some(&new), ..Given::from(&wider) });
+    let report = checked(Given { against: Some(Policies::Kubernetes(&new)), ..Given::from(&wider) });
     let newly: Vec<String> = report
         .newly
         .iter()
@@ -118,14 +121,15 @@ fn of_a_change_only_what_is_new_fails() {
         report.failures(),
         ["2 connections newly admitted without having been observed, and at most 0 may be"]
     );
-    let allowed = Given { against: Some(&new), admit_at_most: Some(2), ..Given::from(&wider) };
+    let allowed =
+        Given { against: Some(Policies::Kubernetes(&new)), admit_at_most: Some(2), ..Given::from(&wider) };
     assert!(checked(allowed).certificate.passed);
 
     // What was denied before is told, and is no failure of the change.
     let strict = manifests(&DB.replace("name: ops", "name: op"));
-    let report = checked(Given { against: Some(&strict), ..Given::from(&strict) });
+    let report = checked(Given { against: Some(Policies::Kubernetes(&strict)), ..Given::from(&strict) });
     assert!(report.denied.len() == 1 && report.denied[0].before && report.failures().is_empty());
-    let report = checked(Given { against: Some(&new), ..Given::from(&strict) });
+    let report = checked(Given { against: Some(Policies::Kubernetes(&new)), ..Given::from(&strict) });
     assert!(!report.denied[0].before);
     assert_eq!(report.failures(), ["the policies would deny 1 of 23 observed dependencies"]);
 }
@@ -138,7 +142,7 @@ fn what_was_observed_is_not_newly_admitted() {
     );
     let open =
         manifests(&DB.replace("    ports: [{port: 5432, endPort: 5439}]\n", "    ports: [{port: 1}]\n"));
-    let report = checked(Given { against: Some(&closed), ..Given::from(&open) });
+    let report = checked(Given { against: Some(Policies::Kubernetes(&closed)), ..Given::from(&open) });
     assert_eq!(report.newly, Some(Vec::new()));
 }
 

@@ -105,6 +105,25 @@ fn egress_and_other_protocols_are_listed() {
 }
 
 #[test]
+fn there_is_no_policy_of_the_namespace_whose_policies_are_for_the_whole_mesh() {
+    let Cluster { front, monitor, .. } = cluster();
+    let gateway = pod("istio-system", "ingress", "app=ingress");
+    let mut edges = edges();
+    edges.push(edge(&gateway, &front, Protocol::TCP, 8443));
+    edges.push(edge(&monitor, &gateway, Protocol::TCP, 15_020));
+    for level in Level::ALL {
+        let made = Made::of(&edges, level);
+        assert!(!made.text().contains("namespace: \"istio-system\""), "{}", made.text());
+        assert!(
+            made.reasons().contains("policies of istio-system are for the whole mesh"),
+            "{}",
+            made.reasons()
+        );
+        made.prove(&made.export).unwrap_or_else(|error| panic!("{level}: {error}"));
+    }
+}
+
+#[test]
 fn many_ports_become_every_port() {
     let (web, db, other) = (pod("x", "web", "app=web"), host("db"), outside("192.0.2.9"));
     let mut edges: Vec<Edge> = (9000..9100).map(|port| edge(&db, &web, Protocol::TCP, port)).collect();

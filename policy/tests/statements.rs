@@ -6,8 +6,8 @@
 #[path = "cluster/mod.rs"]
 mod cluster;
 
-use cluster::edges;
-use watershed_model::Edge;
+use cluster::{Cluster, cluster, edge, edges, outside};
+use watershed_model::{Edge, Party, Protocol};
 use watershed_policy::check::{Given, Observed, Report, check};
 use watershed_policy::export::calico::Form;
 use watershed_policy::export::directory::Directory;
@@ -157,4 +157,114 @@ fn addresses_of_a_host_and_less_traffic_than_then_are_no_failure() {
             assert_eq!(report.exceeding().count(), 0, "{dialect} {level}: {:#?}", report.extents);
         }
     }
+}
+
+/// `pay` uses a service by its name at two addresses, of which one has another name as well.
+fn by_name() -> Vec<Edge> {
+    let Cluster { api, pay, .. } = cluster();
+    let mut all = edges();
+    let mut named = |client: &Party, address: &str, names: &[&str]| {
+        let mut one = edge(client, &outside(address), Protocol::TCP, 443);
+        one.names = names.iter().map(|&name| name.into()).collect();
+        all.push(one);
+    };
+    named(&pay, "198.51.100.30", &["bank.example"]);
+    named(&pay, "198.51.100.31", &["bank.example"]);
+    named(&api, "198.51.100.31", &["cdn.example"]);
+    all
+}
+
+/// The file of the rules of `pay`, and the export.
+fn pay(edges: &[Edge]) -> (Directory, String) {
+    let census = Census::of(edges, &[]).expect("a census");
+    let export = export("cilium", &census, Level::Service);
+    let mut named = export.files.iter().filter(|(_, text)| text.contains("matchName: \"bank.example\""));
+    let path = named.next().expect("a rule by name").0.clone();
+    (export, path)
+}
+
+#[test]
+fn a_rule_by_name_states_its_names_and_what_they_stood_for() {
+    let all = by_name();
+    let (export, path) = pay(&all);
+    let text = &export.files[&path];
+    // The address with two names is written by both.
+    let stated =
+        "# names: 2 for 2 addresses seen, 0 of them under other names too; each name counts as one; ";
+    assert!(text.contains(stated), "{text}");
+    let report = checked(&files(&export), &all);
+    assert_eq!(report.failures(), [] as [String; 0], "{:#?}", report.extents);
+    let rules: Vec<_> = report.extents.iter().filter(|one| one.by_name.is_some()).collect();
+    assert!(!rules.is_empty() && rules.iter().all(|one| one.stated == Some(one.held())), "{rules:#?}");
+    assert_eq!(report.grown().count(), 0);
+    let note = "which other addresses names come to stand for: ";
+    assert!(
+        report.certificate.not_checked.iter().any(|one| one.starts_with(note)),
+        "{:?}",
+        report.certificate
+    );
+}
+
+#[test]
+fn a_name_that_stands_for_more_than_it_did_is_told_and_fails_nothing() {
+    let all = by_name();
+    let (export, path) = pay(&all);
+    let Cluster { api, pay, .. } = cluster();
+    let mut later = all;
+    for (client, address, name) in [
+        (&pay, "198.51.100.32", "bank.example"),
+        (&pay, "198.51.100.33", "bank.example"),
+        (&api, "198.51.100.33", "other.example"),
+    ] {
+        let mut one = edge(client, &outside(address), Protocol::TCP, 443);
+        one.names = [name.into()].into();
+        later.push(one);
+    }
+    let report = checked(&files(&export), &later);
+    let grown: Vec<_> =
+        report.grown().filter(|(one, _)| *one.place.file == *path).map(|(_, names)| names).collect();
+    assert_eq!(grown.len(), 1, "{:#?}", report.extents);
+    assert_eq!((grown[0].addresses, grown[0].stated, grown[0].shared), (4, Some(2), 1));
+    assert_eq!(report.exceeding().count(), 0);
+    let json: serde_json::Value = serde_json::from_str(&report.to_json().expect("json")).expect("json");
+    assert_eq!(json["grown_names"][0]["addresses"], 4);
+}
+
+#[test]
+fn every_rule_by_name_that_was_widened_by_hand_is_noticed() {
+    let all = by_name();
+    let (export, path) = pay(&all);
+    let text = &export.files[&path];
+    let name = "    - matchName: \"bank.example\"\n";
+    let edits = [
+        ("another name", text.replacen(name, &format!("{name}    - matchName: \"evil.example\"\n"), 1)),
+        ("a pattern in its place", text.replacen(name, "    - matchPattern: \"*.example\"\n", 1)),
+        ("every name", text.replacen(name, "    - matchPattern: \"*\"\n", 1)),
+        (
+            "more ports",
+            widened("cilium", text)
+                .into_iter()
+                .find(|one| {
+                    let named = one.split("toFQDNs").nth(1).unwrap_or_default();
+                    named.contains("endPort")
+                })
+                .expect("ports of the rule by name"),
+        ),
+        ("everybody of the namespace", {
+            let (before, rest) = text.split_once("  endpointSelector:\n").expect("a selector");
+            let rest = rest.split_inclusive('\n').skip_while(|line| line.starts_with("    "));
+            format!("{before}  endpointSelector: {{}}\n{}", rest.collect::<String>())
+        }),
+    ];
+    let mut noticed = 0;
+    for (what, edited) in &edits {
+        assert_ne!(edited, text, "{what}: changes nothing");
+        let mut files = files(&export);
+        files.iter_mut().filter(|(name, _)| **name == path).for_each(|(_, text)| *text = edited);
+        let report = checked(&files, &all);
+        let told = report.exceeding().any(|one| *one.place.file == path && one.by_name.is_some());
+        assert!(told && !report.certificate.passed, "{what}: {:#?}", report.extents);
+        noticed += usize::from(told);
+    }
+    println!("rules by name: {noticed} of {} widened rules noticed", edits.len());
 }

@@ -22,4 +22,6 @@ pub mod kafka;
 
 pub mod kubernetes;
 
+pub mod namespaces;
+
 pub mod process;

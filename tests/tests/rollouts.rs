@@ -43,6 +43,8 @@ fn every_step_of_a_thousand_workloads_is_proven() {
         (Dialect::Kubernetes, Unit::Workload),
         (Dialect::Calico, Unit::Namespace),
         (Dialect::Cilium, Unit::Namespace),
+        (Dialect::Cluster, Unit::Workload),
+        (Dialect::Istio, Unit::Workload),
     ] {
         let plan = planned(1_000, unit, dialect);
         let protected: usize = plan.steps.iter().map(|step| step.parties.len()).sum();

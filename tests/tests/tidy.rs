@@ -85,6 +85,23 @@ fn every_source_file_says_what_it_is_for_and_is_short() {
 }
 
 #[test]
+fn every_property_is_tried_with_the_same_cases_each_time() {
+    // Put together here, so that this file does not find itself.
+    let property = concat!("prop", "test! {");
+    let mut complaints = Vec::new();
+    each_source(|file, text| {
+        let seeds =
+            text.matches("_config(").filter(|_| text.contains("seeded(") || text.contains("RngSeed::Fixed("));
+        if text.matches(property).count() > seeds.count() {
+            complaints.push(format!(
+                "{file} has a property without a fixed seed: give it a configuration with one"
+            ));
+        }
+    });
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
 fn nothing_is_left_undone_and_nothing_is_unsafe_but_what_is_listed() {
     // Put together here, so that this file does not find itself.
     let (undone, exempt) = (concat!("to", "do!("), concat!("(unsafe", "_code"));

@@ -28,10 +28,13 @@ Examples:
   watershed rules what-if new/ --against old/ --store sqlite:edges.db
       What would change with the new ones?
   watershed rules what-if rules.nft default-deny.nft --store sqlite:edges.db
+  watershed rules what-if istio/ --against cilium/ --store sqlite:edges.db
+      Does the one dialect deny what the other allows?
 
 Policies are those that `rules check` reads: Kubernetes NetworkPolicies, ClusterNetworkPolicies, and
 those of Cilium, Calico and Istio, as YAML or JSON; or nftables files (.nft), loaded in the order
-given. A dependency counts as denied if any of its connections would be.
+given; or the mined.json of an export, as if default deny were in force for every workload. The old
+ones may be of another dialect: both are asked about the same dependencies. A dependency counts as denied if any of its connections would be.
 
 Exit codes:
   0  nothing would have been denied; with --against, nothing that the old ones allow
@@ -64,7 +67,8 @@ Each step is a directory:
   nftables  watch.nft (logs what enforcing would drop), apply.nft and revert.nft
   calico    staged.yaml (shows what enforcing would deny), apply.yaml and revert.yaml
   cilium    audit.txt (how to see what enforcing would deny), apply.yaml and revert.yaml
-  k8s       apply.yaml and revert.yaml; NetworkPolicy has no staged form: ask rules what-if
+  istio     dry-run.yaml (shows what enforcing would refuse), apply.yaml and revert.yaml
+  k8s, cnp  apply.yaml and revert.yaml; these have no staged form: ask rules what-if
 Steps do not depend on one another. The directory default-deny comes last: it holds the rules for
 everything, default deny, and what takes it back. Every file was read back and proven: what was
 observed passes whichever steps are taken, and a step taken back leaves what was there before.";
@@ -113,11 +117,11 @@ pub(crate) struct ConfidenceArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct WhatIfArguments {
-    /// Files, or directories of .yaml, .yml and .json files; or .nft files
+    /// Files, or directories of .yaml, .yml and .json files; or .nft files; or a mined.json
     #[arg(value_name = "POLICY", required = true, value_hint = ValueHint::AnyPath)]
     pub(crate) policies: Vec<PathBuf>,
 
-    /// Compare with these policies; may be repeated
+    /// Compare with these policies, of this dialect or another; may be repeated
     #[arg(long, value_name = "OLD", value_hint = ValueHint::AnyPath)]
     pub(crate) against: Vec<PathBuf>,
 
@@ -205,8 +209,12 @@ pub(crate) enum RolloutDialect {
     Nftables,
     /// Kubernetes NetworkPolicy
     K8s,
+    /// ClusterNetworkPolicy of the Baseline tier
+    Cnp,
     /// CiliumNetworkPolicy
     Cilium,
     /// Calico NetworkPolicy
     Calico,
+    /// Istio AuthorizationPolicy
+    Istio,
 }

@@ -44,7 +44,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "FILE", help_heading = SETTINGS, value_hint = ValueHint::FilePath)]
     pub(crate) tokens: Option<String>,
 
-    /// Where to keep what people decide about rules; made if missing [setting: serve.decisions]
+    /// Where to keep what people decide about rules; made if missing [setting: rules.decisions]
     #[arg(long, value_name = "FILE", help_heading = SETTINGS, value_hint = ValueHint::FilePath)]
     pub(crate) decisions: Option<String>,
 }
@@ -52,10 +52,10 @@ pub(crate) struct ServeArguments {
 impl ServeArguments {
     /// The settings among the arguments.
     pub(super) fn given(&self) -> impl Iterator<Item = Given> {
-        let flags = [("tokens", &self.tokens), ("decisions", &self.decisions)];
-        flags.into_iter().filter_map(|(flag, value)| {
-            let text = value.clone()?;
-            Some(Given { key: format!("serve.{flag}"), text, flag: format!("--{flag}") })
+        let flags =
+            [("serve.tokens", "--tokens", &self.tokens), ("rules.decisions", "--decisions", &self.decisions)];
+        flags.into_iter().filter_map(|(key, flag, value)| {
+            Some(Given { key: key.into(), text: value.clone()?, flag: flag.into() })
         })
     }
 }

@@ -52,6 +52,6 @@ fn flags_of_one_command_become_settings() {
     }
     assert_eq!(
         given(&["watershed", "serve", "--store", "sqlite:a", "--tokens", "t", "--decisions", "d"]),
-        texts(&[("serve.tokens", "t", "--tokens"), ("serve.decisions", "d", "--decisions")])
+        texts(&[("serve.tokens", "t", "--tokens"), ("rules.decisions", "d", "--decisions")])
     );
 }

@@ -10,7 +10,6 @@ use watershed_collector as collector;
 use watershed_graph::Graph;
 use watershed_model::{Edge, Snapshot};
 use watershed_policy::check::{self, Certificate, Given, Observed, Report};
-use watershed_policy::k8s::Manifests;
 use watershed_policy::whatif::Policies;
 
 use super::policies::Read;
@@ -46,7 +45,7 @@ pub(crate) fn run(
     };
     let inventory = inventory::open(settings)?;
     let workloads: Vec<_> = inventory.workloads().cloned().collect();
-    if let Policies::Kubernetes(manifests) = new.policies()
+    if let Policies::Kubernetes(manifests) = new.policies()?
         && manifests.world.pods().is_empty()
         && workloads.iter().all(|workload| workload.namespace.is_none())
         && arguments.store.is_none()
@@ -57,9 +56,9 @@ pub(crate) fn run(
     }
     let texts = new.texts();
     let given = Given {
-        policies: new.policies(),
+        policies: new.policies()?,
         texts: &texts,
-        against: old.as_ref().map(|old| manifests(old, &new)).transpose()?,
+        against: old.as_ref().map(Read::policies).transpose()?,
         admit_at_most: arguments.admit_at_most,
         tool_version: env!("CARGO_PKG_VERSION"),
     };
@@ -81,16 +80,6 @@ pub(crate) fn run(
         pipeline::complete(read)?;
     }
     checked
-}
-
-/// What the new policies take the place of.
-fn manifests<'a>(old: &'a Read, new: &Read) -> Result<&'a Manifests, Failure> {
-    match (old.policies(), new.policies()) {
-        (Policies::Kubernetes(manifests), Policies::Kubernetes(_)) => Ok(manifests),
-        _ => Err(Failure::usage(anyhow!(
-            "--against compares manifests with manifests, and some of these are nftables files; compare those with `watershed rules what-if --against`"
-        ))),
-    }
 }
 
 /// What was observed.

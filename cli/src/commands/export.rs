@@ -10,6 +10,7 @@ use watershed_policy::confidence::assess_rules;
 use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::diff::Allowances;
 use watershed_policy::export::calico::{self, Form};
+use watershed_policy::export::directory::NotExpressed;
 use watershed_policy::export::hosts::Host;
 use watershed_policy::export::istio::{self, Sayable};
 use watershed_policy::export::{cilium, cluster, directory, kubernetes, mined};
@@ -37,7 +38,7 @@ const TOLD: usize = 5;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where what a dialect cannot say is listed.
-const NOT_EXPRESSED: &str = "not-expressed.txt";
+pub(super) const NOT_EXPRESSED: &str = "not-expressed.txt";
 
 /// Mines, proves and writes the rules, and shows what the other levels would have cost.
 pub(crate) fn run(
@@ -212,10 +213,7 @@ fn policies(
     for (path, text) in &export.files {
         directory.text(path, text)?;
     }
-    let mut list = String::new();
-    for one in &export.not_expressed {
-        list.push_str(&format!("{}: {}\n", plain(&one.rule), one.reason));
-    }
+    let list = list(&export.not_expressed);
     let denied: String = consequences.lines().map(|line| line + "\n").collect();
     directory.text(NOT_EXPRESSED, &format!("{list}{denied}"))?;
     directory.text("certificate.json", &certificate.to_json()?)?;
@@ -235,6 +233,19 @@ fn policies(
     consequences.write(out)?;
     written(&directory, style, out)?;
     removed(&earlier.remove(&directory)?, out)
+}
+
+/// A line for each rule that a dialect cannot say.
+fn list(not_expressed: &[NotExpressed]) -> String {
+    not_expressed.iter().map(|one| format!("{}: {}\n", plain(&one.rule), one.reason)).collect()
+}
+
+/// Writes what a dialect cannot say.
+pub(super) fn not_expressed(
+    directory: &mut Directory,
+    not_expressed: &[NotExpressed],
+) -> Result<(), Failure> {
+    Ok(directory.text(NOT_EXPRESSED, &list(not_expressed))?)
 }
 
 /// What of an earlier export was cleared away.

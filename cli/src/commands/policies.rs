@@ -2,12 +2,16 @@
 //! beside policies is passed over.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use watershed_model::{Edge, Workload};
+use watershed_policy::diff::Allowances;
 use watershed_policy::k8s::Manifests;
 use watershed_policy::nft::{Hook, Ruleset};
-use watershed_policy::whatif::Policies;
+use watershed_policy::whatif::{Outcome, Policies, what_if, what_if_mined};
 
+use super::rules::diff::MINED;
 use crate::failure::Failure;
 use crate::input;
 
@@ -32,6 +36,8 @@ pub(crate) struct Read {
 enum Kind {
     Kubernetes(Manifests),
     Nftables(Ruleset, Hook),
+    /// Mined rules as an export lists them, beside the policies that say them.
+    Mined(Allowances),
 }
 
 impl Read {
@@ -42,6 +48,13 @@ impl Read {
         let mut found = Vec::new();
         for path in paths {
             files(path, 0, &mut found).map_err(Failure::usage)?;
+        }
+        if let [path] = found.as_slice()
+            && path.file_name().is_some_and(|name| name == MINED)
+        {
+            let (name, text) = input::text("mined rules", path).map_err(Failure::usage)?;
+            let mined = Allowances::read(&name, &text).map_err(Failure::usage)?;
+            return Ok(Self { kind: Kind::Mined(mined), texts: vec![(name, text)] });
         }
         let nftables = found.iter().filter(|path| is_nftables(path)).count();
         if nftables == 0 {
@@ -75,11 +88,22 @@ impl Read {
         Ok(Self { kind: Kind::Kubernetes(manifests), texts })
     }
 
-    /// The policies.
-    pub(crate) const fn policies(&self) -> Policies<'_> {
+    /// The policies, which mined rules are not: they select nobody who was not there when they were exported.
+    pub(crate) fn policies(&self) -> Result<Policies<'_>, Failure> {
         match &self.kind {
-            Kind::Kubernetes(manifests) => Policies::Kubernetes(manifests),
-            Kind::Nftables(ruleset, hook) => Policies::Nftables(ruleset, *hook),
+            Kind::Kubernetes(manifests) => Ok(Policies::Kubernetes(manifests)),
+            Kind::Nftables(ruleset, hook) => Ok(Policies::Nftables(ruleset, *hook)),
+            Kind::Mined(_) => Err(Failure::usage(anyhow!(
+                "{MINED} lists rules and is no policy; name the policies that were exported beside it, or ask `watershed rules what-if` or `watershed rules diff` about it"
+            ))),
+        }
+    }
+
+    /// What they would have done to edges.
+    pub(crate) fn what_if(&self, edges: &[&Edge], workloads: &[Arc<Workload>]) -> Result<Outcome, Failure> {
+        match &self.kind {
+            Kind::Mined(rules) => Ok(what_if_mined(rules, edges)),
+            Kind::Kubernetes(_) | Kind::Nftables(..) => Ok(what_if(self.policies()?, edges, workloads)),
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) fn run(
 ///
 /// The file of tokens is wrong.
 pub(super) fn routes(settings: &Settings, address: Option<SocketAddr>) -> Result<Option<Router>, Failure> {
-    let ServeSettings { tokens, readers, decisions } = &settings.serve;
+    let ServeSettings { tokens, readers } = &settings.serve;
     let tokens = tokens.as_deref().map(Tokens::read).transpose().map_err(Failure::usage)?.unwrap_or_default();
     // Where nothing listens, nobody reaches it.
     let local = address.is_none_or(|address| address.ip().is_loopback());
@@ -80,7 +80,7 @@ pub(super) fn routes(settings: &Settings, address: Option<SocketAddr>) -> Result
     }
     let library = Library::new(&settings.store.location.to_string(), settings.clone());
     let access = Access { tokens: Arc::new(tokens), closed };
-    Ok(Some(routes::router(library, Book::new(decisions.clone()), access, local)))
+    Ok(Some(routes::router(library, Book::new(settings.decisions.clone()), access, local)))
 }
 
 fn wait(stop: &AtomicBool) {

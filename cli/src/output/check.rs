@@ -162,7 +162,15 @@ fn sections(report: &Report) -> impl Iterator<Item = Section> {
         [
             one.place.to_string(),
             format!("{}, {}", one.policy, one.side),
-            format!("{} and not {stated}", number(one.tuples.all)),
+            format!("{} and not {stated}", number(one.held())),
+        ]
+    });
+    let grown = report.grown().map(|(one, names)| {
+        let stated = names.stated.unwrap_or_default();
+        [
+            one.place.to_string(),
+            format!("{}, {}", one.policy, one.side),
+            format!("{}, {stated} when exported; {} under other names too", names.addresses, names.shared),
         ]
     });
     let sections = [
@@ -175,6 +183,11 @@ fn sections(report: &Report) -> impl Iterator<Item = Section> {
             title: "Admit more than they state",
             columns: ["place", "in", "tuples of client, server and port"],
             rows: exceeding.collect(),
+        },
+        Section {
+            title: "Names that stand for more than they did",
+            columns: ["place", "in", "addresses seen"],
+            rows: grown.collect(),
         },
         Section {
             title: "Newly admitted, and not observed",

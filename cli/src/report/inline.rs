@@ -58,6 +58,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::seeded(256))]
+
         #[test]
         fn any_string_reads_back_and_holds_nothing_active(text in any::<String>()) {
             let json = inline(&text);

@@ -39,8 +39,25 @@ pub(crate) struct Key {
 impl Key {
     /// The environment variable that sets it: `WATERSHED_SUMMARY_ROWS`.
     pub(crate) fn variable(&self) -> String {
-        format!("WATERSHED_{}", self.name.to_uppercase().replace('.', "_"))
+        variable(self.name)
     }
+}
+
+/// Settings that are called otherwise now, with the new name: the old one is refused, and told where it went.
+const RENAMED: [(&str, &str); 1] = [("serve.decisions", "rules.decisions")];
+
+/// What a setting is called that had this name before.
+pub(crate) fn renamed(old: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(name, _)| *name == old).map(|(_, new)| *new)
+}
+
+/// The setting that an environment variable set before it was called otherwise.
+pub(crate) fn old_variable(variable: &str) -> Option<&'static str> {
+    RENAMED.iter().map(|(old, _)| *old).find(|old| self::variable(old) == variable)
+}
+
+fn variable(name: &str) -> String {
+    format!("WATERSHED_{}", name.to_uppercase().replace('.', "_"))
 }
 
 /// The smallest spool.

@@ -1,4 +1,4 @@
-//! Who may read and decide over HTTP, and where decisions are kept.
+//! Who may read and decide over HTTP.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,6 @@ pub(crate) struct ServeSettings {
     pub(crate) tokens: Option<PathBuf>,
     /// Who may read.
     pub(crate) readers: Readers,
-    /// Where what people decide is kept; `None`: nothing can be decided.
-    pub(crate) decisions: Option<PathBuf>,
 }
 
 /// Who may read the map.

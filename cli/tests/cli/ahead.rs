@@ -81,6 +81,79 @@ fn what_if_tells_what_a_policy_would_have_denied_and_what_a_change_changes() {
 }
 
 #[test]
+fn two_dialects_are_compared_over_the_same_dependencies() {
+    let folder = stored();
+    policy(&folder, "strict.yaml", "nobody");
+    for dialect in ["k8s", "cnp", "cilium", "calico", "istio", "nftables", "json"] {
+        rules(&folder, &["export", "--to", dialect, "-i", "hosts.yaml", "--out", dialect]).success();
+    }
+    let places = ["k8s", "cnp", "cilium", "calico", "istio", "nftables", "json/mined.json"];
+    for place in places {
+        rules(&folder, &["what-if", place]).success();
+        // What the export allows the strict policy denies, whatever either is written in.
+        let told = rules(&folder, &["what-if", "strict.yaml", "--against", place]).code(1);
+        let told = stdout(&told);
+        assert!(
+            told.contains("NEWLY DENIED  1") && told.contains("shop/browser -> shop/web tcp/80"),
+            "{place}: {told}"
+        );
+        let told = stdout(&rules(&folder, &["what-if", place, "--against", "strict.yaml"]).success());
+        assert!(told.contains("NO LONGER DENIED  1"), "{place}: {told}");
+        if place != "json/mined.json" {
+            let line = ["check", "strict.yaml", "-i", "hosts.yaml", "--against", place];
+            let told = stderr(&rules(&folder, &line).code(1));
+            assert!(told.contains("would deny 1 of 2 observed dependencies"), "{place}: {told}");
+            rules(
+                &folder,
+                &[
+                    "check",
+                    place,
+                    "-i",
+                    "hosts.yaml",
+                    "--against",
+                    "strict.yaml",
+                    "--admit-at-most",
+                    "9999999",
+                ],
+            )
+            .success();
+        }
+    }
+    let no_policy = rules(&folder, &["check", "json/mined.json"]).code(2);
+    assert!(stderr(&no_policy).contains("mined.json lists rules and is no policy"), "{}", stderr(&no_policy));
+}
+
+#[test]
+fn of_two_rulesets_of_nftables_what_is_newly_admitted_is_told() {
+    let folder = stored();
+    rules(&folder, &["export", "--to", "nftables", "--out", "old"]).success();
+    let allow = fs::read_to_string(folder.path().join("old/rules.nft")).unwrap();
+    fs::create_dir(folder.path().join("new")).unwrap();
+    fs::copy(folder.path().join("old/default-deny.nft"), folder.path().join("new/default-deny.nft")).unwrap();
+    let check = |text: &str, code| {
+        fs::write(folder.path().join("new/rules.nft"), text).unwrap();
+        let told = rules(&folder, &["check", "new", "--against", "old", "--format", "json"]).code(code);
+        serde_json::from_str::<serde_json::Value>(&stdout(&told)).unwrap()
+    };
+    assert_eq!(check(&allow, 0)["newly_admitted"], serde_json::json!([]));
+    let wider = allow.replace("tcp dport 80 ", "tcp dport 80-81 ");
+    assert_ne!(wider, allow);
+    let newly = check(&wider, 1)["newly_admitted"].clone();
+    let expected =
+        serde_json::json!([{"client": "10.0.0.1", "server": "10.0.0.2", "ports": "tcp/81", "count": 1}]);
+    let named =
+        serde_json::json!([{"client": "shop/browser", "server": "shop/web", "ports": "tcp/81", "count": 1}]);
+    assert!(newly == expected || newly == named, "{newly}");
+    // What is no longer allowed and was seen fails against the old ones, and not where these denied it, too.
+    let closed = allow.replace("tcp dport 80 ", "tcp dport 79 ");
+    let told = check(&closed, 1);
+    assert_eq!(told["denied"][0]["before"], false, "{told}");
+    fs::write(folder.path().join("old/rules.nft"), &closed).unwrap();
+    let told = check(&closed, 0);
+    assert_eq!(told["denied"][0]["before"], true, "{told}");
+}
+
+#[test]
 fn reach_names_what_the_setting_calls_a_crown_jewel() {
     let folder = stored();
     let text = stdout(&rules(&folder, &["reach", "--set", "rules.crown_jewels=app=web"]).success());
@@ -128,7 +201,13 @@ fn a_roll_out_has_a_directory_for_each_step() {
 #[test]
 fn a_roll_out_of_policies_has_staged_files_and_its_steps_deny_nothing() {
     let folder = stored();
-    for (dialect, watch) in [("k8s", None), ("cilium", Some("audit.txt")), ("calico", Some("staged.yaml"))] {
+    for (dialect, watch) in [
+        ("k8s", None),
+        ("cnp", None),
+        ("cilium", Some("audit.txt")),
+        ("calico", Some("staged.yaml")),
+        ("istio", Some("dry-run.yaml")),
+    ] {
         let line = ["rollout", "--dialect", dialect, "-i", "hosts.yaml", "--out", dialect];
         let text = stdout(&rules(&folder, &line).success());
         assert!(text.starts_with("3 steps, 0 of them ready"), "{text}");
@@ -141,6 +220,7 @@ fn a_roll_out_of_policies_has_staged_files_and_its_steps_deny_nothing() {
             rules(&folder, &["what-if", &format!("{dialect}/{name}/apply.yaml")]).success();
         }
         rules(&folder, &["what-if", &format!("{dialect}/default-deny/apply.yaml")]).success();
+        assert_eq!(read("not-expressed.txt").contains("denies no egress"), dialect == "istio", "{dialect}");
     }
     // Another plan in the same place leaves no step of the first behind, but what is not its own.
     let steps = || {

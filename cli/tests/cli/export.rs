@@ -193,6 +193,18 @@ fn what_people_allow_is_in_nftables_by_the_addresses_of_the_inventory() {
 }
 
 #[test]
+fn a_file_of_decisions_may_be_missing_where_the_settings_name_it_and_not_where_a_flag_does() {
+    let folder = stored();
+    let line = ["--to", "k8s", "-i", "hosts.yaml", "--out", "out"];
+    let not_yet = ["--set", "rules.decisions=decisions.yaml"];
+    let told = stderr(&watershed(&folder).args(EXPORT).args(line).args(not_yet).assert().success());
+    assert!(told.contains("nothing is decided yet: there is no decisions.yaml"), "{told}");
+    let slip = ["--decisions", "decision.yaml"];
+    let told = stderr(&watershed(&folder).args(EXPORT).args(line).args(slip).assert().code(2));
+    assert!(told.contains("there are no decisions in decision.yaml; name the file that has them"), "{told}");
+}
+
+#[test]
 fn two_exports_are_compared_by_what_they_allow() {
     let folder = stored();
     decide(&folder, &format!("allow:\n- {{client: {BROWSER}, server: {DNS}, ports: [tcp/9153]}}\n"));

@@ -106,6 +106,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::testing::seeded(256))]
+
         /// Few distinct hashes, so that entries collide and removal has to shift.
         #[test]
         fn behaves_like_a_map(steps in proptest::collection::vec((0_u32..40, any::<bool>()), 0..4000)) {

@@ -140,6 +140,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::seeded(256))]
+
         #[test]
         fn both_directions_have_one_key(a in address(), b in address(), ports in any::<(u16, u16)>()) {
             prop_assume!(a.is_ipv6() == b.is_ipv6());

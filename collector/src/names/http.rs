@@ -236,7 +236,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::names::seeded(64))]
+        #![proptest_config(crate::testing::seeded(64))]
 
         #[test]
         fn any_bytes_give_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in ".*") {

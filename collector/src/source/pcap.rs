@@ -83,7 +83,6 @@ fn too_long(captured: u32) -> Stop {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     use super::super::testing::{Order, packet, packets, read_bytes};
     use super::*;
@@ -153,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+        #![proptest_config(crate::testing::seeded(64))]
 
         #[test]
         fn anything_after_a_file_header_is_read_to_its_end(noise in proptest::collection::vec(any::<u8>(), 0..400)) {

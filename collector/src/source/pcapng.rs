@@ -249,7 +249,6 @@ fn packet_data(body: &[u8], captured: u32) -> Result<&[u8], Stop> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     use super::super::testing::{self, drain, file, packet, packets, read_bytes};
     use super::super::{FileSource, PacketSource as _};
@@ -351,7 +350,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+        #![proptest_config(crate::testing::seeded(64))]
 
         #[test]
         fn any_blocks_after_a_section_header_are_read_to_their_end(

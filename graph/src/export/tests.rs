@@ -233,7 +233,7 @@ fn shape(text: &str, backslash_escapes: bool) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(2), ..ProptestConfig::default() })]
+    #![proptest_config(crate::testing::seeded(500))]
 
     #[test]
     fn no_name_breaks_a_format(client in any_name(), server in any_name(), name in any_name()) {

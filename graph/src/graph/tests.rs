@@ -83,7 +83,7 @@ fn any_edge() -> impl Strategy<Value = Edge> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(1), ..ProptestConfig::default() })]
+    #![proptest_config(crate::testing::seeded(200))]
 
     #[test]
     fn what_is_accepted_was_answered_and_what_was_tried_is_in_the_ledger(

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 use watershed_model::{Party, Workload};
 
 use super::*;
@@ -132,7 +131,7 @@ fn offered_most(graph: &Graph<'_>, node: NodeIndex) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+    #![proptest_config(crate::testing::seeded(64))]
 
     #[test]
     fn what_is_set_apart_is_named_as_if_each_were_looked_at_alone(

@@ -45,6 +45,11 @@ impl Dialect for Enforced {
         read(files, false)
     }
 
+    fn read_staged<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
+        let calico = read(files, true)?.calico.as_if_enforced();
+        Ok(Manifests { calico, ..Manifests::default() })
+    }
+
     fn enforce<'a>(&'a self, world: &'a World, policies: &'a Manifests) -> Layers<'a> {
         lay(world, policies)
     }

@@ -29,8 +29,21 @@ pub struct Extent {
     pub nearest: Option<String>,
     /// How many tuples the comment above it says that it admits, with the rules below that have none.
     pub stated: Option<u64>,
-    /// Whether it means addresses by their names, which change: what it states cannot be held against it then.
-    pub by_name: bool,
+    /// Where it means addresses by their names, which change: what is held against what it states.
+    pub by_name: Option<ByName>,
+}
+
+/// What a rule that means addresses by their names admits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByName {
+    /// Tuples of client, server and port, each name as one address; more than can be counted for a pattern.
+    pub tuples: u64,
+    /// Addresses that were seen under the names.
+    pub addresses: u64,
+    /// Those of them that were seen under other names, too: whoever asks for these gets them as well.
+    pub shared: u64,
+    /// For how many addresses the comment above it says that they stood.
+    pub stated: Option<u64>,
 }
 
 /// How many were seen of how many there are.
@@ -47,6 +60,12 @@ impl Extent {
     #[must_use]
     pub const fn unobserved(&self) -> u64 {
         self.tuples.all.saturating_sub(self.tuples.seen)
+    }
+
+    /// Tuples that are held against what it states: addresses of names come and go, and a name is written once.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.by_name.map_or(self.tuples.all, |names| names.tuples)
     }
 }
 

@@ -9,7 +9,7 @@ use watershed_model::Labels;
 use super::cast::Cast;
 use super::extent::{Seen, nearest};
 use super::stated::Stated;
-use super::{Certificate, Extent, Share, Side};
+use super::{ByName, Certificate, Extent, Share, Side};
 use crate::Service;
 use crate::k8s::{Connections, Direction, End, Place};
 use crate::layers::{Action, Layers, Part, Peers, Rule, RuleAt, Services};
@@ -23,6 +23,8 @@ struct Group<'a> {
     policy: &'a str,
     direction: Direction,
     stated: Option<u64>,
+    /// For how many addresses its names are said to have stood.
+    names: Option<u64>,
     rules: Vec<(&'a Part, &'a Rule)>,
     /// Workloads by the first pod of their name, whatever labels they had.
     seen: Seen<End>,
@@ -56,11 +58,13 @@ impl<'a> Figures<'a> {
         let (mut groups, mut of) = (BTreeMap::new(), HashMap::new());
         for (at, part, rule) in rules() {
             let (place, said) = stated.at(&rule.place);
+            let names = stated.names(&place);
             let key = (place, part.direction);
             let new = || Group {
                 policy: name(part),
                 direction: part.direction,
                 stated: said,
+                names,
                 rules: Vec::new(),
                 seen: Seen::new(),
             };
@@ -98,10 +102,13 @@ impl<'a> Figures<'a> {
         let mut extents = Vec::with_capacity(self.groups.len());
         for ((place, _), group) in &self.groups {
             let extent = self.extent(cast, place, group);
-            by_name += u64::from(extent.stated.is_some() && extent.by_name);
+            by_name += u64::from(extent.by_name.is_some());
             extents.push(extent);
         }
-        certificate.not_asked(by_name > 0, "whether rules by name admit what they state: names change");
+        certificate.not_asked(
+            by_name > 0,
+            &format!("which other addresses names come to stand for: {by_name} rules are by name, and those seen count"),
+        );
         extents.sort_by(|a, b| (&a.place, a.side).cmp(&(&b.place, b.side)));
         extents
     }
@@ -111,13 +118,28 @@ impl<'a> Figures<'a> {
         let mut subjects = BTreeSet::new();
         let mut pods: Cow<'_, BTreeSet<usize>> = Cow::default();
         let (mut others, mut widest) = (0_u64, 0_u64);
+        let mut named: Option<ByName> = None;
+        let mut unnamed = 0_u64;
         for (part, rule) in &group.rules {
             let own: BTreeSet<usize> = self.bound(&part.subjects).collect();
             let peers = self.pods(&rule.peers);
             let outside = outside(&rule.peers);
             let wide = width(&rule.services);
+            let each = (own.len() as u64).saturating_mul(wide);
             let count = (peers.len() as u64).saturating_add(outside);
-            all = all.saturating_add((own.len() as u64).saturating_mul(count).saturating_mul(wide));
+            all = all.saturating_add(each.saturating_mul(count));
+            match rule.peers.by_name {
+                Some(meant) => {
+                    let addresses = rule.peers.addresses.len() as u64;
+                    let names =
+                        named.get_or_insert_with(|| ByName { stated: group.names, ..ByName::default() });
+                    let written = count.saturating_sub(addresses).saturating_add(meant.names);
+                    names.tuples = names.tuples.saturating_add(each.saturating_mul(written));
+                    names.addresses = names.addresses.max(addresses);
+                    names.shared = names.shared.max(meant.shared);
+                }
+                None => unnamed = unnamed.saturating_add(each.saturating_mul(count)),
+            }
             subjects.extend(own);
             match pods.is_empty() {
                 true => pods = peers,
@@ -144,7 +166,7 @@ impl<'a> Figures<'a> {
             tuples: share(seen.tuples.len(), all),
             nearest: nearer(cast, group, &pods),
             stated: group.stated,
-            by_name: group.rules.iter().any(|(_, rule)| rule.peers.by_name),
+            by_name: named.map(|names| ByName { tuples: names.tuples.saturating_add(unnamed), ..names }),
         }
     }
 

@@ -18,6 +18,7 @@
 //!                         "ports": { "seen": 1, "all": 1 }, "tuples": { "seen": 1, "all": 9 },
 //!                         "nearest": "app=web (1 of 9)", "stated": 1 }],
 //!   "wide_rules": [],
+//!   "grown_names": [{ "place": "api.yaml:9:5", "policy": "shop/api", "addresses": 7, "shared": 1, "stated": 3 }],
 //!   "newly_admitted": [{ "client": "shop/web", "server": "shop/db", "ports": "tcp/5433", "count": 1 }],
 //!   "reach": { "pairs": 132, "allowed": 40, "unobserved": 21 },
 //!   "notes": [{ "place": "db.yaml:30:1", "message": "..." }],
@@ -29,6 +30,8 @@
 //! `direction` is where connections are decided about: `ingress`, `egress`, and of nftables `forward` or `input`.
 //! `before` says that the policies of `--against` denied the edge too, `newly_admitted` is null without them.
 //! `depends_on_plugin` says that the edge passes where the network plugin lets `ipBlock` mean pods too.
+//! `grown_names` are rules by name whose names stand for more addresses than when they were exported; `shared` of
+//! them were seen under other names, too.
 //! `edges` is null where there was no traffic to check against.
 //! `reach` is null where there are too many workloads to ask each pair. Times are RFC 3339 in UTC.
 
@@ -37,7 +40,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Certificate, Denied, Extent, IdleRule, Newly, Reach, Report, ShadowedRule, Share, Unmatched};
+use super::{
+    ByName, Certificate, Denied, Extent, IdleRule, Newly, Reach, Report, ShadowedRule, Share, Unmatched,
+};
 use crate::Error;
 use crate::k8s::Problem;
 
@@ -64,6 +69,7 @@ impl Report {
             shadowed_rules: self.shadowed.iter().map(JsonShadowed::from).collect(),
             exceeding_rules: self.exceeding().map(JsonExtent::from).collect(),
             wide_rules: self.wide().map(JsonExtent::from).collect(),
+            grown_names: self.grown().map(JsonGrown::from).collect(),
             newly_admitted: self.newly.as_ref().map(|newly| newly.iter().map(JsonNewly::from).collect()),
             reach: self.reach.map(JsonReach::from),
             notes: self.notes.iter().map(JsonNote::from).collect(),
@@ -86,6 +92,7 @@ struct JsonReport<'a> {
     shadowed_rules: Vec<JsonShadowed>,
     exceeding_rules: Vec<JsonExtent>,
     wide_rules: Vec<JsonExtent>,
+    grown_names: Vec<JsonGrown>,
     newly_admitted: Option<Vec<JsonNewly>>,
     reach: Option<JsonReach>,
     notes: Vec<JsonNote>,
@@ -154,6 +161,22 @@ struct JsonExtent {
     tuples: JsonShare,
     nearest: Option<String>,
     stated: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct JsonGrown {
+    place: String,
+    policy: String,
+    addresses: u64,
+    shared: u64,
+    stated: Option<u64>,
+}
+
+impl From<(&Extent, ByName)> for JsonGrown {
+    fn from((one, names): (&Extent, ByName)) -> Self {
+        let ByName { addresses, shared, stated, .. } = names;
+        Self { place: text(&one.place), policy: one.policy.clone(), addresses, shared, stated }
+    }
 }
 
 #[derive(Serialize)]

@@ -37,12 +37,12 @@ use std::sync::Arc;
 use watershed_model::{Edge, Workload};
 
 pub use certificate::Certificate;
-pub use extent::{Extent, Share};
+pub use extent::{ByName, Extent, Share};
 pub use report::{Denied, IdleRule, Newly, Reach, Refusal, Report, ShadowedRule, Side};
 pub use selectors::{Unmatched, Vain, Where};
 
 use crate::k8s::Manifests;
-use crate::whatif::Policies;
+use crate::whatif::{Policies, what_if};
 
 /// Pairs of workloads that are asked whether they may connect: about a second's work. Of more none is asked,
 /// and [`Report::reach`] and [`Report::newly`] are `None`.
@@ -55,8 +55,8 @@ pub struct Given<'a> {
     pub policies: Policies<'a>,
     /// Name and text of the files that they were read from.
     pub texts: &'a [(&'a str, &'a str)],
-    /// Policies that they take the place of.
-    pub against: Option<&'a Manifests>,
+    /// Policies that they take the place of, of whatever dialect.
+    pub against: Option<Policies<'a>>,
     /// Connections that may be admitted without having been observed.
     pub admit_at_most: Option<u64>,
     /// What the certificate says checked them.
@@ -92,6 +92,22 @@ pub fn check<'a>(given: impl Into<Given<'a>>, observed: Observed<'_>) -> Report 
         Policies::Kubernetes(manifests) => pods::check(manifests, &given, observed),
         Policies::Nftables(ruleset, hook) => packets::check(ruleset, hook, &given, observed),
     };
+    let about = |policies| matches!(policies, Policies::Kubernetes(_));
+    match given.against {
+        // Pods and their labels are those that are told beside either.
+        Some(old) if about(old) && about(given.policies) => {}
+        Some(old) => {
+            let edges = observed.edges.unwrap_or_default();
+            report.denied_before(&what_if(old, edges, observed.workloads));
+            // What each decides about an edge can be compared; what they admit beyond is said in other words.
+            let differ = about(old) != about(given.policies);
+            report.certificate.not_asked(
+                differ,
+                "what is newly admitted: that is asked of two sets of policies about pods, or of nftables",
+            );
+        }
+        None => {}
+    }
     report.certificate.conclude(&report.failures(), &report.extents);
     report
 }

@@ -10,11 +10,12 @@ use super::extent::Seen;
 use super::selectors::{Unmatched, Vain, Where};
 use super::stated::Stated;
 use super::{
-    Certificate, Denied, Extent, Given, IdleRule, Observed, Refusal, Report, ShadowedRule, Share, Side,
+    Certificate, Denied, Extent, Given, IdleRule, Observed, Refusal, Report, ShadowedRule, Share, Side, newly,
 };
 use crate::k8s::Place;
 use crate::nft::{Action, Hook, Rule, Ruleset};
 use crate::proof::Pairs;
+use crate::whatif::Policies;
 use crate::{Service, Tuple};
 
 /// Checks a ruleset where it looks at packets at `hook`.
@@ -37,7 +38,14 @@ pub(super) fn check(ruleset: &Ruleset, hook: Hook, given: &Given<'_>, observed: 
         replay.not_asked > 0,
         &format!("{} pairs of addresses of edges that have too many", replay.not_asked),
     );
-    certificate.not_asked(given.against.is_some(), "what is newly admitted: it is not asked of nftables");
+    let newly = match given.against {
+        Some(Policies::Nftables(old, before)) => {
+            let newly = newly::between_addresses((ruleset, hook), (old, before), edges);
+            certificate.not_asked(newly.is_none(), "what is newly admitted: there are too many connections");
+            newly
+        }
+        Some(Policies::Kubernetes(_)) | None => None,
+    };
     let unmatched = if observed.edges.is_some() { unmatched(ruleset, edges) } else { Vec::new() };
     let shadow = ruleset.shadow(hook);
     certificate.not_asked(
@@ -66,7 +74,7 @@ pub(super) fn check(ruleset: &Ruleset, hook: Hook, given: &Given<'_>, observed: 
         unmatched,
         shadowed: shadowed.collect(),
         extents: replay.extents(given.texts),
-        newly: None,
+        newly,
         reach: None,
         denied: replay.denied,
         notes: Vec::new(),
@@ -96,7 +104,7 @@ impl<'a> Replay<'a> {
         let pairs = Service::of(&edge.key)
             .map(|service| (service, Pairs::of(&edge.client_addresses, &edge.server_addresses, service)));
         let pairs = pairs.map(|(service, mut pairs)| {
-            pairs.list.retain(|&(_, server)| self.is_about(server));
+            pairs.list.retain(|&(_, server)| self.ruleset.is_about(self.hook, server));
             (service, pairs)
         });
         let Some((service, pairs)) = pairs.filter(|(_, pairs)| !pairs.list.is_empty()) else {
@@ -136,24 +144,11 @@ impl<'a> Replay<'a> {
         });
     }
 
-    /// Whether the rules can say anything about connections to a server. Those of a host about what arrives there
-    /// are loaded on that host alone, which is one that they name; of others they know nothing.
-    fn is_about(&self, server: IpAddr) -> bool {
-        let mut named = self.accepting().map(|(_, rule)| rule.servers());
-        self.hook == Hook::Forward
-            || named.any(|servers| servers.is_none_or(|all| all.iter().any(|range| range.contains(&server))))
-    }
-
-    /// Rules that accept.
-    fn accepting(&self) -> impl Iterator<Item = (&'a str, &'a Rule)> + use<'a> {
-        self.ruleset.deciding().filter(|(_, rule)| rule.accepts() && !rule.is_ipv6_itself())
-    }
-
     /// Rules that accept and were not needed, without those whose addresses were not seen anyway.
     fn idle(&self, unmatched: &[Unmatched]) -> Vec<IdleRule> {
         let vain: BTreeSet<&Place> = unmatched.iter().map(|one| &one.place).collect();
         let needed = |place: &Place| self.seen.contains_key(place) || vain.contains(place);
-        let idle = self.accepting().filter(|(_, rule)| !needed(&rule.spot()));
+        let idle = self.ruleset.accepting().filter(|(_, rule)| !needed(&rule.spot()));
         idle.map(|(table, rule)| IdleRule {
             place: rule.spot(),
             policy: name(table),
@@ -164,10 +159,11 @@ impl<'a> Replay<'a> {
 
     fn extents(&self, texts: &[(&str, &str)]) -> Vec<Extent> {
         let side = Side::Path(self.hook);
-        let spots: Vec<(Place, &str)> = self.accepting().map(|(table, rule)| (rule.spot(), table)).collect();
+        let spots: Vec<(Place, &str)> =
+            self.ruleset.accepting().map(|(table, rule)| (rule.spot(), table)).collect();
         let stated = Stated::of(texts, spots.iter().map(|(place, table)| (place, *table, side)));
         let mut extents: BTreeMap<Place, Extent> = BTreeMap::new();
-        for (table, rule) in self.accepting() {
+        for (table, rule) in self.ruleset.accepting() {
             let (place, said) = stated.at(&rule.spot());
             let of_one = extent(rule, self.seen.get(&rule.spot()));
             let new = || Extent {
@@ -180,7 +176,7 @@ impl<'a> Replay<'a> {
                 tuples: Share::default(),
                 nearest: None,
                 stated: said,
-                by_name: false,
+                by_name: None,
             };
             let all = extents.entry(place.clone()).or_insert_with(new);
             all.clients.add(of_one.0);

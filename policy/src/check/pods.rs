@@ -13,6 +13,7 @@ use super::{
 use crate::Service;
 use crate::k8s::{Blocks, End, Evaluator, Manifests, Place};
 use crate::layers::{Action, Layers, Names};
+use crate::whatif::Policies;
 
 /// Checks the policies of `manifests`.
 pub(super) fn check(manifests: &Manifests, given: &Given<'_>, observed: Observed<'_>) -> Report {
@@ -21,9 +22,11 @@ pub(super) fn check(manifests: &Manifests, given: &Given<'_>, observed: Observed
     let names = Names::of_edges(edges);
     let layers = Layers::of(manifests, &cast.world, &names, Blocks::OutsideOnly);
     let lenient = Layers::of(manifests, &cast.world, &names, Blocks::PodsToo);
-    let before = given.against.map(|old| Before {
-        manifests: old,
-        layers: Layers::of(old, &cast.world, &names, Blocks::OutsideOnly),
+    let before = given.against.and_then(|old| match old {
+        Policies::Kubernetes(old) => {
+            Some(Before { manifests: old, layers: Layers::of(old, &cast.world, &names, Blocks::OutsideOnly) })
+        }
+        Policies::Nftables(..) => None,
     });
     let mut replay = Replay::new(manifests, &cast, &layers, &lenient, before.as_ref(), given.texts);
     edges.iter().for_each(|edge| replay.edge(edge));

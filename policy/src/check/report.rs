@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use watershed_model::{EdgeKey, Timestamp};
 
 use super::selectors::Unmatched;
-use super::{Certificate, Extent};
+use super::{ByName, Certificate, Extent};
 use crate::k8s::{Direction, Place, Problem};
 use crate::nft::Hook;
+use crate::whatif::Outcome;
 
 /// What the check found. Everything is in order: of edges, or of place.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,11 +154,24 @@ pub struct Reach {
 }
 
 impl Report {
+    /// Marks what policies denied that were there before.
+    pub(super) fn denied_before(&mut self, before: &Outcome) {
+        let denied = |edge: &EdgeKey| before.denied.binary_search_by(|one| one.edge.cmp(edge)).is_ok();
+        self.denied.iter_mut().for_each(|one| one.before = denied(&one.edge));
+    }
+
     /// Rules that admit more than the comment above them says: edited since they were exported, or the workloads
     /// that they select have become more.
     pub fn exceeding(&self) -> impl Iterator<Item = &Extent> {
-        let more = |one: &&Extent| one.stated.is_some_and(|stated| one.tuples.all > stated);
-        self.extents.iter().filter(|one| !one.by_name).filter(more)
+        let more = |one: &&Extent| one.stated.is_some_and(|stated| one.held() > stated);
+        self.extents.iter().filter(more)
+    }
+
+    /// Rules whose names stand for more addresses than when they were exported: what is behind a name has changed, or
+    /// more of it was seen.
+    pub fn grown(&self) -> impl Iterator<Item = (&Extent, ByName)> {
+        let names = self.extents.iter().filter_map(|one| Some((one, one.by_name?)));
+        names.filter(|(_, names)| names.stated.is_some_and(|stated| names.addresses > stated))
     }
 
     /// Rules that are used, and admit more than what talks without saying so.

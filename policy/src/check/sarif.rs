@@ -174,8 +174,8 @@ pub(super) fn describe(denied: &Denied) -> String {
 
 /// `this ingress rule of shop/db admits 9 connections, and the comment above it states 1; 1 of 9 clients ...`.
 pub(super) fn exceeds(one: &Extent) -> String {
-    let Extent { side, policy, tuples, stated, .. } = one;
-    let (all, stated) = (counted(tuples.all, "connection"), stated.unwrap_or_default());
+    let Extent { side, policy, stated, .. } = one;
+    let (all, stated) = (counted(one.held(), "connection"), stated.unwrap_or_default());
     format!(
         "this {side} rule of {policy} admits {all}, and the comment above it states {stated}; {}",
         shares(one)

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Side;
-use crate::export::text::stated;
+use crate::export::text::{stated, stated_names};
 use crate::k8s::Place;
 
 /// Rules with the one whose comment speaks for them: their own, or that of the rule before without one of its own.
 pub(super) struct Stated {
     /// By the place of each rule: the place of the first that the comment is for, and what it says.
     of: HashMap<Place, (Place, u64)>,
+    /// By the place of the first that a comment is for: for how many addresses names stood.
+    names: HashMap<Place, u64>,
 }
 
 impl Stated {
@@ -25,7 +27,7 @@ impl Stated {
         for (place, policy, side) in rules {
             sides.entry((policy, side)).or_default().push(place);
         }
-        let mut of = HashMap::new();
+        let (mut of, mut names) = (HashMap::new(), HashMap::new());
         for places in sides.into_values() {
             let mut places = places;
             places.sort();
@@ -33,7 +35,8 @@ impl Stated {
             let mut speaks: Option<(Place, u64)> = None;
             for place in places {
                 let file = lines.get(&*place.file).map_or(&[][..], Vec::as_slice);
-                if let Some(number) = above(file, place.line) {
+                if let Some(number) = above(file, place.line, stated) {
+                    names.extend(above(file, place.line, stated_names).map(|seen| (place.clone(), seen)));
                     speaks = Some((place.clone(), number));
                 }
                 if let Some((first, number)) = speaks.as_ref().filter(|(first, _)| first.file == place.file) {
@@ -41,7 +44,12 @@ impl Stated {
                 }
             }
         }
-        Self { of }
+        Self { of, names }
+    }
+
+    /// For how many addresses the names of what is counted under a place are said to have stood.
+    pub(super) fn names(&self, place: &Place) -> Option<u64> {
+        self.names.get(place).copied()
     }
 
     /// The place under which the rule at `place` is counted, and what is stated there.
@@ -54,10 +62,10 @@ impl Stated {
 }
 
 /// What the comment that ends right above a line says.
-fn above(lines: &[&str], line: u32) -> Option<u64> {
+fn above(lines: &[&str], line: u32, says: impl Fn(&str) -> Option<u64>) -> Option<u64> {
     let before = lines.get(..(line as usize).checked_sub(1)?)?;
     let comments = before.iter().rev().take_while(|line| line.trim_start().starts_with('#'));
-    comments.filter_map(|line| stated(line)).next()
+    comments.filter_map(|line| says(line)).next()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The policies as layers of rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use watershed_model::Labels;
@@ -9,7 +9,7 @@ use super::POD_NAMESPACE;
 use super::pattern::Pattern;
 use super::policy::{CiliumPolicy, Entity, Peer, Rule, Spec};
 use crate::k8s::{Direction, World};
-use crate::layers::{self, Action, Layers, Names, Network, Part, Peers, Pods, Selection};
+use crate::layers::{self, Action, Layers, Meant, Names, Network, Part, Peers, Pods, Selection};
 
 /// The parts of the policies: rules that deny, which come first, and the rest.
 #[derive(Default)]
@@ -157,12 +157,15 @@ fn by_name(policy: usize, spec: &Spec, subjects: &Pods, lookups: &Lookups<'_>, n
             let meant = |name: &str| {
                 wanted.iter().any(|pattern| pattern.matches(name)) && lookups.may_ask(&rules, name)
             };
+            let exact = wanted.iter().all(Pattern::is_exact);
+            let listed = wanted.iter().collect::<BTreeSet<_>>().len() as u64;
+            let by_name = Meant { names: if exact { listed } else { u64::MAX }, shared: names.shared(meant) };
             layers::Rule {
                 place: rule.place.clone(),
                 action: Action::Allow,
                 peers: Peers {
                     addresses: names.addresses(meant).collect(),
-                    by_name: true,
+                    by_name: Some(by_name),
                     ..Peers::default()
                 },
                 services: rule.services.clone(),

@@ -19,6 +19,11 @@ impl Pattern {
         (valid && !text.contains("..")).then_some(Self(text))
     }
 
+    /// Whether it means one name alone.
+    pub(crate) fn is_exact(&self) -> bool {
+        !self.0.contains('*')
+    }
+
     /// Whether it means `name`, in lower case and without the final dot.
     pub(crate) fn matches(&self, name: &str) -> bool {
         if self.0 == "*" {

@@ -4,7 +4,7 @@ use watershed_model::Protocol;
 
 use super::policy::{Action, ClusterPolicy, Group, Peer, Ports, Rule, Tier};
 use crate::k8s::Direction;
-use crate::layers::{self, Layers, Names, Network, Part, Peers, Pods, Selection, Services};
+use crate::layers::{self, Layers, Meant, Names, Network, Part, Peers, Pods, Selection, Services};
 
 /// Lays down the policies of one tier. `selection` knows pods with the labels of their namespaces.
 pub(crate) fn lay(
@@ -49,8 +49,15 @@ fn rule(rule: &Rule, selection: &Selection, names: &Names) -> layers::Rule {
                 peers.networks.extend(networks.iter().copied().map(Network::of));
             }
             Peer::DomainNames(wanted) => {
-                peers.by_name = true;
-                peers.addresses.extend(names.addresses(|name| wanted.iter().any(|one| covers(one, name))));
+                let meant = |name: &str| wanted.iter().any(|one| covers(one, name));
+                let exact = wanted.iter().all(|one| !one.starts_with('*'));
+                let listed = if exact { wanted.len() as u64 } else { u64::MAX };
+                let before = peers.by_name.unwrap_or(Meant { names: 0, shared: 0 });
+                peers.by_name = Some(Meant {
+                    names: before.names.saturating_add(listed),
+                    shared: before.shared + names.shared(meant),
+                });
+                peers.addresses.extend(names.addresses(meant));
             }
         }
     }

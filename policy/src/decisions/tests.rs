@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use watershed_model::{Labels, Protocol, Timestamp};
 
 use super::*;
@@ -224,6 +225,8 @@ fn decisions() -> impl Strategy<Value = Decisions> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(14), failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_written_is_read_again(decisions in decisions()) {
         let text = decisions.write();

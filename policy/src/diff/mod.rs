@@ -9,6 +9,8 @@ mod read;
 
 mod spans;
 
+mod permits;
+
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use ipnet::IpNet;
 
 use crate::k8s::Direction;
+pub(crate) use permits::{Peer, Permits};
 pub use read::{Allowances, Unreadable};
 use read::{End, Flat};
 use spans::Spans;

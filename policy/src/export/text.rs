@@ -61,6 +61,35 @@ pub(crate) fn stated(comment: &str) -> Option<u64> {
     parts.find_map(|part| part.trim_end().strip_suffix(IN_ALL)?.parse().ok())
 }
 
+/// What a rule by name says of its names: what they stood for, and that each counts as one in what it states.
+pub(super) fn about_names(text: &mut String, indent: usize, said: &NamesSaid) {
+    let NamesSaid { names, addresses, shared, all } = said;
+    let seen = format!("{names} for {addresses}{SEEN}, {shared} of them under other names too");
+    comment(text, indent, &format!("names: {seen}; each name counts as one; {}", states(*all)));
+}
+
+/// Names of a rule, and what was seen of them.
+pub(super) struct NamesSaid {
+    /// How many names it lists.
+    pub(super) names: u64,
+    /// Addresses that were seen under them.
+    pub(super) addresses: u64,
+    /// Those of them that were seen under other names, too.
+    pub(super) shared: u64,
+    /// Tuples that it admits, each name as one address.
+    pub(super) all: u64,
+}
+
+/// Ends how many addresses names stood for.
+const SEEN: &str = " addresses seen";
+
+/// For how many addresses a comment says that the names of the rule below it stood.
+pub(crate) fn stated_names(comment: &str) -> Option<u64> {
+    let names = comment.trim_start_matches([' ', '\t', '#']).strip_prefix("names: ")?;
+    let (_, addresses) = names.split_once(SEEN)?.0.split_once(" for ")?;
+    addresses.parse().ok()
+}
+
 /// What [`stated`] reads.
 pub(super) fn states(all: u64) -> String {
     format!("{all}{IN_ALL}")

@@ -2,10 +2,21 @@
 
 use watershed_model::Protocol;
 
-use crate::k8s::{Blocks, Direction, End, Manifests, World};
+use super::ROOT_NAMESPACE;
+use crate::k8s::{Blocks, Direction, End, Manifests, Problem, Problems, World};
 use crate::layers::{Layers, Names};
 use crate::proof::kubernetes::Dialect;
 use crate::{Error, Service};
+
+/// Reads files whose policies must all be dry runs, or all enforced.
+fn read<'a>(files: impl Iterator<Item = (&'a str, &'a str)>, dry_run: bool) -> Result<Manifests, Error> {
+    let read = Manifests::read(files, "default")?;
+    let wrong = read.istio.policies.iter().find(|policy| policy.dry_run != dry_run);
+    let Some(policy) = wrong else { return Ok(read) };
+    let (is, not) = if dry_run { ("enforced", "a dry run") } else { ("a dry run", "enforced") };
+    let message = format!("policy {policy} is {is}, but the export is {not}");
+    Err(Problems::new(vec![Problem { place: policy.place.clone(), message }]).into())
+}
 
 /// `security.istio.io/v1`.
 pub(crate) struct AuthorizationPolicies;
@@ -18,13 +29,18 @@ impl Dialect for AuthorizationPolicies {
         "only TCP is governed, and only at the server: UDP, SCTP, ICMP and egress pass whatever rules say",
         "ipBlocks mean addresses outside the cluster, as the server sees them",
         "no policy of the root namespace and none that denies or asks an authorizer is for these workloads",
+        "workloads of the root namespace istio-system are open: its policies would be for the whole mesh",
     ];
 
     type Policies = Manifests;
     type Enforced<'a> = Layers<'a>;
 
     fn read<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
-        Ok(Manifests::read(files, "default")?)
+        read(files, false)
+    }
+
+    fn read_staged<'a>(&self, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Manifests, Error> {
+        read(files, true)
     }
 
     fn enforce<'a>(&'a self, world: &'a World, policies: &'a Manifests) -> Layers<'a> {
@@ -42,6 +58,10 @@ impl Dialect for AuthorizationPolicies {
 
     fn says(&self, service: Service) -> bool {
         matches!(service, Service::Port { protocol: Protocol::TCP, .. })
+    }
+
+    fn binds(&self, namespace: &str) -> bool {
+        namespace != ROOT_NAMESPACE
     }
 
     fn denies(&self, direction: Direction, _peer: End) -> bool {

@@ -7,6 +7,8 @@
 //!    nothing, one with an empty rule everything.
 //! 4. Policies of the root namespace are for workloads of every namespace.
 //!
+//! A policy that is annotated as a dry run is evaluated as if it were enforced; a note tells so.
+//!
 //! Clients are told by what their certificate says: namespace and service account. What policies say about
 //! requests is not evaluated; a note tells so. Source: Istio's reference of the API.
 
@@ -24,12 +26,13 @@ mod tests;
 pub(crate) use dialect::AuthorizationPolicies;
 pub(crate) use lay::{lay, vain};
 pub use policy::{Action, AuthorizationPolicy, Operation, Pattern, Rule, Source};
+pub(crate) use read::DRY_RUN;
 
 /// The API group.
 pub(crate) const GROUP: &str = "security.istio.io";
 
 /// The namespace whose policies are for the whole mesh, as Istio is installed.
-const ROOT_NAMESPACE: &str = "istio-system";
+pub(crate) const ROOT_NAMESPACE: &str = "istio-system";
 
 /// The trust domain of identities, as Istio is installed.
 const TRUST_DOMAIN: &str = "cluster.local";

@@ -17,6 +17,8 @@ pub struct AuthorizationPolicy {
     pub name: String,
     /// What it does with connections that it matches.
     pub action: Action,
+    /// Whether it only shows what it would do, by its annotation.
+    pub dry_run: bool,
     /// The workloads that it is for.
     pub subject: Selector,
     /// Where the subject's selector stands.

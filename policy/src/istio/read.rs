@@ -16,6 +16,9 @@ use crate::k8s::{Place, Problem};
 /// The versions that are read; they say the same.
 const VERSIONS: [&str; 2] = ["security.istio.io/v1", "security.istio.io/v1beta1"];
 
+/// The annotation that turns a policy into one that only shows what it would do.
+pub(crate) const DRY_RUN: &str = "istio.io/dry-run";
+
 /// What operations say about requests.
 const OF_REQUESTS: [&str; 6] = ["hosts", "notHosts", "methods", "notMethods", "paths", "notPaths"];
 
@@ -85,6 +88,7 @@ fn policy(sheet: &mut Sheet, node: &Node) -> Option<AuthorizationPolicy> {
         selector::read(sheet, node, "selector")
     });
     let action = action(sheet, spec, &name);
+    let dry_run = dry_run(sheet, node, &name);
     let items = spec.get("rules").map_or(&[][..], |node| sheet.list(node, "rules"));
     let rules = items.iter().map(|item| rule(sheet, item, &namespace)).collect();
     Some(AuthorizationPolicy {
@@ -92,6 +96,7 @@ fn policy(sheet: &mut Sheet, node: &Node) -> Option<AuthorizationPolicy> {
         namespace,
         name,
         action,
+        dry_run,
         subject: subject.unwrap_or_default(),
         subject_place: sheet.place(subject_place),
         rules,
@@ -111,6 +116,25 @@ fn action(sheet: &mut Sheet, spec: Fields<'_>, name: &str) -> Action {
         Some(other) => {
             sheet.problem(node.spot, format!("unknown action `{other}`; write ALLOW, DENY, AUDIT or CUSTOM"));
             Action::Nothing
+        }
+    }
+}
+
+/// Istio takes these words of Go's, and its admission refuses all others.
+fn dry_run(sheet: &mut Sheet, node: &Node, name: &str) -> bool {
+    let Some(node) = node.at(&["metadata", "annotations", DRY_RUN]) else { return false };
+    match sheet.text(node, DRY_RUN) {
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => {
+            let message =
+                format!("policy `{name}` is a dry run: what is told of it holds once it is enforced");
+            sheet.note(node.spot, message);
+            true
+        }
+        None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+        Some(other) => {
+            let message = format!("`{other}` is no value of {DRY_RUN}; write \"true\" or \"false\"");
+            sheet.problem(node.spot, message);
+            false
         }
     }
 }

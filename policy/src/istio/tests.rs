@@ -81,6 +81,24 @@ fn deny_comes_first_and_an_allow_policy_refuses_the_rest() {
 }
 
 #[test]
+fn a_dry_run_is_told_as_if_it_were_enforced_and_noted() {
+    let text = |value: &str| {
+        let annotated = format!("annotations: {{istio.io/dry-run: \"{value}\"}}}}");
+        HEAD.replace("namespace: shop}", &format!("namespace: shop, {annotated}")) + "  action: ALLOW\n"
+    };
+    let read = |value: &str| Manifests::read([("p.yaml", text(value).as_str())], "default");
+    let manifests = read("True").unwrap();
+    assert!(manifests.istio.policies[0].dry_run);
+    assert!(manifests.notes[0].message.contains("`web` is a dry run"), "{:?}", manifests.notes);
+    assert!(!read("false").unwrap().istio.policies[0].dry_run);
+    let problem = read("yes").unwrap_err().to_string();
+    assert!(
+        problem.contains("`yes` is no value of istio.io/dry-run; write \"true\" or \"false\""),
+        "{problem}"
+    );
+}
+
+#[test]
 fn clients_are_told_by_identity_namespace_and_address() {
     let from = |source: &str| {
         let policy = format!("shop a rules: [{{from: [{{source: {{{source}}}}}]}}]");

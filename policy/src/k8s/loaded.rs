@@ -32,6 +32,7 @@ impl Manifests {
     /// Without what only shows what it would do.
     pub(crate) fn enforced(mut self) -> Self {
         self.calico.policies.retain(|policy| policy.staged.is_none());
+        self.istio.policies.retain(|policy| !policy.dry_run);
         self
     }
 }

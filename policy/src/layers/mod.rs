@@ -118,8 +118,17 @@ pub(crate) struct Peers {
     pub(crate) networks: Vec<Network>,
     /// Addresses outside, such as a name stands for.
     pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Whether it means addresses by their names.
-    pub(crate) by_name: bool,
+    /// Where it means addresses by their names.
+    pub(crate) by_name: Option<Meant>,
+}
+
+/// Addresses that are meant by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meant {
+    /// Names that are listed; a pattern is more than can be counted.
+    pub(crate) names: u64,
+    /// Addresses among those that other names were seen for, too: who asks for these gets them as well.
+    pub(crate) shared: u64,
 }
 
 /// Addresses of a network.
@@ -239,11 +248,13 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// The files of the policies that select a pod, for either direction.
+    /// The files of the policies that decide about a pod, for either direction: not of such as only pass on.
     pub(crate) fn files(&self, pod: usize) -> impl Iterator<Item = &str> {
+        let decides =
+            |part: &&Part| part.isolates || part.rules.iter().any(|rule| rule.action != Action::Pass);
         self.layers.iter().flatten().flat_map(move |side| {
             let parts = side.of_pod[pod].iter().map(|&at| &side.parts[at as usize]);
-            parts.map(|part| &*self.policies[part.policy].place.file)
+            parts.filter(decides).map(|part| &*self.policies[part.policy].place.file)
         })
     }
 

@@ -40,6 +40,14 @@ impl Names {
         Self(self.0.iter().map(|(&address, names)| (address, one(names).into_iter().collect())).collect())
     }
 
+    /// How many addresses of which some name is wanted have others that are not.
+    pub(crate) fn shared(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let both = |names: &&BTreeSet<String>| {
+            names.iter().any(|name| wanted(name)) && !names.iter().all(|name| wanted(name))
+        };
+        self.0.values().filter(both).count() as u64
+    }
+
     /// The addresses of which some name is wanted.
     pub(crate) fn addresses(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = IpAddr> {
         let any = move |names: &BTreeSet<String>| names.iter().any(|name| wanted(name));

@@ -93,6 +93,29 @@ impl Ruleset {
         self.rules().filter(|(_, rule)| rule.decides())
     }
 
+    /// Those of them that accept, but for what IPv6 itself needs.
+    pub(crate) fn accepting(&self) -> impl Iterator<Item = (&str, &Rule)> {
+        self.deciding().filter(|(_, rule)| rule.accepts() && !rule.is_ipv6_itself())
+    }
+
+    /// Whether it can say anything about connections to a server. Rules of a host about what arrives there are
+    /// loaded on that host alone, which is one that they name; of others they know nothing.
+    pub(crate) fn is_about(&self, hook: Hook, server: IpAddr) -> bool {
+        let mut named = self.accepting().map(|(_, rule)| rule.servers());
+        hook == Hook::Forward
+            || named.any(|servers| servers.is_none_or(|all| all.iter().any(|range| range.contains(&server))))
+    }
+
+    /// The ports that rules ask for, whatever they then do.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = RangeInclusive<u16>> {
+        let matches = self.rules().flat_map(|(_, rule)| &rule.matches);
+        let listed = matches.filter_map(|one| match one {
+            Match::Port(_, ports) => Some(ports),
+            _ => None,
+        });
+        listed.flat_map(|ports| ports.iter().cloned())
+    }
+
     /// Every rule with its table; in their order.
     fn rules(&self) -> impl Iterator<Item = (&str, &Rule)> {
         let chains = self

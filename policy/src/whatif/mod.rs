@@ -7,6 +7,8 @@ mod layers;
 
 mod nftables;
 
+mod mined;
+
 mod json;
 
 #[cfg(test)]
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use watershed_model::{Edge, EdgeKey, Party, Timestamp, Workload};
 
+use crate::diff::Allowances;
 use crate::k8s::{Direction, Manifests};
 use crate::nft::{Hook, Ruleset};
 use crate::{Service, Tuple};
@@ -118,6 +121,17 @@ pub fn what_if(policies: Policies<'_>, edges: &[&Edge], workloads: &[Arc<Workloa
         Policies::Kubernetes(manifests) => kubernetes::replay(manifests, edges, workloads, &mut outcome),
         Policies::Nftables(ruleset, hook) => nftables::replay(ruleset, hook, edges, &mut outcome),
     }
+    outcome.denied.sort_by(|a, b| a.edge.cmp(&b.edge));
+    outcome
+}
+
+/// Replays `edges` against mined rules, as if default deny were in force for every workload.
+///
+/// They are told by what workloads were called when they were exported: one that is new has no rules.
+#[must_use]
+pub fn what_if_mined(rules: &Allowances, edges: &[&Edge]) -> Outcome {
+    let mut outcome = Outcome::default();
+    mined::replay(rules, edges, &mut outcome);
     outcome.denied.sort_by(|a, b| a.edge.cmp(&b.edge));
     outcome
 }

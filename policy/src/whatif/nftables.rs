@@ -25,7 +25,7 @@ pub(super) fn replay(ruleset: &Ruleset, hook: Hook, edges: &[&Edge], outcome: &m
 fn verdict(ruleset: &Ruleset, hook: Hook, edge: &Edge, service: Service, not_asked: &mut u64) -> Verdict {
     let mut covered = false;
     for (client, server) in pairs(edge, not_asked) {
-        if !service.connects(client, server) {
+        if !service.connects(client, server) || !ruleset.is_about(hook, server) {
             continue;
         }
         covered = true;

@@ -7,9 +7,13 @@ use watershed_model::{
     Edge, EdgeKey, EdgeTraffic, EvidenceCounts, Labels, Party, Protocol, StateCounts, Timestamp, Workload,
 };
 
-use super::{Outcome, Policies, compare, what_if};
+use super::{Outcome, Policies, compare, what_if, what_if_mined};
+use crate::diff::Allowances;
+use crate::export::mined;
 use crate::k8s::Manifests;
+use crate::mine::{Census, Level, mine};
 use crate::nft::{Hook, Ruleset};
+use crate::small_cluster;
 
 fn edge(client: &str, server: &str, port: u16) -> Edge {
     let workload = |name: &str| {
@@ -103,4 +107,29 @@ fn nftables_rules_are_replayed_by_address() {
         ["shop/job -> shop/db tcp/5432 db-team,job-team | own.nft:4 | allow 10.0.0.3 -> 10.0.0.2:5432 tcp"]
     );
     assert_eq!(outcome.allowed, 2);
+}
+
+#[test]
+fn mined_rules_allow_what_they_were_mined_from_and_deny_the_rest() {
+    let edges = small_cluster::edges();
+    let census = Census::of(&edges, &[]).unwrap();
+    let stranger = small_cluster::pod("shop", "stranger", "app=stranger");
+    let small_cluster::Cluster { front, db, .. } = small_cluster::cluster();
+    let tcp = |client, server, port| small_cluster::edge(client, server, Protocol::TCP, port);
+    let others = [tcp(&stranger, &db, 5432), tcp(&front, &small_cluster::outside("192.0.2.9"), 443)];
+    for level in Level::ALL {
+        let text = mined::json(&census, &mine(&census, level)).unwrap();
+        let rules = Allowances::read("mined.json", &text).unwrap();
+        let outcome = what_if_mined(&rules, &edges.iter().collect::<Vec<_>>());
+        let denied: Vec<String> = outcome.denied.iter().map(|one| one.edge.to_string()).collect();
+        assert_eq!(denied, [""; 0], "{level}");
+        let denied = what_if_mined(&rules, &others.iter().collect::<Vec<_>>()).denied;
+        assert_eq!(denied.len(), 2, "{level}");
+        let missing: Vec<String> =
+            denied.iter().flat_map(|one| &one.missing).map(ToString::to_string).collect();
+        assert!(
+            missing.contains(&"egress of shop/stranger: allow tcp/5432 to shop/db".to_owned()),
+            "{missing:?}"
+        );
+    }
 }

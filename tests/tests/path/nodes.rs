@@ -13,6 +13,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use watershed_tests::binary;
+use watershed_tests::namespaces::{self, OFFLOADS, QUIET, delete, done, inside, run, started};
 use watershed_tests::process::Process;
 
 /// Pods by name: their node, and the last octet of their address.
@@ -70,37 +71,6 @@ for n in range(int(sys.argv[3])):
     s.recv(65536)
 ";
 
-/// Carries connections between a port and a socket in the file system, which every namespace has.
-const CARRY: &str = "
-import os, socket, sys, threading
-port, path, outside = int(sys.argv[1]), sys.argv[2], sys.argv[3] == 'outside'
-if outside:
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    server.listen(64)
-else:
-    server = socket.create_server(('127.0.0.1', port))
-def onward():
-    if outside:
-        return socket.create_connection(('127.0.0.1', port))
-    far = socket.socket(socket.AF_UNIX)
-    far.connect(path)
-    return far
-def pump(a, b):
-    try:
-        while data := a.recv(65536):
-            b.sendall(data)
-        b.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-print('serving', file=sys.stderr, flush=True)
-while True:
-    near, _ = server.accept()
-    far = onward()
-    threading.Thread(target=pump, args=(near, far), daemon=True).start()
-    threading.Thread(target=pump, args=(far, near), daemon=True).start()
-";
-
 /// The namespaces and what runs in them; all goes with it.
 pub(crate) struct Nodes {
     prefix: String,
@@ -145,12 +115,12 @@ impl Nodes {
             self.shell(
                 &name,
                 &format!(
-                    "{QUIET} uplink tx off tso off gso off gro off; \
+                    "{QUIET} uplink {OFFLOADS}; \
                      ip addr add 172.16.0.{node}/30 dev uplink; ip link set uplink up; \
                      ip link add vxlan42 type vxlan id 42 local 172.16.0.{node} remote 172.16.0.{other} \
                      dstport 4789 dev uplink; \
                      ip addr add 10.50.{node}.0/32 dev vxlan42; ip link set vxlan42 up; \
-                     {QUIET} vxlan42 tx off tso off gso off gro off; \
+                     {QUIET} vxlan42 {OFFLOADS}; \
                      ip route add 10.50.{other}.0/24 via 10.50.{other}.0 dev vxlan42 onlink; \
                      ip link add cni0 type bridge mcast_snooping 0; ip addr add 10.50.{node}.1/24 dev cni0; \
                      ip link set cni0 up; nft '{SERVICE}'"
@@ -164,12 +134,12 @@ impl Nodes {
             run(&[&link[..], &peer, &[&far, "netns", &outside]].concat());
             self.shell(
                 &format!("node{node}"),
-                &format!("{QUIET} {far} tx off tso off gso off gro off; ip link set {far} master cni0 up"),
+                &format!("{QUIET} {far} {OFFLOADS}; ip link set {far} master cni0 up"),
             );
             self.shell(
                 pod,
                 &format!(
-                    "{QUIET} eth0 tx off tso off gso off gro off; \
+                    "{QUIET} eth0 {OFFLOADS}; \
                      ip addr add 10.50.{node}.{last}/24 dev eth0; ip link set eth0 mtu 1450 up; \
                      ip route add default via 10.50.{node}.1; nft '{ARRIVALS}'"
                 ),
@@ -238,9 +208,6 @@ impl Nodes {
     }
 }
 
-/// Without offloads an interface shows the packets that a wire would.
-const QUIET: &str = "ethtool -K";
-
 /// Which end's port tells a flow.
 #[derive(Clone, Copy)]
 pub(crate) enum Port {
@@ -252,8 +219,7 @@ impl Drop for Nodes {
     fn drop(&mut self) {
         self.running.clear();
         for name in ["node1", "node2"].into_iter().chain(PODS.map(|(name, ..)| name)) {
-            // A test that fails has another message already.
-            let _ = Command::new("ip").args(["netns", "delete", &self.name(name)]).output();
+            delete(&self.name(name));
         }
     }
 }
@@ -261,16 +227,7 @@ impl Drop for Nodes {
 /// A way to the broker from each of these namespaces, on the same port of its loopback.
 pub(crate) fn carry(broker: &str, folder: &Path, namespaces: &[String]) -> Vec<Process> {
     let port = broker.rsplit(':').next().unwrap();
-    let path = folder.join("broker");
-    let path = path.to_str().unwrap();
-    let mut outside = Command::new("python3");
-    outside.args(["-u", "-c", CARRY, port, path, "outside"]);
-    let mut carrying = vec![started(outside, "serving")];
-    for namespace in namespaces {
-        let carry = inside(namespace, &["python3", "-u", "-c", CARRY, port, path, "inside"]);
-        carrying.push(started(carry, "serving"));
-    }
-    carrying
+    namespaces::carry(port, &folder.join("broker"), namespaces)
 }
 
 /// An agent on all interfaces of a namespace that ships to a topic of a broker, once it captures.
@@ -288,32 +245,4 @@ pub(crate) fn agent(
     agent.args(["--kafka", broker, "--set", &format!("kafka.topic={topic}")]);
     agent.args(["--set", "metrics.listen=none", "--spool"]).arg(spool).args(more);
     started(agent, "watershed: shipping to")
-}
-
-fn started(command: Command, ready: &str) -> Process {
-    let mut process = Process::start(command);
-    process.until_said(ready);
-    process
-}
-
-/// A command that runs in a namespace.
-pub(crate) fn inside(namespace: &str, command: &[&str]) -> Command {
-    let mut inside = Command::new("ip");
-    inside.args(["netns", "exec", namespace]).args(command);
-    inside
-}
-
-fn run(command: &[&str]) {
-    done(Command::new(command[0]).args(&command[1..]));
-}
-
-/// Runs a command that must succeed and returns what it printed.
-pub(crate) fn done(command: &mut Command) -> String {
-    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(
-        done.status.success(),
-        "{command:?}: {errors}\nthese tests need root, network namespaces, and the packages of `make deps`"
-    );
-    String::from_utf8(done.stdout).unwrap()
 }

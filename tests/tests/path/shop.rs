@@ -12,8 +12,9 @@ use std::process::Command;
 use watershed_aggregator::{FlowStore as _, StoreLocation};
 use watershed_model::Edge;
 use watershed_tests::kafka;
+use watershed_tests::namespaces::{done, inside};
 
-use crate::nodes::{agent, carry, done, inside};
+use crate::nodes::{agent, carry};
 use crate::truth::{Truth, Use};
 use crate::{aggregate, by_name, clickhouse, observers, opened, shipped, until_kept};
 

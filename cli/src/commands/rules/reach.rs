@@ -41,7 +41,7 @@ pub(crate) fn run(
         let read = Read::of(&arguments.policies, &arguments.namespace)?;
         let workloads: Vec<_> = inventory::open(settings)?.workloads().cloned().collect();
         let graph = Graph::of(&snapshot, &settings.graph);
-        let by = By::Policies(read.policies(), &workloads);
+        let by = By::Policies(read.policies()?, &workloads);
         reach_by(graph.accepted(), by, &estate(&graph, settings), steps)?
     };
     match arguments.asked.format {

@@ -14,7 +14,8 @@ use watershed_policy::confidence::{assess, assess_rules};
 use watershed_policy::mine::{Census, Level, mine_decided};
 use watershed_policy::nft::Hook;
 use watershed_policy::rollout::{
-    self, Dialect, FileNames, Files, Inputs, Mined, NFTABLES_FILES, Step, Unit, plan, plan_policies,
+    self, Dialect, FileNames, Files, Inputs, Mined, NFTABLES_FILES, PolicySteps, Step, Unit, plan,
+    plan_policies,
 };
 
 use super::{confidence, reach};
@@ -34,8 +35,14 @@ use crate::terminal::Style;
 const PLAN: &str = "plan.json";
 
 /// What files of steps are called, whoever enforces them.
-const ALL_FILES: [FileNames; 4] =
-    [NFTABLES_FILES, Dialect::Kubernetes.files(), Dialect::Cilium.files(), Dialect::Calico.files()];
+const ALL_FILES: [FileNames; 6] = [
+    NFTABLES_FILES,
+    Dialect::Kubernetes.files(),
+    Dialect::Cluster.files(),
+    Dialect::Cilium.files(),
+    Dialect::Calico.files(),
+    Dialect::Istio.files(),
+];
 
 /// A plan that was written before.
 #[derive(Deserialize)]
@@ -67,8 +74,10 @@ const fn dialect(name: RolloutDialect) -> Option<Dialect> {
     match name {
         RolloutDialect::Nftables => None,
         RolloutDialect::K8s => Some(Dialect::Kubernetes),
+        RolloutDialect::Cnp => Some(Dialect::Cluster),
         RolloutDialect::Cilium => Some(Dialect::Cilium),
         RolloutDialect::Calico => Some(Dialect::Calico),
+        RolloutDialect::Istio => Some(Dialect::Istio),
     }
 }
 
@@ -128,14 +137,35 @@ fn of_policies(
     })?;
     let told = Told { steps: &planned.steps, names: dialect.files() };
     told.show(arguments, style, out)?;
-    if !planned.elsewhere.is_empty() && arguments.asked.format == AheadFormat::Text {
-        let number = count(planned.elsewhere.len() as u64);
-        writeln!(out, "\nNot among them: {number} that are no pods, which these policies cannot protect")?;
+    if arguments.asked.format == AheadFormat::Text {
+        left_out(&planned, dialect, out)?;
     }
     if let Some(path) = &arguments.out {
         told.write(path)?;
         files(&path.join("default-deny"), &planned.default_deny, told.names)?;
+        export::not_expressed(&mut Directory::open(path)?, &planned.not_expressed)?;
         told.written(arguments, path, out)?;
+    }
+    Ok(())
+}
+
+/// Whom no step protects, and how much cannot be said.
+fn left_out(planned: &PolicySteps, dialect: Dialect, out: &mut impl Write) -> Result<(), Failure> {
+    if !planned.elsewhere.is_empty() {
+        let number = count(planned.elsewhere.len() as u64);
+        let who = match dialect {
+            Dialect::Istio => "that are no pods, or of istio-system, whose policies are for the whole mesh",
+            _ => "that are no pods, which these policies cannot protect",
+        };
+        writeln!(out, "\nNot among them: {number} {who}")?;
+    }
+    if !planned.not_expressed.is_empty() {
+        let number = count(planned.not_expressed.len() as u64);
+        writeln!(
+            out,
+            "\nNot said as they are: {number} rules; --out lists them in {}",
+            export::NOT_EXPRESSED
+        )?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::anyhow;
 use watershed_graph::Graph;
 use watershed_model::Edge;
-use watershed_policy::whatif::{Outcome, compare, what_if};
+use watershed_policy::whatif::compare;
 
 use crate::args::ahead::{AheadFormat, WhatIfArguments};
 use crate::commands::policies::Read;
@@ -36,8 +36,8 @@ pub(crate) fn run(
     // What was excluded is denied on purpose.
     let sifted = decisions::read(settings)?.sift(graph.accepted());
     let edges: Vec<&Edge> = sifted.kept;
-    let outcome = what_if(new.policies(), &edges, &workloads);
-    let before: Option<Outcome> = old.as_ref().map(|old| what_if(old.policies(), &edges, &workloads));
+    let outcome = new.what_if(&edges, &workloads)?;
+    let before = old.as_ref().map(|old| old.what_if(&edges, &workloads)).transpose()?;
     let change = before.as_ref().map(|before| compare(before, &outcome));
     match arguments.asked.format {
         AheadFormat::Text => output::ahead::whatif::text(out, &outcome, change.as_ref(), style)?,

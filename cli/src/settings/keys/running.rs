@@ -40,16 +40,6 @@ pub(super) const KEYS: &[Key] = &[
         write: |s, text, _| value::parse_choice(text, &Readers::ALL).map(|readers| s.serve.readers = readers),
     },
     Key {
-        name: "serve.decisions",
-        help: "Where what people decide about rules is kept: a file that is made with the first decision. Empty:\n\
-               nothing can be decided over HTTP.",
-        read: |s| path(s.serve.decisions.as_ref()),
-        write: |s, text, base| {
-            s.serve.decisions = parse_path(text, base);
-            Ok(())
-        },
-    },
-    Key {
         name: "log.level",
         help: "What a command that runs for long logs: \"error\", \"warn\", \"info\" or \"debug\".",
         read: |s| value::choice(s.telemetry.level, &LogLevel::ALL),
@@ -253,13 +243,11 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "rules.decisions",
-        help: "What people decided about rules: approvals, rejections, exclusions and rules of their own, in a YAML\n\
-               file. Empty: nothing was decided.",
-        read: |s| {
-            Value::String(s.decisions.as_ref().map_or(String::new(), |path| path.display().to_string()))
-        },
+        help: "What people decide about rules: approvals, rejections, exclusions and rules of their own, in a YAML\n\
+               file that is made with the first decision over HTTP. Empty: nothing is decided, and can be there.",
+        read: |s| path(s.decisions.as_ref()),
         write: |s, text, base| {
-            s.decisions = (!text.is_empty()).then(|| base.join(text));
+            s.decisions = parse_path(text, base);
             Ok(())
         },
     },

@@ -1,7 +1,6 @@
 //! Whatever the bytes are: an answer, payload from the packet, and every frame accounted for.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
 
@@ -21,10 +20,6 @@ const LINKS: [LinkType; 14] = [
     LinkType::LINUX_SLL2,
     LinkType(40_000),
 ];
-
-fn seeded(cases: u32) -> Config {
-    Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
-}
 
 /// Real packets, whose fields are then damaged: random bytes alone rarely get past the first header.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
@@ -83,7 +78,7 @@ fn frames_of(decoder: &mut Decoder, datagram: Datagram) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(seeded(512))]
+    #![proptest_config(crate::testing::seeded(512))]
 
     #[test]
     fn every_packet_has_one_answer_and_every_frame_one_place(packets in packets()) {

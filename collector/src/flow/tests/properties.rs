@@ -13,10 +13,6 @@ const FORWARD: &[f64] = &[0.0, 0.0, 0.001, 0.5, 1.0, 1.5, 4.0, 9.0, 1100.0];
 /// The same on interfaces whose clocks differ.
 const UNORDERED: &[f64] = &[0.0, 0.001, 0.5, 1.5, 4.0, -0.3, -2.0, -9.0];
 
-fn seeded(cases: u32) -> Config {
-    Config { cases, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() }
-}
-
 fn expected(config: &FlowConfig, sent: &[Sent]) -> Vec<String> {
     let mut reference = Reference::new(config);
     let mut decoder = Decoder::new(&DecodeConfig::default());
@@ -51,7 +47,7 @@ fn configs() -> impl Strategy<Value = FlowConfig> {
 }
 
 proptest! {
-    #![proptest_config(seeded(400))]
+    #![proptest_config(Config { rng_seed: RngSeed::Fixed(2), ..crate::testing::seeded(400) })]
 
     #[test]
     fn a_naive_table_has_the_same_records(sent in packets(FORWARD, 150), report in prop::option::of(2..6_u64)) {

@@ -175,7 +175,7 @@ fn other_bytes_are_no_message() {
 }
 
 proptest! {
-    #![proptest_config(crate::names::seeded(256))]
+    #![proptest_config(crate::testing::seeded(256))]
 
     #[test]
     fn any_bytes_give_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

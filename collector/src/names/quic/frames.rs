@@ -84,7 +84,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::names::seeded(64))]
+        #![proptest_config(crate::testing::seeded(64))]
 
         #[test]
         fn any_bytes_give_frames_within_them(bytes in proptest::collection::vec(0_u8..8, 0..200)) {

@@ -124,7 +124,7 @@ fn a_packet_that_does_not_open_is_other() {
 }
 
 proptest! {
-    #![proptest_config(crate::names::seeded(48))]
+    #![proptest_config(crate::testing::seeded(48))]
 
     #[test]
     fn frames_in_any_order_over_any_datagrams_give_the_name(

@@ -232,7 +232,7 @@ fn pieces(length: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(crate::names::seeded(128))]
+    #![proptest_config(crate::testing::seeded(128))]
 
     #[test]
     fn pieces_in_any_order_give_the_same_name(order in pieces(tls_stream().len()), base in any::<u32>()) {

@@ -3,7 +3,6 @@
 use std::fs::{self, OpenOptions};
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 use tempfile::TempDir;
 
 use super::*;
@@ -49,9 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(Config {
-        cases: 24, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default()
-    })]
+    #![proptest_config(crate::testing::seeded(24))]
 
     /// Against a plain list: `done` of the batches are acknowledged, `read` are read.
     #[test]

@@ -23,10 +23,11 @@ use super::directory::Directory;
 use super::isolating::Isolating;
 use super::kubernetes::peers::{self, Peer};
 use super::names;
+use super::text::NamesSaid;
 use crate::Error;
 use crate::cilium::Pattern;
 use crate::k8s::Direction;
-use crate::mine::{Census, Level, Namespace, Plan, Rule, Whom};
+use crate::mine::{Census, Level, Namespace, Plan, Rule, Whom, size};
 
 /// A rule as a policy says it.
 struct Said<'a> {
@@ -34,6 +35,8 @@ struct Said<'a> {
     peers: Vec<Peer>,
     /// Names in place of addresses.
     names: BTreeSet<String>,
+    /// What is stated of them, where there are some.
+    stated: Option<NamesSaid>,
 }
 
 /// Writes the rules of `plan`, which was mined from `census`.
@@ -74,7 +77,8 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
             );
             export.cannot(rule, Cow::Owned(reason));
         }
-        policies.entry((namespace, &rule.subject)).or_default().push(Said { rule, peers, names });
+        let stated = named.stated(rule, &peers, &names);
+        policies.entry((namespace, &rule.subject)).or_default().push(Said { rule, peers, names, stated });
     }
     let mut listed = Vec::new();
     for ((namespace, subject), rules) in &policies {
@@ -105,7 +109,9 @@ pub(crate) fn isolate(
             names::check(rule)?;
             let mut peers = peers::of(census, plan, rule);
             let names = named.take(rule, &mut peers);
-            said.extend((!peers.is_empty() || !names.is_empty()).then_some(Said { rule, peers, names }));
+            let stated = named.stated(rule, &peers, &names);
+            let some = !peers.is_empty() || !names.is_empty();
+            said.extend(some.then_some(Said { rule, peers, names, stated }));
         }
         Ok(text::isolating(one, &said))
     };
@@ -158,6 +164,30 @@ impl<'a> Named<'a> {
             }
         });
         names
+    }
+
+    /// What a rule states of `names`, of which it has written some in place of networks; `peers` are left.
+    fn stated(&self, rule: &Rule, peers: &[Peer], names: &BTreeSet<String>) -> Option<NamesSaid> {
+        let Whom::Networks(networks) = &rule.peer else { return None };
+        if names.is_empty() {
+            return None;
+        }
+        let sizes =
+            |networks: &mut dyn Iterator<Item = &IpNet>| networks.map(size).fold(0, u128::saturating_add);
+        let left = sizes(&mut peers.iter().filter_map(|peer| match peer {
+            Peer::Block(network) => Some(network),
+            Peer::Pods { .. } => None,
+        }));
+        let each = u128::from(rule.all).checked_div(sizes(&mut networks.iter())).unwrap_or_default();
+        let all = each.saturating_mul(left.saturating_add(names.len() as u128));
+        let meant = self.of_address.values().filter(|known| !known.is_disjoint(names));
+        let shared = meant.clone().filter(|known| !known.is_subset(names)).count() as u64;
+        Some(NamesSaid {
+            names: names.len() as u64,
+            addresses: meant.count() as u64,
+            shared,
+            all: u64::try_from(all).unwrap_or(u64::MAX),
+        })
     }
 
     /// Whether rules let all of its subjects ask a DNS server.

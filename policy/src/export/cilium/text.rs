@@ -4,7 +4,7 @@ use watershed_model::{Labels, Protocol};
 
 use super::super::isolating::Isolating;
 use super::super::kubernetes::peers::Peer;
-use super::super::text::{about, comment, line, match_labels, quoted, title};
+use super::super::text::{about, about_names, comment, line, match_labels, quoted, title};
 use super::Said;
 use crate::Service;
 use crate::cilium::POD_NAMESPACE;
@@ -108,6 +108,9 @@ fn head(text: &mut String, namespace: &str, name: &str) {
 /// A rule: an item for each kind of its peers, with ports and with types of ICMP, which cannot be in one item.
 fn rule(text: &mut String, said: &Said<'_>, asking: bool) {
     about(text, 2, said.rule);
+    if let Some(stated) = &said.stated {
+        about_names(text, 2, stated);
+    }
     for peers in kinds(said) {
         if said.rule.ports.contains(&Allowed::Anything) {
             item(text, &peers, "");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use watershed_model::{Labels, Protocol};
 
 use crate::export::directory::NotExpressed;
-use crate::istio::SERVICE_ACCOUNT_LABELS;
+use crate::istio::{ROOT_NAMESPACE, SERVICE_ACCOUNT_LABELS};
 use crate::k8s::Direction;
 use crate::mine::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom, whole};
 use crate::{Observed, Service};
@@ -58,7 +58,9 @@ impl Sayable {
         let rules = rules.into_values().collect();
         let mut plan = Plan { rules, ..plan };
         // What no policy can deny is not denied.
-        plan.rejected.retain(|rule| rule.direction == Direction::Ingress);
+        plan.rejected.retain(|rule| {
+            rule.direction == Direction::Ingress && rule.subject.namespace() != Some(ROOT_NAMESPACE)
+        });
         Self { plan, not_expressed }
     }
 }
@@ -80,6 +82,9 @@ impl Widener<'_> {
         if !matches!(rule.subject, Whom::Workloads { namespace: Namespace::One(_), .. }) {
             return self
                 .cannot(rule.to_string(), "its subject is no pod: nothing of it is enforced by the mesh");
+        }
+        if rule.subject.namespace() == Some(ROOT_NAMESPACE) {
+            return self.cannot(rule.to_string(), format!("policies of {ROOT_NAMESPACE} are for the whole mesh: its own workloads stay open, to everybody and on every port"));
         }
         let (ports, others) = tcp(&rule.ports);
         if others {

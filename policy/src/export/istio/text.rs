@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use watershed_model::Protocol;
+use watershed_model::{Labels, Protocol};
 
+use crate::export::calico::Form;
+use crate::export::isolating::Isolating;
 use crate::export::text::{about, comment, line, match_labels, quoted, title};
-use crate::istio::principal;
+use crate::istio::{DRY_RUN, principal};
 use crate::mine::{Allowed, Census, Level, Namespace, Plan, Rule, Whom, subject_name};
 
 /// The policy of every namespace that allows everything, or nothing.
@@ -37,28 +39,49 @@ pub(super) fn client(census: &Census, plan: &Plan, rule: &Rule) -> Option<Client
 pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[(&Rule, Client)], level: Level) -> String {
     let mut text = String::new();
     title(&mut text, subject, rules.iter().map(|(rule, _)| rule.price), level);
-    head(&mut text, namespace, &subject_name(subject));
-    if let Whom::Workloads { labels, .. } = subject
-        && !labels.is_empty()
-    {
-        line(&mut text, 2, "selector:");
-        match_labels(&mut text, 4, labels);
+    head(&mut text, namespace, &subject_name(subject), Form::Enforced);
+    if let Whom::Workloads { labels, .. } = subject {
+        selector(&mut text, labels);
     }
     line(&mut text, 2, "action: ALLOW");
-    line(&mut text, 2, "rules:");
-    for (rule, (field, values)) in rules {
-        about(&mut text, 2, rule);
-        line(&mut text, 2, "- from:");
-        line(&mut text, 4, "- source:");
-        list(&mut text, field, values.iter().map(String::as_str));
-        let ports = ports(rule);
-        if !ports.is_empty() {
-            line(&mut text, 4, "to:");
-            line(&mut text, 4, "- operation:");
-            list(&mut text, "ports", ports.iter().map(String::as_str));
-        }
+    self::rules(&mut text, rules);
+    text
+}
+
+/// A policy that isolates whom it selects, whatever rules it has: without any it matches nothing.
+pub(super) fn isolating(form: Form, one: &Isolating<'_>, rules: &[(&Rule, Client)]) -> String {
+    let mut text = String::new();
+    comment(&mut text, 0, &one.what);
+    head(&mut text, one.namespace, &one.name, form);
+    selector(&mut text, &one.labels);
+    line(&mut text, 2, "action: ALLOW");
+    if !rules.is_empty() {
+        self::rules(&mut text, rules);
     }
     text
+}
+
+fn selector(text: &mut String, labels: &Labels) {
+    if !labels.is_empty() {
+        line(text, 2, "selector:");
+        match_labels(text, 4, labels);
+    }
+}
+
+fn rules(text: &mut String, rules: &[(&Rule, Client)]) {
+    line(text, 2, "rules:");
+    for (rule, (field, values)) in rules {
+        about(text, 2, rule);
+        line(text, 2, "- from:");
+        line(text, 4, "- source:");
+        list(text, field, values.iter().map(String::as_str));
+        let ports = ports(rule);
+        if !ports.is_empty() {
+            line(text, 4, "to:");
+            line(text, 4, "- operation:");
+            list(text, "ports", ports.iter().map(String::as_str));
+        }
+    }
 }
 
 /// What turns default deny on in a namespace: a policy that matches nothing.
@@ -66,7 +89,7 @@ pub(super) fn default_deny(namespace: &str) -> String {
     let mut text = String::new();
     let what = format!("Default deny in {namespace}: TCP that no rule allows is refused");
     comment(&mut text, 0, &what);
-    head(&mut text, namespace, DEFAULT);
+    head(&mut text, namespace, DEFAULT, Form::Enforced);
     line(&mut text, 2, "action: ALLOW");
     text
 }
@@ -76,16 +99,21 @@ pub(super) fn allow_everything(namespace: &str) -> String {
     let mut text = String::new();
     let what = format!("No default deny in {namespace}: everything is allowed, whatever rules say");
     comment(&mut text, 0, &what);
-    head(&mut text, namespace, DEFAULT);
+    head(&mut text, namespace, DEFAULT, Form::Enforced);
     text.push_str("  action: ALLOW\n  rules:\n  - {}\n");
     text
 }
 
-fn head(text: &mut String, namespace: &str, name: &str) {
+fn head(text: &mut String, namespace: &str, name: &str, form: Form) {
     text.push_str("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n");
     line(text, 2, &format!("name: {}", quoted(name)));
     line(text, 2, &format!("namespace: {}", quoted(namespace)));
-    text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\nspec:\n");
+    text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\n");
+    if form == Form::Staged {
+        text.push_str("  annotations:\n");
+        line(text, 4, &format!("{DRY_RUN}: \"true\""));
+    }
+    text.push_str("spec:\n");
 }
 
 fn list<'a>(text: &mut String, field: &str, values: impl Iterator<Item = &'a str>) {

@@ -36,6 +36,14 @@ pub(crate) trait Dialect {
         self.read(files)
     }
 
+    /// Reads files of policies that only show what they would do, and of no others, as if they were enforced.
+    fn read_staged<'a>(
+        &self,
+        files: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self::Policies, Error> {
+        self.read(files)
+    }
+
     /// Finds out whom the policies mean in a world.
     fn enforce<'a>(&'a self, world: &'a World, policies: &'a Self::Policies) -> Self::Enforced<'a>;
 
@@ -45,6 +53,11 @@ pub(crate) trait Dialect {
 
     /// Whether its rules can be about a service.
     fn says(&self, service: Service) -> bool;
+
+    /// Whether its policies can be for pods of a namespace.
+    fn binds(&self, _namespace: &str) -> bool {
+        true
+    }
 
     /// Whether it can deny pods something in a direction with such a peer. What it cannot deny is allowed
     /// whatever rules say.

@@ -271,7 +271,9 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
     fn sides<'d>(&self, declared: &Declared<'d>, client: End, server: End) -> [Side<'d>; 2] {
         let permitted = |direction, subject: End, peer: End| match self.stage.role(subject) {
             Role::Bound(someone)
-                if self.dialect.denies(direction, peer) && self.binds.someone(self.stage, someone) =>
+                if self.dialect.denies(direction, peer)
+                    && self.stage.namespace(subject).is_none_or(|one| self.dialect.binds(one))
+                    && self.binds.someone(self.stage, someone) =>
             {
                 let peer = self.stage.role(peer).someone();
                 declared.permitted_by_first(direction, someone, peer, self.binds.rules())

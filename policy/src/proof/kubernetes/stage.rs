@@ -193,6 +193,12 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// The namespace of a pod.
+    pub(super) fn namespace(&self, end: End) -> Option<&str> {
+        let End::Pod(at) = end else { return None };
+        Some(&self.world.pods()[at].namespace)
+    }
+
     /// The ends that a node is: its pods, or its addresses.
     fn ends(&self, node: NodeId) -> Vec<End> {
         match self.of_node[node as usize].as_slice() {

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use super::stage::{NOBODY, Stage};
 use super::{Around, Binds, Certificate, Dialect, Enforced, Faults, Judge, Replayed, Said, replay};
 use crate::Error;
-use crate::calico::Staged;
 use crate::export::directory::Directory;
 use crate::k8s::{End, Manifests};
 use crate::mine::{Census, ClassId, Plan, RuleId, Whom};
@@ -144,8 +143,7 @@ impl<D: Dialect<Policies = Manifests>> Proof<'_, D> {
         if files.is_empty() {
             return Ok(());
         }
-        let read = Staged.read(named(&files))?;
-        let mut would = Manifests { calico: read.calico.as_if_enforced(), ..Manifests::default() };
+        let mut would = self.dialect.read_staged(named(&files))?;
         would.apply(&self.dialect.read([("probes", self.own.as_str())].into_iter())?);
         let enforced = self.dialect.enforce(self.stage.world(), &would);
         self.replay_steps(self.dialect, &enforced, faults);

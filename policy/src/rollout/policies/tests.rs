@@ -14,7 +14,8 @@ use crate::nft::Hook;
 use crate::small_cluster::{Cluster, cluster, edge, edges, outside, pod};
 use crate::whatif::{Policies, what_if};
 
-const DIALECTS: [Dialect; 3] = [Dialect::Kubernetes, Dialect::Cilium, Dialect::Calico];
+const DIALECTS: [Dialect; 5] =
+    [Dialect::Kubernetes, Dialect::Cluster, Dialect::Cilium, Dialect::Calico, Dialect::Istio];
 
 /// The small cluster; every edge seen in each of many hours.
 fn seen() -> Vec<Edge> {
@@ -65,6 +66,8 @@ fn denied(files: &[&str], edges: &[Edge]) -> Vec<String> {
 fn nothing_observed_is_denied_after_any_step_and_each_step_denies_the_rest_of_its_own() {
     let seen = seen();
     let stranger = pod("shop", "stranger", "app=stranger");
+    // To Istio, which knows no labels of clients, whoever is of the namespace may be meant.
+    let intruder = pod("lone", "intruder", "app=intruder");
     for (dialect, level) in DIALECTS.into_iter().flat_map(|one| Level::ALL.map(|level| (one, level))) {
         let plan = planned(&seen, Unit::Workload, dialect, level);
         let units: BTreeSet<&str> = plan.steps.iter().map(|step| step.unit.as_str()).collect();
@@ -82,7 +85,7 @@ fn nothing_observed_is_denied_after_any_step_and_each_step_denies_the_rest_of_it
         let mut before: Vec<&str> = Vec::new();
         for step in &plan.steps {
             // From somebody whom no rule means, to everybody of the step.
-            let tried = |party: &Party| edge(&stranger, party, Protocol::TCP, 9999);
+            let tried = |party: &Party| edge(&intruder, party, Protocol::TCP, 9999);
             let own: Vec<Edge> = step.parties.iter().map(tried).collect();
             assert_eq!(denied(&before, &own), [""; 0], "{}: denied before its step", step.name);
             let with_revert = [&before[..], &[step.files.revert.as_str()]].concat();
@@ -92,10 +95,13 @@ fn nothing_observed_is_denied_after_any_step_and_each_step_denies_the_rest_of_it
             assert_eq!(denied(&before, &seen), [""; 0], "{dialect:?} {level} {}", step.name);
         }
         // Nobody has seen the stranger, so it has no step: it is free until default deny.
-        let leaves = [edge(&stranger, &outside("192.0.2.1"), Protocol::TCP, 443)];
+        let leaves = edge(&stranger, &outside("192.0.2.1"), Protocol::TCP, 443);
+        let leaves = [leaves, edge(&pod("shop", "nobody", "app=nobody"), &stranger, Protocol::TCP, 80)];
         assert_eq!(denied(&before, &leaves), [""; 0]);
         let default_deny = [plan.default_deny.apply.as_str()];
-        assert_eq!(denied(&default_deny, &leaves).len(), 1, "{dialect:?} {level}");
+        // AuthorizationPolicy denies no egress.
+        let expected = if dialect == Dialect::Istio { 1 } else { 2 };
+        assert_eq!(denied(&default_deny, &leaves).len(), expected, "{dialect:?} {level}");
         assert_eq!(denied(&default_deny, &seen), [""; 0], "{dialect:?} {level}");
         let back = [&before[..], &[plan.default_deny.revert.as_str()]].concat();
         assert_eq!(denied(&back, &leaves), [""; 0], "{dialect:?} {level}");
@@ -136,6 +142,9 @@ fn what_a_dialect_cannot_say_keeps_a_step_from_being_ready() {
         (step.ready, step.unsaid)
     };
     assert_eq!(told(Dialect::Kubernetes), (false, 1));
+    assert_eq!(told(Dialect::Cluster), (false, 1));
+    // It is known that pings pass, whatever these policies say.
+    assert_eq!(told(Dialect::Istio), (true, 0));
     assert_eq!(told(Dialect::Calico), (true, 0));
     assert_eq!(told(Dialect::Cilium), (true, 0));
 }
@@ -147,6 +156,12 @@ fn what_watches_is_staged_or_says_what_to_set() {
         plan.steps.into_iter().find(|step| step.unit == "shop/db").unwrap().files.watch
     };
     assert_eq!(watch(Dialect::Kubernetes), "");
+    assert_eq!(watch(Dialect::Cluster), "");
+    let dry = watch(Dialect::Istio);
+    assert!(
+        dry.contains("    istio.io/dry-run: \"true\"\nspec:") && dry.contains("NOT in ambient mode"),
+        "{dry}"
+    );
     let staged = watch(Dialect::Calico);
     assert!(staged.contains("kind: StagedNetworkPolicy") && !staged.contains("kind: NetworkPolicy"));
     let audit = watch(Dialect::Cilium);
@@ -168,7 +183,7 @@ fn replace(text: &mut String, from: &str, to: &str) {
     *text = text.replace(from, to);
 }
 
-const CHANGES: [Change; 8] = [
+const OF_KUBERNETES: [Change; 8] = [
     ("a port that nobody uses", |files| replace(&mut files.apply, "5432", "5431")),
     ("a port too many", |files| replace(&mut files.apply, "port: 5432", "port: 5432\n      endPort: 5433")),
     ("everybody of the namespace is bound", |files| {
@@ -190,23 +205,113 @@ const CHANGES: [Change; 8] = [
     ("not taken back", |files| files.revert.clone_from(&files.apply)),
 ];
 
+/// Whom the object of `shop/db` that denies the rest is for.
+const DB_REST: &str =
+    "      podSelector:\n        matchLabels:\n          \"tier\": \"db\"\n  ingress:\n  - action: Deny";
+
+const OF_CLUSTER: [Change; 7] = [
+    ("a port that nobody uses", |files| replace(&mut files.apply, "5432", "5431")),
+    ("the rest is denied before rules accept", |files| {
+        replace(&mut files.apply, "priority: 1000", "priority: 1");
+    }),
+    ("the rest is denied above everything", |files| {
+        replace(&mut files.apply, "tier: Baseline\n  priority: 1000", "tier: Admin\n  priority: 1000");
+    }),
+    ("everybody of the namespace is bound", |files| {
+        replace(&mut files.apply, DB_REST, "      podSelector: {}\n  ingress:\n  - action: Deny");
+    }),
+    ("nobody is bound", |files| replace(&mut files.apply, DB_REST, &DB_REST.replace("db", "no"))),
+    ("what denies is not taken back", |files| replace(&mut files.revert, ".rest\"", ".other\"")),
+    ("not taken back", |files| files.revert.clone_from(&files.apply)),
+];
+
+/// Whom the policy of `shop/db` is for.
+const DB: &str = "  selector:\n    matchLabels:\n      \"tier\": \"db\"\n  action";
+
+const OF_ISTIO: [Change; 7] = [
+    ("a port that nobody uses", |files| replace(&mut files.apply, "5432", "5431")),
+    ("everybody of the namespace is bound", |files| replace(&mut files.apply, DB, "  action")),
+    ("nobody is bound", |files| replace(&mut files.apply, DB, &DB.replace("db", "no"))),
+    ("what was seen is refused", |files| replace(&mut files.apply, "action: ALLOW", "action: DENY")),
+    ("clients of every namespace", |files| {
+        replace(&mut files.apply, "namespaces:\n        - \"shop\"", "namespaces:\n        - \"*\"");
+    }),
+    ("taken back by another name", |files| replace(&mut files.revert, "name: \"rollout-", "name: \"other-")),
+    ("not taken back", |files| files.revert.clone_from(&files.apply)),
+];
+
 #[test]
 fn a_step_that_is_broken_in_any_known_way_is_refuted() {
     let seen = seen();
     let census = Census::of(&seen, &[]).unwrap();
     let plan = mine(&census, Level::Service);
-    let mined = Mined { census: &census, plan: &plan, dialect: Dialect::Kubernetes };
-    for (what, change) in CHANGES {
+    let said = Sayable::of(&census, plan.with(plan.rules.clone())).plan;
+    for (dialect, plan, changes) in [
+        (Dialect::Kubernetes, &plan, &OF_KUBERNETES[..]),
+        (Dialect::Cluster, &plan, &OF_CLUSTER),
+        (Dialect::Istio, &said, &OF_ISTIO),
+    ] {
+        let mined = Mined { census: &census, plan, dialect };
+        for (what, change) in changes {
+            let mut written = written(&seen, &mined);
+            let before = written.files.clone();
+            written.files.iter_mut().for_each(change);
+            assert_ne!(written.files, before, "{dialect:?}, {what}: changes nothing");
+            let told = written.prove(&mined).err();
+            assert!(matches!(told, Some(Error::RefutedStep { .. })), "{dialect:?}, {what}: {told:?}");
+        }
         let mut written = written(&seen, &mined);
-        let before = written.files.clone();
-        written.files.iter_mut().for_each(change);
-        assert_ne!(written.files, before, "{what}: changes nothing");
-        let told = written.prove(&mined).err();
-        assert!(matches!(told, Some(Error::RefutedStep { .. })), "{what}: {told:?}");
+        replace(&mut written.default_deny.apply, "watershed-rollout-default", "another");
+        assert!(written.prove(&mined).is_err(), "{dialect:?}: default deny that is not taken back");
     }
-    let mut written = written(&seen, &mined);
-    replace(&mut written.default_deny.apply, "watershed-rollout-default", "another");
-    assert!(written.prove(&mined).is_err(), "default deny that is not taken back");
+}
+
+#[test]
+fn what_accepts_is_loaded_before_what_denies_and_taken_back_after_it() {
+    // More clients than one policy can name.
+    let server = pod("shop", "api", "tier=api");
+    let client = |number: u16| pod(&format!("team-{number}"), "client", "tier=client");
+    let seen: Vec<Edge> =
+        (1..=30).map(|number| edge(&client(number), &server, Protocol::TCP, 8000 + number)).collect();
+    let plan = planned(&seen, Unit::Workload, Dialect::Cluster, Level::Nano);
+    let step = plan.steps.iter().find(|step| step.unit == "shop/api").unwrap();
+    let order = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.strip_prefix("  name: "));
+        names.map(|name| name.trim_matches('"').rsplit('.').next().unwrap_or_default().to_owned()).collect()
+    };
+    let (apply, revert) = (order(&step.files.apply), order(&step.files.revert));
+    assert_eq!((apply.len(), apply[1].as_str(), apply[2].as_str()), (3, "2", "rest"), "{apply:?}");
+    assert_eq!((revert.len(), revert[0].as_str(), revert[2].as_str()), (3, "rest", "2"), "{revert:?}");
+}
+
+#[test]
+fn istio_has_no_step_for_the_namespace_whose_policies_are_for_the_whole_mesh() {
+    let gateway = pod("istio-system", "ingress", "app=ingress");
+    let Cluster { front, monitor, .. } = cluster();
+    let mut seen = seen();
+    seen.push(edge(&gateway, &front, Protocol::TCP, 8443));
+    seen.push(edge(&monitor, &gateway, Protocol::TCP, 15_020));
+    let plan = planned(&seen, Unit::Workload, Dialect::Istio, Level::Service);
+    assert!(plan.elsewhere.contains(&gateway), "{:?}", plan.elsewhere);
+    let listed = |text: &str| plan.not_expressed.iter().any(|one| one.reason.contains(text));
+    assert!(listed("for the whole mesh") && listed("denies no egress"), "{:?}", plan.not_expressed);
+    let files = plan.steps.iter().map(|step| &step.files).chain([&plan.default_deny]);
+    for text in files.flat_map(|files| [&files.watch, &files.apply, &files.revert]) {
+        assert!(!text.contains("namespace: \"istio-system\""), "{text}");
+    }
+    assert!(plan.default_deny.apply.contains("\"istio-system\""), "it is a client like others");
+}
+
+#[test]
+fn what_istio_does_not_govern_closes_nothing_and_puts_nobody_at_risk() {
+    let told = |dialect| {
+        let plan = planned(&seen(), Unit::Workload, dialect, Level::Service);
+        let step = plan.steps.into_iter().find(|step| step.unit == "kube-system/coredns").unwrap();
+        (step.closed, step.fan_in)
+    };
+    // Names are asked for over UDP.
+    assert_eq!(told(Dialect::Istio), (0, 0));
+    assert_eq!(told(Dialect::Kubernetes).1, 5);
 }
 
 #[test]
@@ -214,11 +319,19 @@ fn what_is_to_be_staged_and_is_enforced_is_refuted() {
     let seen = seen();
     let census = Census::of(&seen, &[]).unwrap();
     let plan = mine(&census, Level::Service);
-    let mined = Mined { census: &census, plan: &plan, dialect: Dialect::Calico };
-    for (from, to) in [("kind: Staged", "kind: "), ("  - 5432", "  - 5431")] {
+    let said = Sayable::of(&census, plan.with(plan.rules.clone())).plan;
+    for (dialect, plan, from, to) in [
+        (Dialect::Calico, &plan, "kind: Staged", "kind: "),
+        (Dialect::Calico, &plan, "  - 5432", "  - 5431"),
+        (Dialect::Istio, &said, "dry-run: \"true\"", "dry-run: \"false\""),
+        (Dialect::Istio, &said, "5432", "5431"),
+    ] {
+        let mined = Mined { census: &census, plan, dialect };
         let mut written = written(&seen, &mined);
+        let before = written.files.clone();
         written.files.iter_mut().for_each(|files| replace(&mut files.watch, from, to));
-        assert!(written.prove(&mined).is_err(), "{from} -> {to}");
+        assert_ne!(written.files, before, "{dialect:?}: {from} is not there");
+        assert!(written.prove(&mined).is_err(), "{dialect:?}: {from} -> {to}");
     }
 }
 

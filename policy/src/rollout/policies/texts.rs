@@ -4,7 +4,7 @@ use super::{Dialect, Files, Mined, Step, audit};
 use crate::Error;
 use crate::export::calico::Form;
 use crate::export::isolating::{Isolating, file};
-use crate::export::{calico, cilium, kubernetes};
+use crate::export::{calico, cilium, cluster, istio, kubernetes};
 use crate::mine::Plan;
 use crate::text::printable;
 
@@ -29,8 +29,10 @@ impl<'a> Texts<'a> {
         let (census, dialect) = (mined.census, mined.dialect);
         let isolate = |all: &[Isolating<'_>], form| match dialect {
             Dialect::Kubernetes => kubernetes::isolate(census, plan, all),
+            Dialect::Cluster => cluster::isolate(census, plan, all),
             Dialect::Cilium => cilium::isolate(census, plan, all),
             Dialect::Calico => calico::isolate(census, plan, all, form),
+            Dialect::Istio => istio::isolate(census, plan, all, form),
         };
         let by_step = |texts: Vec<String>| {
             let mut texts = texts.into_iter();
@@ -43,10 +45,16 @@ impl<'a> Texts<'a> {
             policies,
             apply: by_step(isolate(&all, Form::Enforced)?),
             staged: Vec::new(),
-            revert: by_step(isolate(&back, Form::Enforced)?),
+            revert: by_step(match dialect {
+                Dialect::Cluster => cluster::take_back(census, plan, &all)?,
+                _ => isolate(&back, Form::Enforced)?,
+            }),
         };
-        if dialect == Dialect::Calico {
+        if matches!(dialect, Dialect::Calico | Dialect::Istio) {
             texts.staged = by_step(isolate(&all, Form::Staged)?);
+        }
+        // A dry run of Istio's is an object of the same name, and is taken back with it.
+        if dialect == Dialect::Calico {
             let staged = by_step(isolate(&back, Form::Staged)?);
             texts.revert.iter_mut().zip(staged).for_each(|(back, staged)| back.extend(staged));
         }
@@ -60,6 +68,7 @@ impl<'a> Texts<'a> {
             step.coverage * 100.0,
             step.fan_in
         );
+        head.push_str(self.passes());
         if !step.ready {
             head.push_str("# Not ready by the rule in the settings: watch first.\n");
         }
@@ -76,16 +85,39 @@ impl<'a> Texts<'a> {
 
     fn watch(&self, unit: &str, at: usize, head: &str) -> String {
         match self.dialect {
-            Dialect::Kubernetes => String::new(),
+            Dialect::Kubernetes | Dialect::Cluster => String::new(),
             Dialect::Cilium => {
                 let pods: Vec<_> = self.policies[at].iter().map(|one| (one.namespace, &one.labels)).collect();
                 audit::notes(unit, &pods)
+            }
+            Dialect::Istio => {
+                let staged = file(&self.staged[at]);
+                format!(
+                    "# A dry run: the proxies' debug log and their rbac metrics show what protecting {unit} would\n\
+                     # refuse, as shadow_denied; nothing is refused. apply.yaml takes its place.\n\
+                     # NOT in ambient mode before Istio 1.26: it takes no notice of the annotation, and enforces this.\n\
+                     {head}{staged}"
+                )
             }
             Dialect::Calico => {
                 let staged = file(&self.staged[at]);
                 format!(
                     "# Staged: flow logs show what protecting {unit} would deny; nothing is denied.\n{head}{staged}"
                 )
+            }
+        }
+    }
+
+    /// What stays open whatever rules say.
+    const fn passes(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Kubernetes | Dialect::Cilium | Dialect::Calico => "",
+            Dialect::Cluster => {
+                "# From outside the cluster everything passes, and a NetworkPolicy for these pods comes before it.\n"
+            }
+            Dialect::Istio => {
+                "# It governs TCP to them alone: UDP, ICMP and what they open themselves pass.\n\
+                 # Clients without an identity of the mesh (mutual TLS) are refused, but for addresses that rules name.\n"
             }
         }
     }

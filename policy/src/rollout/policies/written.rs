@@ -11,7 +11,9 @@ use super::{Dialect, Files, Mined, Step};
 use crate::Error;
 use crate::calico::Enforced;
 use crate::cilium::CiliumPolicies;
+use crate::cluster::ClusterPolicies;
 use crate::export::isolating::Isolating;
+use crate::istio::AuthorizationPolicies;
 use crate::mine::{ClassId, Each, Plan, Rule, Whom, subject_name};
 use crate::proof::kubernetes::{NetworkPolicies, StepText, prove_steps};
 
@@ -61,7 +63,7 @@ impl Part {
     fn text<'a>(&'a self, dialect: Dialect, name: &'a str, files: &'a Files) -> StepText<'a> {
         StepText {
             name,
-            staged: (dialect == Dialect::Calico).then_some(files.watch.as_str()),
+            staged: matches!(dialect, Dialect::Calico | Dialect::Istio).then_some(files.watch.as_str()),
             apply: &files.apply,
             revert: &files.revert,
             classes: self.classes.clone(),
@@ -109,7 +111,8 @@ impl Written {
             rules: &[],
         };
         if let Some(last) = policies.last_mut() {
-            last.extend(plan.namespaces().map(everybody));
+            let bound = plan.namespaces().filter(|&namespace| mined.dialect.binds(namespace));
+            last.extend(bound.map(everybody));
         }
         let texts = Texts::of(mined, &plan, &policies)?;
         let files = steps.iter().enumerate().map(|(at, (step, _))| texts.step(step, at)).collect();
@@ -126,8 +129,10 @@ impl Written {
         let (census, plan) = (mined.census, &self.plan);
         match mined.dialect {
             Dialect::Kubernetes => prove_steps(&NetworkPolicies, census, plan, &texts, &last),
+            Dialect::Cluster => prove_steps(&ClusterPolicies, census, plan, &texts, &last),
             Dialect::Cilium => prove_steps(&CiliumPolicies::of(census), census, plan, &texts, &last),
             Dialect::Calico => prove_steps(&Enforced, census, plan, &texts, &last),
+            Dialect::Istio => prove_steps(&AuthorizationPolicies, census, plan, &texts, &last),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use watershed_tests::binary;
+use watershed_tests::namespaces::{self, OFFLOADS, QUIET, delete, done, inside, run, started};
 use watershed_tests::process::Process;
 
 pub(super) const NODE: &str = "10.60.0.1";
@@ -60,37 +61,6 @@ for n, name in enumerate(names):
     while c.recv(65536):
         pass
     c.close()
-";
-
-/// Carries connections between a port of the loopback and a socket in the file system, which every namespace has.
-const CARRY: &str = "
-import socket, sys, threading
-port, path, outside = int(sys.argv[1]), sys.argv[2], sys.argv[3] == 'outside'
-if outside:
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    server.listen(64)
-else:
-    server = socket.create_server(('127.0.0.1', port))
-def onward():
-    if outside:
-        return socket.create_connection(('127.0.0.1', port))
-    far = socket.socket(socket.AF_UNIX)
-    far.connect(path)
-    return far
-def pump(a, b):
-    try:
-        while data := a.recv(65536):
-            b.sendall(data)
-        b.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-print('serving', file=sys.stderr, flush=True)
-while True:
-    near, _ = server.accept()
-    far = onward()
-    threading.Thread(target=pump, args=(near, far), daemon=True).start()
-    threading.Thread(target=pump, args=(far, near), daemon=True).start()
 ";
 
 /// The namespaces and what runs in them; all goes with it.
@@ -176,13 +146,9 @@ impl Node {
 
     /// Brings the node to a port of this host's loopback.
     pub(super) fn carry(&mut self, port: u16) {
-        let (port, path) = (port.to_string(), self.folder.path().join("carry"));
-        let path = path.to_str().unwrap().to_owned();
-        let mut outside = Command::new("python3");
-        outside.args(["-u", "-c", CARRY, &port, &path, "outside"]);
-        self.start("node", outside, "serving");
-        let inside = self.inside("node", &["python3", "-u", "-c", CARRY, &port, &path, "inside"]);
-        self.start("node", inside, "serving");
+        let path = self.folder.path().join("carry");
+        let carrying = namespaces::carry(&port.to_string(), &path, &[self.name("node")]);
+        self.running.extend(carrying.into_iter().map(|process| ("node".to_owned(), process)));
     }
 
     /// A `watershed run` on the node, once it captures what these pods send and get.
@@ -192,12 +158,8 @@ impl Node {
         for pod in pods {
             command.args(["--interface", &format!("p-{pod}")]);
         }
-        let mut program = Process::start({
-            command.args(arguments);
-            command
-        });
-        program.until_said("capturing");
-        program
+        command.args(arguments);
+        started(command, "capturing")
     }
 
     /// Makes connections from a pod, one after the other.
@@ -217,9 +179,7 @@ impl Node {
     }
 
     fn start(&mut self, name: &str, command: Command, ready: &str) {
-        let mut process = Process::start(command);
-        process.until_said(ready);
-        self.running.push((name.to_owned(), process));
+        self.running.push((name.to_owned(), started(command, ready)));
     }
 
     fn namespace(&self, name: &str) {
@@ -235,9 +195,7 @@ impl Node {
     }
 
     fn inside(&self, name: &str, command: &[&str]) -> Command {
-        let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", &self.name(name)]).args(command);
-        inside
+        inside(&self.name(name), command)
     }
 
     fn shell(&self, name: &str, script: &str) {
@@ -249,26 +207,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.running.clear();
         for name in self.pods.iter().map(String::as_str).chain(["node"]) {
-            // A test that fails has another message already.
-            let _ = Command::new("ip").args(["netns", "delete", &self.name(name)]).output();
+            delete(&self.name(name));
         }
     }
-}
-
-/// Without offloads an interface shows the packets that a wire would.
-const QUIET: &str = "ethtool -K";
-const OFFLOADS: &str = "tx off tso off gso off gro off";
-
-fn run(command: &[&str]) {
-    done(Command::new(command[0]).args(&command[1..]));
-}
-
-/// Runs a command that must succeed.
-fn done(command: &mut Command) {
-    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(
-        done.status.success(),
-        "{command:?}: {errors}\nthese tests need root, network namespaces, and the packages of `make deps`"
-    );
 }
