@@ -4,6 +4,9 @@
 /// letters, digits, spaces and ASCII punctuation stay, except `"` and `\`; everything else becomes `?`.
 /// At most `limit` bytes.
 pub(crate) fn printable(text: &str, limit: usize) -> String {
+    if text.len() <= limit && text.bytes().all(|b| (b' '..=b'~').contains(&b) && !matches!(b, b'"' | b'\\')) {
+        return text.to_owned();
+    }
     let mut clean = String::with_capacity(text.len().min(limit));
     for letter in text.chars() {
         let harmless = letter.is_alphanumeric()

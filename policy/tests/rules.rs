@@ -118,7 +118,7 @@ fn a_spreadsheet_gets_a_line_per_peer_and_no_formula() {
     let text = csv::export(&rules(&edges)).expect("csv");
     assert_eq!(text.lines().count(), 1 + edges.len());
     assert!(
-        text.contains(",'=1+1,10.0.0.1,tcp,443,,1,12,11,2026-01-02T03:04:05Z,2026-01-02T04:04:05.5Z\n"),
+        text.contains(",'=1+1,10.0.0.1,tcp,443,,1,12,11,2026-01-02T03:04:05Z,2026-01-02T04:04:05.5Z,\n"),
         "{text}"
     );
     assert_eq!(csv::export(&RuleSet::default()).expect("csv").lines().count(), 1);

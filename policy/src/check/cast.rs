@@ -1,10 +1,11 @@
 //! Who plays which part: parties of edges as pods and as addresses outside.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use watershed_model::{Edge, Party, Workload};
 
 use super::Observed;

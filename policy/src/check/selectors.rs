@@ -133,14 +133,14 @@ fn vain_peer(world: &World, policy: &NetworkPolicy, peer: &PeerKind) -> Option<V
     let PeerKind::Pods { namespaces, pods } = peer else { return None };
     let Some(selector) = namespaces else {
         let own = world.pods().iter().filter(|pod| pod.namespace == policy.namespace);
-        return vain(own, pods.as_ref(), &format!("namespace {}", policy.namespace));
+        return vain(own, pods.as_deref(), &format!("namespace {}", policy.namespace));
     };
     let selected =
         |pod: &&Pod| world.namespaces().get(&pod.namespace).is_some_and(|labels| selector.matches(labels));
     if !world.namespaces().values().any(|labels| selector.matches(labels)) {
         return Some(Vain::NoNamespace { selector: selector.to_string() });
     }
-    vain(world.pods().iter().filter(selected), pods.as_ref(), &format!("namespaces with {selector}"))
+    vain(world.pods().iter().filter(selected), pods.as_deref(), &format!("namespaces with {selector}"))
 }
 
 /// Why `selector` selects none of `pods`; `None` where it selects one. No selector selects all.

@@ -178,7 +178,7 @@ fn at_most(sheet: &mut Sheet, version: Version, node: &Node, count: usize, what:
 
 fn rule(sheet: &mut Sheet, version: Version, node: &Node, direction: &str, peers: &str) -> Option<Rule> {
     let known = ["name", "action", peers, version.ports];
-    let fields = sheet.fields(node, &format!("a rule of {direction}"), &known);
+    let fields = sheet.fields(node, format_args!("a rule of {direction}"), &known);
     let place = sheet.place(node.spot);
     let action = action(sheet, version, node, fields);
     let Some(list) = fields.get(peers).filter(|list| !list.items().is_empty()) else {
@@ -226,7 +226,7 @@ fn peer(sheet: &mut Sheet, node: &Node, direction: &str) -> Option<Peer> {
         "ingress" => &["namespaces", "pods"],
         _ => &["namespaces", "pods", "nodes", "networks", "domainNames"],
     };
-    let fields = sheet.fields(node, &format!("a peer of {direction}"), known);
+    let fields = sheet.fields(node, format_args!("a peer of {direction}"), known);
     let given: Vec<&str> = known.iter().copied().filter(|&name| fields.get(name).is_some()).collect();
     let [one] = given[..] else {
         let message = format!("a peer of {direction} needs exactly one of {}; write one", known.join(", "));

@@ -67,6 +67,7 @@ pub fn assess_rules<'a>(
             incidences[rule as usize].add(sighting.blocks);
         }
     }
+    drop(allowing);
     let hidden = observation.hidden();
     for (rule, incidence) in plan.rules.iter_mut().zip(incidences) {
         rule.confidence = (incidence.edges > 0).then_some(RuleConfidence { incidence, hidden });

@@ -12,7 +12,7 @@ use super::{
     Confidence, ConfidenceConfig, Incidence, Missing, RuleConfidence, assess, assess_exact, assess_rules,
 };
 use crate::RuleSet;
-use crate::export::{json, nftables};
+use crate::export::{csv, json, nftables};
 use crate::mine::{Census, Level, mine};
 use crate::nft::Hook;
 
@@ -233,4 +233,7 @@ fn exact_rules_tell_their_confidence_too() {
     assert!(nftables::export(&rules, Hook::Forward).allow.contains(&format!("\t\t# {}\n", expected[1])));
     let json: serde_json::Value = serde_json::from_str(&json::export(&rules).unwrap()).unwrap();
     assert_eq!(json["rules"][3]["confidence"]["sightings"], 90);
+    let csv = csv::export(&rules).unwrap();
+    let shares: Vec<&str> = csv.lines().skip(1).filter_map(|line| line.rsplit(',').next()).collect();
+    assert_eq!(shares, ["0.9988", "0.9722", "0.0", "0.989"]);
 }

@@ -104,7 +104,7 @@ impl Decisions {
 }
 
 /// The entries of a list of the file.
-fn list<'a>(sheet: &mut Sheet, fields: Fields<'a>, name: &str) -> &'a [Node] {
+fn list<'a>(sheet: &mut Sheet, fields: Fields<'a>, name: &str) -> &'a [Node<'a>] {
     let Some(node) = fields.get(name) else { return &[] };
     let items = sheet.list(node, name);
     if items.len() > MOST {
@@ -213,7 +213,7 @@ fn end(sheet: &mut Sheet, node: &Node, what: &str) -> Option<End> {
             };
             let mut all = Labels::new();
             for (key, value) in labels.map_or(&[][..], |labels| sheet.entries(labels, "labels")) {
-                all.insert(key.name.clone(), sheet.text(value, &key.name)?.to_owned());
+                all.insert(key.name.to_string(), sheet.text(value, &key.name)?.to_owned());
             }
             Some(End::Workloads { namespace, labels: all })
         }

@@ -1,7 +1,8 @@
 //! Rules as CSV (RFC 4180), for spreadsheets: one line per rule and peer, with a header.
 //!
 //! Addresses are separated by spaces; `port` is empty where there is none, `icmp_type` where it is not ICMP;
-//! times are RFC 3339 in UTC. The counts are those of the peer.
+//! times are RFC 3339 in UTC. The counts are those of the peer; the
+//! `confidence` is the rule's, from 0 to 1, and empty where it was not assessed.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,9 +27,10 @@ struct Row<'a> {
     answered: u64,
     first_seen: String,
     last_seen: String,
+    confidence: Option<f64>,
 }
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 14] = [
     "rule",
     "server",
     "server_addresses",
@@ -42,6 +44,7 @@ const HEADER: [&str; 13] = [
     "answered",
     "first_seen",
     "last_seen",
+    "confidence",
 ];
 
 /// Writes `rules` as CSV; without rules there is the header alone.
@@ -81,6 +84,7 @@ fn row<'a>(rule: &'a Rule, peer: &Member) -> Row<'a> {
         answered: peer.observed.answered,
         first_seen: peer.observed.first_seen.to_string(),
         last_seen: peer.observed.last_seen.to_string(),
+        confidence: rule.confidence.map(|one| one.shown()),
     }
 }
 

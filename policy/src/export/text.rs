@@ -1,7 +1,7 @@
 //! What the files of all dialects of Kubernetes have in common. Names and labels stand in quotes, so that
 //! none is taken for a number or a word of YAML; comments hold nothing that could end them.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use watershed_model::{Labels, Timestamp};
 
@@ -21,7 +21,7 @@ pub(super) fn kustomization<'a>(what: &str, files: impl Iterator<Item = &'a str>
     let files: Vec<&str> = files.collect();
     text.push_str(if files.is_empty() { "resources: []\n" } else { "resources:\n" });
     for file in files {
-        line(&mut text, 0, &format!("- {}", quoted(file)));
+        line(&mut text, 0, format_args!("- {}", quoted(file)));
     }
     text
 }
@@ -107,30 +107,34 @@ fn admits(price: u64) -> String {
 pub(super) fn match_labels(text: &mut String, indent: usize, labels: &Labels) {
     line(text, indent, "matchLabels:");
     for (key, value) in labels {
-        line(text, indent + 2, &format!("{}: {}", quoted(key), quoted(value)));
+        line(text, indent + 2, format_args!("{}: {}", quoted(key), quoted(value)));
     }
 }
 
 /// A line of the file.
-pub(super) fn line(text: &mut String, indent: usize, content: &str) {
-    text.extend(std::iter::repeat_n(' ', indent));
-    text.push_str(content);
-    text.push('\n');
+pub(super) fn line(text: &mut String, indent: usize, content: impl Display) {
+    let _ = writeln!(text, "{:indent$}{content}", "");
 }
 
 /// A line for people.
 pub(super) fn comment(text: &mut String, indent: usize, content: &str) {
-    line(text, indent, &format!("# {}", printable(content, LINE)));
+    line(text, indent, format_args!("# {}", printable(content, LINE)));
 }
 
 /// In double quotes, as JSON and YAML both have them.
 pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\');
+    if text.bytes().all(is_plain) {
+        return format!("\"{text}\"");
+    }
     serde_json::Value::from(text).to_string()
 }
 
 /// `2026-01-02`.
 fn day(time: Timestamp) -> String {
-    time.to_string().chars().take_while(|&letter| letter != 'T').collect()
+    let mut day = time.to_string();
+    day.truncate(day.find('T').unwrap_or(day.len()));
+    day
 }
 
 /// What a rule is about and why it is there, for people.

@@ -166,8 +166,8 @@ fn rule(sheet: &mut Sheet, node: &Node, namespace: &str) -> Rule {
 }
 
 /// The one field of an item, which must say something.
-fn only<'a>(sheet: &mut Sheet, item: &'a Node, list: &str, field: &str) -> Option<&'a Node> {
-    let fields = sheet.fields(item, &format!("an item of `{list}`"), &[field]);
+fn only<'a>(sheet: &mut Sheet, item: &'a Node<'_>, list: &str, field: &str) -> Option<&'a Node<'a>> {
+    let fields = sheet.fields(item, format_args!("an item of `{list}`"), &[field]);
     let found = fields.get(field).filter(|node| !node.fields().is_empty());
     if found.is_none() {
         let message = format!(

@@ -4,8 +4,10 @@
 //! they have. It says what [`Evaluator`] says; a test compares the two.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::Service;
 use crate::lists::Lists;
@@ -214,6 +216,10 @@ impl<'a> Indexed<'a> {
         };
         for &policy in self.isolating(direction, subject) {
             let (start, end) = side.range(policy);
+            // Default deny has no rules.
+            if start == end {
+                continue;
+            }
             of_peer = &of_peer[of_peer.partition_point(|&rule| rule < start)..];
             let of_policy = of_peer.iter().take_while(|&&rule| rule < end);
             of_policy.for_each(|&rule| give(side.rules[rule as usize].rule));
@@ -259,8 +265,9 @@ fn all(services: &[Service]) -> u64 {
     1_u64.checked_shl(count).unwrap_or(0).wrapping_sub(1)
 }
 
-/// What makes the same pods: the namespace where the peer names none, and both selectors.
-type Meaning<'a> = (Option<&'a str>, Option<&'a Selector>, Option<&'a Selector>);
+/// What makes the same pods: the namespace where the peer names none, and both selectors, of which alike ones lie in
+/// one place.
+type Meaning<'a> = (Option<&'a str>, Option<*const Selector>, Option<*const Selector>);
 
 /// Pods by namespace and label.
 struct Index<'a> {
@@ -268,13 +275,20 @@ struct Index<'a> {
     of_namespace: BTreeMap<&'a str, Vec<usize>>,
     of_label: HashMap<(&'a str, &'a str, &'a str), Vec<usize>>,
     known: HashMap<Meaning<'a>, Pods>,
+    /// The namespaces that each selector means.
+    namespaces: HashMap<*const Selector, Vec<&'a str>>,
 }
 
 impl<'a> Index<'a> {
     fn of(world: &'a World, policies: &'a [NetworkPolicy]) -> Self {
         let asked = asked(policies);
-        let mut index =
-            Self { world, of_namespace: BTreeMap::new(), of_label: HashMap::new(), known: HashMap::new() };
+        let mut index = Self {
+            world,
+            of_namespace: BTreeMap::new(),
+            of_label: HashMap::new(),
+            known: HashMap::new(),
+            namespaces: HashMap::new(),
+        };
         // Pods on their node's network are no pods to selectors.
         let pods = world.pods().iter().enumerate().filter(|(_, pod)| !pod.host_network);
         for (at, pod) in pods {
@@ -290,18 +304,23 @@ impl<'a> Index<'a> {
     fn pods(&mut self, policy: &'a NetworkPolicy, kind: &'a PeerKind) -> Option<Pods> {
         let PeerKind::Pods { namespaces, pods } = kind else { return None };
         let own = namespaces.is_none().then_some(policy.namespace.as_str());
-        let meaning = (own, namespaces.as_ref(), pods.as_ref());
+        let meaning = (own, namespaces.as_ref().map(Arc::as_ptr), pods.as_ref().map(Arc::as_ptr));
         if let Some(known) = self.known.get(&meaning) {
             return Some(Arc::clone(known));
         }
         let mut found = Vec::new();
         match (own, namespaces) {
-            (Some(namespace), _) => self.select(namespace, pods.as_ref(), &mut found),
+            (Some(namespace), _) => self.select(namespace, pods.as_deref(), &mut found),
             (None, Some(selector)) => {
-                for (namespace, labels) in self.world.namespaces() {
-                    if selector.matches(labels) {
-                        self.select(namespace, pods.as_ref(), &mut found);
-                    }
+                let world = self.world;
+                let meant = self.namespaces.entry(Arc::as_ptr(selector)).or_insert_with(|| {
+                    let all = world.namespaces().iter();
+                    all.filter(|(_, labels)| selector.matches(labels))
+                        .map(|(name, _)| name.as_str())
+                        .collect()
+                });
+                for namespace in meant.clone() {
+                    self.select(namespace, pods.as_deref(), &mut found);
                 }
             }
             (None, None) => {}
@@ -340,7 +359,7 @@ impl<'a> Index<'a> {
 fn asked(policies: &[NetworkPolicy]) -> HashSet<&str> {
     let rules = policies.iter().flat_map(|policy| [&policy.ingress, &policy.egress]).flatten().flatten();
     let selectors = rules.flat_map(|rule| &rule.peers).filter_map(|peer| match &peer.kind {
-        PeerKind::Pods { pods, .. } => pods.as_ref(),
+        PeerKind::Pods { pods, .. } => pods.as_deref(),
         PeerKind::Block { .. } => None,
     });
     let by_value = |one: &&Requirement| matches!(one.operator, Operator::In(_));

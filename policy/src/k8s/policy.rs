@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use watershed_model::Protocol;
@@ -89,9 +90,9 @@ pub enum PeerKind {
     /// Pods: both selectors must match.
     Pods {
         /// Their namespaces; `None` means the policy's own.
-        namespaces: Option<Selector>,
+        namespaces: Option<Arc<Selector>>,
         /// The pods in them; `None` means all.
-        pods: Option<Selector>,
+        pods: Option<Arc<Selector>>,
     },
     /// Addresses.
     Block {

@@ -1,5 +1,9 @@
 //! Documents of a YAML 1.2 stream (JSON is YAML too) as trees whose every value knows its place.
 
+mod plain;
+
+use std::borrow::Cow;
+
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
 /// Levels of nesting that are followed: Kubernetes objects, their schemas included, stay below it, and the
@@ -11,34 +15,34 @@ pub(crate) type Spot = (u32, u32);
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
+pub(crate) struct Node<'a> {
     pub(crate) spot: Spot,
-    pub(crate) value: Value,
+    pub(crate) value: Value<'a>,
 }
 
 /// What stands at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum Value<'a> {
     /// Nothing, `~` or `null`.
     Null,
     /// A word that YAML takes for text, or text in quotes.
-    Text(String),
+    Text(Cow<'a, str>),
     /// A plain word that YAML takes for a number, true or false, as it is written.
-    Word(String),
+    Word(Cow<'a, str>),
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<Node<'a>>),
     /// A mapping, in the order of the file.
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(Key<'a>, Node<'a>)>),
 }
 
 /// A key of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+pub(crate) struct Key<'a> {
     pub(crate) spot: Spot,
-    pub(crate) name: String,
+    pub(crate) name: Cow<'a, str>,
 }
 
-impl Node {
+impl<'a> Node<'a> {
     /// What it is, for a message.
     pub(crate) fn kind(&self) -> String {
         match &self.value {
@@ -80,7 +84,7 @@ impl Node {
     }
 
     /// The fields of a mapping; none of anything else.
-    pub(crate) fn fields(&self) -> &[(Key, Self)] {
+    pub(crate) fn fields(&self) -> &[(Key<'a>, Self)] {
         match &self.value {
             Value::Map(fields) => fields,
             _ => &[],
@@ -115,9 +119,16 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
     /// Its documents that are not empty, or where it stops being YAML and why.
-    pub(crate) fn documents(&self) -> Result<Vec<Node>, (Spot, String)> {
+    pub(crate) fn documents(&self) -> Result<Vec<Node<'a>>, (Spot, String)> {
+        match plain::document(self.text, self.above) {
+            Some(document) => Ok(vec![document]),
+            None => self.parsed(),
+        }
+    }
+
+    fn parsed(&self) -> Result<Vec<Node<'a>>, (Spot, String)> {
         let text = self.text.trim_start_matches('\u{feff}');
         let mut reader = Reader { parser: Parser::new_from_str(text), above: self.above };
         let mut documents = Vec::new();
@@ -163,7 +174,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value that begins with `event`.
-    fn node(&mut self, event: Event<'a>, spot: Spot, depth: usize) -> Result<Node, (Spot, String)> {
+    fn node(&mut self, event: Event<'a>, spot: Spot, depth: usize) -> Result<Node<'a>, (Spot, String)> {
         if depth > MAX_DEPTH {
             return Err((spot, format!("nested more than {MAX_DEPTH} levels deep; take levels out")));
         }
@@ -178,8 +189,8 @@ impl<'a> Reader<'a> {
             return Err((spot, message.into()));
         }
         let value = match event {
-            Event::Scalar(value, ScalarStyle::Plain, ..) => resolve(&value),
-            Event::Scalar(value, ..) => Value::Text(value.into_owned()),
+            Event::Scalar(value, ScalarStyle::Plain, ..) => resolve(value),
+            Event::Scalar(value, ..) => Value::Text(value),
             Event::SequenceStart(..) => {
                 let mut nodes = Vec::new();
                 while let Some((event, spot)) =
@@ -194,11 +205,11 @@ impl<'a> Reader<'a> {
         Ok(Node { spot, value })
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, (Spot, String)> {
-        let mut fields: Vec<(Key, Node)> = Vec::new();
+    fn mapping(&mut self, depth: usize) -> Result<Vec<(Key<'a>, Node<'a>)>, (Spot, String)> {
+        let mut fields = Vec::new();
         while let Some((event, at)) = self.event()?.filter(|(event, _)| *event != Event::MappingEnd) {
             let key = self.node(event, at, depth + 1)?;
-            let Some(name) = key.scalar().map(str::to_owned) else {
+            let (Value::Text(name) | Value::Word(name)) = key.value else {
                 return Err((at, format!("a key must be a single value, found {}", key.kind())));
             };
             let Some((event, at)) = self.event()? else { break };
@@ -210,22 +221,23 @@ impl<'a> Reader<'a> {
 
 /// What a plain scalar is by the core schema, and by the older one that Kubernetes' reader still follows:
 /// `yes`, `no`, `on`, `off`, `y` and `n` are booleans there.
-fn resolve(text: &str) -> Value {
+fn resolve<'a>(text: impl Into<Cow<'a, str>>) -> Value<'a> {
     const BOOLEANS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
-    if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+    let text = text.into();
+    if matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
     }
     let number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
-        && (text.parse::<f64>().is_ok() || is_radix(text));
+        && (text.parse::<f64>().is_ok() || is_radix(&text));
     // In small letters, in capitals, or with a capital first.
     let boolean = BOOLEANS.iter().any(|word| {
         let rest = &text.as_bytes()[text.len().min(1)..];
         text.eq_ignore_ascii_case(word)
-            && (text == *word
+            && (&*text == *word
                 || text.starts_with(|first: char| first.is_ascii_uppercase())
                     && (rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase)))
     });
-    if number || boolean { Value::Word(text.to_owned()) } else { Value::Text(text.to_owned()) }
+    if number || boolean { Value::Word(text) } else { Value::Text(text) }
 }
 
 /// Whether it is a number such as `0x1F`, `0o17` or `0b101`.
@@ -239,7 +251,7 @@ fn is_radix(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn documents(text: &str) -> Result<Vec<Node>, (Spot, String)> {
+    fn documents(text: &str) -> Result<Vec<Node<'_>>, (Spot, String)> {
         pieces(text).iter().try_fold(Vec::new(), |mut all, piece| {
             all.extend(piece.documents()?);
             Ok(all)

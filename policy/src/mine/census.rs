@@ -1,10 +1,12 @@
 //! Who was seen with whom, compactly: workloads whatever their labels were at the time, and addresses.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+use smallvec::{SmallVec, smallvec};
 use watershed_model::{Edge, Labels, Party, Workload};
 
 use crate::identity::{FieldDigest, Identity};
@@ -160,17 +162,17 @@ impl Taker {
         Ok(())
     }
 
-    fn party(&mut self, party: &Party, addresses: &BTreeSet<IpAddr>) -> Vec<NodeId> {
+    fn party(&mut self, party: &Party, addresses: &BTreeSet<IpAddr>) -> SmallVec<[NodeId; 2]> {
         match party {
             Party::Workload(workload) if !workload.kind.is_addresses() => {
                 let id = self.workload(workload);
                 self.census.nodes[id as usize].addresses.extend(addresses);
-                vec![id]
+                smallvec![id]
             }
             Party::Workload(network) => {
                 addresses.iter().map(|&address| self.address(address, Some(&network.to_string()))).collect()
             }
-            Party::Address(address) => vec![self.address(*address, None)],
+            Party::Address(address) => smallvec![self.address(*address, None)],
         }
     }
 

@@ -4,8 +4,10 @@
 //! that was used once, with the classes that it matches.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::census::{Census, Node, NodeId};
 use super::decided::Pinned;

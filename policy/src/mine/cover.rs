@@ -9,8 +9,10 @@
 //! candidates of its classes.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::classes::{CandidateId, ClassId, Classes, Selection};
 

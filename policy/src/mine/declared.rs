@@ -4,14 +4,15 @@
 //! means more than the rule knows of shows.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use hashbrown::HashMap;
 use watershed_model::Labels;
 
 use super::classes::ClassId;
-use super::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom};
+use super::{Census, Namespace, NodeId, Plan, Rule, Whom};
 use crate::k8s::Direction;
 use crate::lists::Lists;
 
@@ -121,23 +122,22 @@ impl<'a> Declared<'a> {
         Self { names: Some(named.collect()), ..Self::of(census, plan) }
     }
 
-    /// What the first `rules` rules of the plan, those for `subject`, permit it with `peer`; `None` where there are no
-    /// rules for such as it: a host or an address.
+    /// Of the first `rules` rules of the plan those for `subject` that permit it something with `peer`; `None` where
+    /// there are no rules for such as it: a host or an address.
     pub(crate) fn permitted_by_first(
         &self,
         direction: Direction,
         subject: Someone<'_>,
         peer: Someone<'_>,
         rules: RuleId,
-    ) -> Option<Vec<&'a [Allowed]>> {
+    ) -> Option<Vec<RuleId>> {
         let classes = &self.plan.classes;
         if matches!(subject, Someone::Node(node) if !classes.in_cluster(classes.of_node[node as usize])) {
             return None;
         }
-        let plan = self.plan;
-        let ports = |at: RuleId| plan.rules[at as usize].ports.as_slice();
-        let first = self.rules(direction, subject, peer)?.into_iter().filter(|&at| at < rules);
-        Some(first.map(ports).collect())
+        let mut permitted = self.rules(direction, subject, peer)?;
+        permitted.retain(|&at| at < rules);
+        Some(permitted)
     }
 
     /// The rules for `subject`, a host or a pod, that mean `peer`, by their places in the plan; `None` where there

@@ -1,9 +1,10 @@
 //! Everything that was mined: the rules, and what they say is allowed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use watershed_model::Labels;
 
 use super::census::Census;
@@ -44,23 +45,13 @@ impl Plan {
         level: Level,
     ) -> Self {
         let evidence = Evidence::of(dependencies, classes.list.len());
-        let mut known = HashMap::new();
-        let mut whom = |selection: &Selection| {
-            let new = || whom(census, &classes, selection);
-            known.entry(selection.clone()).or_insert_with(new).clone()
-        };
-        let rule = |draft: Draft| {
-            let subject = whom(&draft.subject);
-            let peer = match &draft.peer {
-                Target::Selection(selection) => whom(selection),
-                Target::Networks(networks) => Whom::Networks(networks.clone()),
-            };
-            rule(census, &classes, &evidence, draft, (subject, peer), level)
-        };
-        let mut rules: Vec<Rule> = drafts.into_iter().map(rule).collect();
-        rules.sort_by(|a, b| {
-            (&a.subject, a.direction, &a.peer, &a.ports).cmp(&(&b.subject, b.direction, &b.peer, &b.ports))
-        });
+        let mut rules: Vec<Rule> = in_order(census, &classes, drafts)
+            .into_iter()
+            .map(|(draft, ends)| rule(census, &classes, &evidence, draft, ends, level))
+            .collect();
+        for same in rules.chunk_by_mut(|a, b| ends(a) == ends(b)) {
+            same.sort_by(|a, b| a.ports.cmp(&b.ports));
+        }
         let address = |class| is_address(census, &classes, class);
         let between = dependencies.iter().filter(|one| address(one.server) && address(one.client));
         let outside = between.map(|one| one.pairs).sum();
@@ -94,6 +85,48 @@ impl Plan {
             |rule: &&Rule| rule.direction == Direction::Ingress || matches!(rule.peer, Whom::Networks(_));
         self.rules.iter().filter(counted).fold(0, |sum, rule| sum.saturating_add(rule.price))
     }
+}
+
+fn ends(rule: &Rule) -> (&Whom, Direction, &Whom) {
+    (&rule.subject, rule.direction, &rule.peer)
+}
+
+/// Drafts with whom they mean, in order of subject, direction and peer. Rules are large and whom they mean takes
+/// long to compare, so each is put in its place once, by numbers.
+fn in_order(census: &Census, classes: &Classes, drafts: Vec<Draft>) -> Vec<(Draft, (Whom, Whom))> {
+    let mut targets: HashMap<Target, usize> = HashMap::new();
+    let mut whoms: Vec<Whom> = Vec::new();
+    let mut number = |target: Target| {
+        *targets.entry(target).or_insert_with_key(|target| {
+            whoms.push(match target {
+                Target::Selection(selection) => whom(census, classes, selection),
+                Target::Networks(networks) => Whom::Networks(networks.clone()),
+            });
+            whoms.len() - 1
+        })
+    };
+    let numbers: Vec<(usize, Direction, usize)> = drafts
+        .iter()
+        .map(|draft| {
+            let subject = number(Target::Selection(draft.subject.clone()));
+            (subject, draft.direction, number(draft.peer.clone()))
+        })
+        .collect();
+    let mut by_whom: Vec<usize> = (0..whoms.len()).collect();
+    by_whom.sort_by(|&a, &b| whoms[a].cmp(&whoms[b]));
+    // What means the same has the same place.
+    let mut places = vec![0; whoms.len()];
+    for (place, same) in by_whom.chunk_by(|&a, &b| whoms[a] == whoms[b]).enumerate() {
+        same.iter().for_each(|&one| places[one] = place);
+    }
+    let place =
+        |&(subject, direction, peer): &(usize, Direction, usize)| (places[subject], direction, places[peer]);
+    let mut sorted: Vec<_> = drafts.into_iter().zip(numbers).collect();
+    sorted.sort_by_cached_key(|(_, numbers)| place(numbers));
+    let with_ends = |(draft, (subject, _, peer)): (Draft, (usize, Direction, usize))| {
+        (draft, (whoms[subject].clone(), whoms[peer].clone()))
+    };
+    sorted.into_iter().map(with_ends).collect()
 }
 
 fn rule(
@@ -130,7 +163,10 @@ fn rule(
 
 /// What clients called the servers that were seen.
 fn names(census: &Census, classes: &Classes, seen: &Seen) -> BTreeSet<Box<str>> {
-    let nodes = seen.servers.iter().flat_map(|&class| &classes.class(class).members);
+    let mut servers = seen.servers.clone();
+    servers.sort_unstable();
+    servers.dedup();
+    let nodes = servers.iter().flat_map(|&class| &classes.class(class).members);
     nodes.flat_map(|&node| census.nodes[node as usize].names.iter().cloned()).collect()
 }
 

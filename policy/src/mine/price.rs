@@ -67,10 +67,10 @@ pub(crate) struct Seen {
     pub(crate) observed: Option<Observed>,
     /// Distinct client, server and service, of workloads.
     pub(crate) tuples: u64,
-    /// Connections of each service.
-    pub(crate) services: BTreeMap<Service, u64>,
-    /// The servers.
-    pub(crate) servers: BTreeSet<ClassId>,
+    /// Connections of services, which may be there several times.
+    services: Vec<(Service, u64)>,
+    /// The servers, which may be there several times.
+    pub(crate) servers: Vec<ClassId>,
 }
 
 impl<'a> Evidence<'a> {
@@ -124,8 +124,15 @@ impl Seen {
             None => self.observed = Some(one.observed),
         }
         self.tuples += one.pairs;
-        *self.services.entry(one.service).or_default() += one.observed.connections;
-        self.servers.insert(one.server);
+        match self.services.last_mut() {
+            Some((service, connections)) if *service == one.service => {
+                *connections += one.observed.connections;
+            }
+            _ => self.services.push((one.service, one.observed.connections)),
+        }
+        if self.servers.last() != Some(&one.server) {
+            self.servers.push(one.server);
+        }
     }
 }
 
@@ -135,11 +142,15 @@ pub(crate) fn allowed(draft: &Draft, seen: &Seen, level: Level) -> Vec<Allowed> 
         return vec![Allowed::Anything];
     }
     let mut allowed = BTreeSet::new();
+    let mut seen_of: BTreeMap<Service, u64> = BTreeMap::new();
+    for &(service, connections) in &seen.services {
+        *seen_of.entry(service).or_default() += connections;
+    }
     let mut by_protocol: BTreeMap<_, BTreeMap<u16, u64>> = BTreeMap::new();
     for &service in &draft.services {
         match service {
             Service::Port { protocol, port } => {
-                let connections = seen.services.get(&service).copied().unwrap_or(1).max(1);
+                let connections = seen_of.get(&service).copied().unwrap_or(1).max(1);
                 by_protocol.entry(protocol).or_default().insert(port, connections);
             }
             Service::Icmp { .. } | Service::Protocol(_) => {

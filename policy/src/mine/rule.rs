@@ -143,8 +143,12 @@ impl fmt::Display for Whom {
                     Namespace::Every => "every namespace",
                 };
                 f.write_str(place)?;
-                let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                if labels.is_empty() { Ok(()) } else { write!(f, "/{}", labels.join(",")) }
+                let mut before = '/';
+                for (key, value) in labels.iter() {
+                    write!(f, "{before}{key}={value}")?;
+                    before = ',';
+                }
+                Ok(())
             }
             Self::Host { name, .. } => f.write_str(name),
             Self::Networks(networks) => {

@@ -56,9 +56,11 @@ pub(crate) fn draft(
             networks: Vec::new(),
             numbers: BTreeMap::new(),
         };
-        let own = dependencies
-            .iter()
-            .filter(|one| !(classes.in_cluster(one.client) && shared.contains(&(one.server, one.service))));
+        let of_service = dependencies.chunk_by(|a, b| (a.server, a.service) == (b.server, b.service));
+        let own = of_service.flat_map(|group| {
+            let is_shared = shared.contains(&(group[0].server, group[0].service));
+            group.iter().filter(move |one| !(is_shared && classes.in_cluster(one.client)))
+        });
         let mut sorted: Vec<(ClassId, Service, ClassId)> = own
             .map(|one| match direction {
                 Direction::Ingress => (one.server, one.service, one.client),

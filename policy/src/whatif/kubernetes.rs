@@ -1,10 +1,10 @@
 //! History against NetworkPolicies.
 
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use watershed_model::{Edge, Party, Workload};
 
 use super::{MissingRule, Outcome, Verdict};

@@ -112,7 +112,8 @@ fn named(sheet: &mut Sheet, kind: &str, node: &Node, global: bool) -> Option<(Op
 }
 
 fn policy(sheet: &mut Sheet, kind: &str, node: &Node, staged: bool, global: bool) -> Option<Policy> {
-    let top = sheet.fields(node, &format!("a {kind}"), &["apiVersion", "kind", "metadata", "spec", "status"]);
+    let top =
+        sheet.fields(node, format_args!("a {kind}"), &["apiVersion", "kind", "metadata", "spec", "status"]);
     let (namespace, name) = named(sheet, kind, node, global)?;
     let mut known = vec![
         "tier",
@@ -235,7 +236,7 @@ fn staged_action(sheet: &mut Sheet, spec: Fields<'_>) -> StagedAction {
 }
 
 fn set(sheet: &mut Sheet, kind: &str, node: &Node) -> NetworkSet {
-    let top = sheet.fields(node, &format!("a {kind}"), &["apiVersion", "kind", "metadata", "spec"]);
+    let top = sheet.fields(node, format_args!("a {kind}"), &["apiVersion", "kind", "metadata", "spec"]);
     let namespace = named(sheet, kind, node, kind == "GlobalNetworkSet").and_then(|(namespace, _)| namespace);
     let nothing = Node { spot: node.spot, value: Value::Null };
     let spec = sheet.fields(top.get("spec").unwrap_or(&nothing), "spec", &["nets", "allowedEgressDomains"]);

@@ -4,6 +4,8 @@ mod peers;
 
 mod services;
 
+use std::borrow::Cow;
+
 use crate::k8s::read::selector;
 use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::yaml::{Key, Node, Value};
@@ -136,7 +138,7 @@ fn rule(
     if !denies {
         known.push("authentication");
     }
-    let fields = sheet.fields(node, &format!("a rule of {key}"), &known);
+    let fields = sheet.fields(node, format_args!("a rule of {key}"), &known);
     let (ports, icmps) = (fields.get("toPorts"), fields.get("icmps"));
     if let (Some(_), Some(icmps)) = (ports, icmps) {
         sheet.problem(icmps.spot, "`icmps` and `toPorts` cannot be in one rule; make a rule of each");
@@ -191,7 +193,7 @@ fn selector(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
     let mut node = node.clone();
     if let Value::Map(fields) = &mut node.value {
         for (key, value) in fields {
-            match (key.name.as_str(), &mut value.value) {
+            match (&*key.name, &mut value.value) {
                 ("matchLabels", Value::Map(labels)) => {
                     labels.iter_mut().for_each(|(key, _)| without_source(sheet, key));
                 }
@@ -214,7 +216,7 @@ fn selector(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
 /// Takes the source off a key; only labels of Kubernetes are known here.
 fn without_source(sheet: &mut Sheet, key: &mut Key) {
     let Some((source, rest)) = key.name.split_once(':') else { return };
-    key.name = match source {
+    let name = match source {
         "k8s" | "any" => rest.to_owned(),
         "reserved" => {
             let message = format!(
@@ -231,4 +233,5 @@ fn without_source(sheet: &mut Sheet, key: &mut Key) {
             format!("{source}/{rest}")
         }
     };
+    key.name = Cow::Owned(name);
 }

@@ -28,16 +28,16 @@ pub(super) fn policy(
     let mut text = String::new();
     title(&mut text, subject, rules.iter().map(|said| said.rule.price), level);
     head(&mut text, form, namespace, &subject_name(subject));
-    line(&mut text, 2, &format!("order: {ORDER}"));
+    line(&mut text, 2, format_args!("order: {ORDER}"));
     let selector = match subject {
         Whom::Workloads { labels, .. } => all(labels),
         Whom::Host { .. } | Whom::Networks(_) => Expression::All,
     };
-    line(&mut text, 2, &format!("selector: {}", quoted(&selector.to_string())));
+    line(&mut text, 2, format_args!("selector: {}", quoted(&selector.to_string())));
     let there = |direction| rules.iter().any(|said| said.rule.direction == direction);
     let types = DIRECTIONS.into_iter().filter(|&(direction, _)| there(direction));
     line(&mut text, 2, "types:");
-    types.for_each(|(_, name)| line(&mut text, 2, &format!("- {name}")));
+    types.for_each(|(_, name)| line(&mut text, 2, format_args!("- {name}")));
     self::rules(&mut text, rules);
     text
 }
@@ -47,8 +47,8 @@ pub(super) fn isolating(form: Form, one: &Isolating<'_>, rules: &[Said<'_>]) -> 
     let mut text = String::new();
     comment(&mut text, 0, &one.what);
     head(&mut text, form, one.namespace, &one.name);
-    line(&mut text, 2, &format!("order: {ORDER}"));
-    line(&mut text, 2, &format!("selector: {}", quoted(&all(&one.labels).to_string())));
+    line(&mut text, 2, format_args!("order: {ORDER}"));
+    line(&mut text, 2, format_args!("selector: {}", quoted(&all(&one.labels).to_string())));
     text.push_str("  types:\n  - Ingress\n  - Egress\n");
     self::rules(&mut text, rules);
     text
@@ -59,7 +59,7 @@ fn rules(text: &mut String, rules: &[Said<'_>]) {
     for (direction, _) in DIRECTIONS {
         let mut of = rules.iter().filter(|said| said.rule.direction == direction).peekable();
         if of.peek().is_some() {
-            line(text, 2, &format!("{direction}:"));
+            line(text, 2, format_args!("{direction}:"));
             of.for_each(|said| rule(text, said));
         }
     }
@@ -93,10 +93,10 @@ fn head(text: &mut String, form: Form, namespace: &str, name: &str) {
         Form::Staged => "StagedNetworkPolicy",
     };
     line(text, 0, "apiVersion: projectcalico.org/v3");
-    line(text, 0, &format!("kind: {kind}"));
+    line(text, 0, format_args!("kind: {kind}"));
     line(text, 0, "metadata:");
-    line(text, 2, &format!("name: {}", quoted(name)));
-    line(text, 2, &format!("namespace: {}", quoted(namespace)));
+    line(text, 2, format_args!("name: {}", quoted(name)));
+    line(text, 2, format_args!("namespace: {}", quoted(namespace)));
     text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\nspec:\n");
     if form == Form::Staged {
         line(text, 2, "stagedAction: Set");
@@ -122,7 +122,7 @@ fn rule(text: &mut String, said: &Said<'_>) {
             line(text, 6, "ports:");
             for &(first, last) in ports {
                 let range = if first == last { first.to_string() } else { format!("\"{first}:{last}\"") };
-                line(text, 6, &format!("- {range}"));
+                line(text, 6, format_args!("- {range}"));
             }
         }
     }
@@ -140,12 +140,12 @@ fn protocol(text: &mut String, services: &About) {
     match *services {
         About::Anything => {}
         About::Ports(protocol, _) | About::Protocol(protocol) => {
-            line(text, 4, &format!("protocol: {}", of(protocol)));
+            line(text, 4, format_args!("protocol: {}", of(protocol)));
         }
         About::Icmp(protocol, message_type) => {
-            line(text, 4, &format!("protocol: {}", of(protocol)));
+            line(text, 4, format_args!("protocol: {}", of(protocol)));
             line(text, 4, "icmp:");
-            line(text, 6, &format!("type: {message_type}"));
+            line(text, 6, format_args!("type: {message_type}"));
         }
     }
 }
@@ -157,14 +157,14 @@ fn peer(text: &mut String, peer: &Peer) {
                 Some(name) => Expression::Equal(NAMESPACE_NAME.to_owned(), name.clone()),
                 None => Expression::All,
             };
-            line(text, 6, &format!("namespaceSelector: {}", quoted(&namespaces.to_string())));
+            line(text, 6, format_args!("namespaceSelector: {}", quoted(&namespaces.to_string())));
             if !labels.is_empty() {
-                line(text, 6, &format!("selector: {}", quoted(&all(labels).to_string())));
+                line(text, 6, format_args!("selector: {}", quoted(&all(labels).to_string())));
             }
         }
         Peer::Nets(nets) => {
             line(text, 6, "nets:");
-            nets.iter().for_each(|net| line(text, 6, &format!("- {}", quoted(&net.to_string()))));
+            nets.iter().for_each(|net| line(text, 6, format_args!("- {}", quoted(&net.to_string()))));
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::mine::{Census, Level, Namespace, Plan, Rule, Whom, size};
 /// A rule as a policy says it.
 struct Said<'a> {
     rule: &'a Rule,
-    peers: Vec<Peer>,
+    peers: Vec<Peer<'a>>,
     /// Names in place of addresses.
     names: BTreeSet<String>,
     /// What is stated of them, where there are some.

@@ -46,7 +46,7 @@ pub(super) fn policy(
     for direction in [Direction::Ingress, Direction::Egress] {
         let mut rules = rules.iter().filter(|said| said.rule.direction == direction).peekable();
         if rules.peek().is_some() {
-            line(&mut text, 2, &format!("{direction}:"));
+            line(&mut text, 2, format_args!("{direction}:"));
             rules.for_each(|said| rule(&mut text, said, asking));
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn isolating(one: &Isolating<'_>, rules: &[Said<'_>]) -> String {
     // Without questions to the DNS a name stands for nothing.
     let asking = rules.iter().any(|said| !said.names.is_empty());
     for direction in [Direction::Ingress, Direction::Egress] {
-        line(&mut text, 2, &format!("{direction}:"));
+        line(&mut text, 2, format_args!("{direction}:"));
         let mut of = rules.iter().filter(|said| said.rule.direction == direction).peekable();
         if of.peek().is_none() {
             // A rule that means nobody isolates all the same.
@@ -100,8 +100,8 @@ pub(super) fn default(namespace: &str, deny: bool) -> String {
 
 fn head(text: &mut String, namespace: &str, name: &str) {
     text.push_str("apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata:\n");
-    line(text, 2, &format!("name: {}", quoted(name)));
-    line(text, 2, &format!("namespace: {}", quoted(namespace)));
+    line(text, 2, format_args!("name: {}", quoted(name)));
+    line(text, 2, format_args!("namespace: {}", quoted(namespace)));
     text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\nspec:\n");
 }
 
@@ -144,11 +144,11 @@ fn kinds(said: &Said<'_>) -> Vec<String> {
         match peer {
             Peer::Pods { namespace, labels } => self::endpoints(&mut endpoints, namespace.as_deref(), labels),
             Peer::Block(network) => {
-                line(&mut networks, 4, &format!("- cidr: {}", quoted(&network.to_string())));
+                line(&mut networks, 4, format_args!("- cidr: {}", quoted(&network.to_string())));
             }
         }
     }
-    said.names.iter().for_each(|name| line(&mut names, 4, &format!("- matchName: {}", quoted(name))));
+    said.names.iter().for_each(|name| line(&mut names, 4, format_args!("- matchName: {}", quoted(name))));
     let kinds = [("Endpoints", endpoints), ("CIDRSet", networks), ("FQDNs", names)];
     let kinds = kinds.into_iter().filter(|(_, items)| !items.is_empty());
     kinds.map(|(kind, items)| format!("    {side}{kind}:\n{items}")).collect()
@@ -170,7 +170,7 @@ fn endpoints(text: &mut String, namespace: Option<&str>, labels: &Labels) {
             if wanted.is_empty() { 4 } else { 6 },
             if wanted.is_empty() { "- matchExpressions:" } else { "matchExpressions:" },
         );
-        line(text, 6, &format!("- key: {}", quoted(&key)));
+        line(text, 6, format_args!("- key: {}", quoted(&key)));
         line(text, 8, "operator: Exists");
     }
 }
@@ -186,11 +186,11 @@ fn ports(rule: &Rule, asking: bool) -> String {
         line(&mut text, 4, "- ports:");
         for allowed in ports {
             let &&Allowed::Ports(protocol, first, last) = allowed else { continue };
-            line(&mut text, 6, &format!("- port: {}", quoted(&first.to_string())));
+            line(&mut text, 6, format_args!("- port: {}", quoted(&first.to_string())));
             if last > first {
-                line(&mut text, 8, &format!("endPort: {last}"));
+                line(&mut text, 8, format_args!("endPort: {last}"));
             }
-            line(&mut text, 8, &format!("protocol: {}", protocol.to_string().to_uppercase()));
+            line(&mut text, 8, format_args!("protocol: {}", protocol.to_string().to_uppercase()));
         }
         if dns {
             text.push_str("      rules:\n        dns:\n        - matchPattern: \"*\"\n");
@@ -216,7 +216,7 @@ fn types(rule: &Rule) -> String {
     for types in types.chunks(MOST) {
         line(&mut text, 4, "- fields:");
         for &(protocol, message_type) in types {
-            line(&mut text, 6, &format!("- type: {message_type}"));
+            line(&mut text, 6, format_args!("- type: {message_type}"));
             line(&mut text, 8, if protocol == Protocol::ICMPV6 { "family: IPv6" } else { "family: IPv4" });
         }
     }

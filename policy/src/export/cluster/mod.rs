@@ -30,7 +30,7 @@ use crate::mine::{Allowed, Census, Namespace, Plan, Rule, Whom};
 pub(crate) use isolating::{isolate, take_back};
 
 /// A rule, and its peers as a policy says them.
-type Said<'a> = (&'a Rule, Vec<Peer>);
+type Said<'a> = (&'a Rule, Vec<Peer<'a>>);
 
 /// Writes the rules of `plan`, which was mined from `census`.
 ///

@@ -67,7 +67,7 @@ impl<'a> Accepting<'a> {
             for (key, rules) in [("ingress", &self.ingress), ("egress", &self.egress)] {
                 let mut rules = rules.iter().skip(part * MOST).take(MOST).peekable();
                 if rules.peek().is_some() {
-                    line(&mut text, 2, &format!("{key}:"));
+                    line(&mut text, 2, format_args!("{key}:"));
                     rules.for_each(|rule| text.push_str(rule));
                 }
             }
@@ -86,9 +86,9 @@ pub(super) fn empty(name: &str, namespace: &str, labels: &Labels) -> String {
 
 fn head(text: &mut String, name: &str, priority: u16) {
     text.push_str("apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata:\n");
-    line(text, 2, &format!("name: {}", quoted(name)));
+    line(text, 2, format_args!("name: {}", quoted(name)));
     text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\nspec:\n  tier: Baseline\n");
-    line(text, 2, &format!("priority: {priority}"));
+    line(text, 2, format_args!("priority: {priority}"));
 }
 
 fn subject(text: &mut String, namespace: &str, labels: &Labels) {
@@ -109,9 +109,9 @@ fn pods(text: &mut String, indent: usize, namespace: Option<&str>, labels: &Labe
 
 fn select(text: &mut String, indent: usize, key: &str, labels: &Labels) {
     if labels.is_empty() {
-        return line(text, indent, &format!("{key}: {{}}"));
+        return line(text, indent, format_args!("{key}: {{}}"));
     }
-    line(text, indent, &format!("{key}:"));
+    line(text, indent, format_args!("{key}:"));
     match_labels(text, indent + 2, labels);
 }
 
@@ -134,7 +134,7 @@ fn item(rule: &Rule, peers: &[Peer], ports: &[&Allowed]) -> String {
     let mut text = String::new();
     about(&mut text, 2, rule);
     line(&mut text, 2, "- action: Accept");
-    line(&mut text, 4, &format!("name: {}", quoted(&rule.id)));
+    line(&mut text, 4, format_args!("name: {}", quoted(&rule.id)));
     line(&mut text, 4, if rule.direction == Direction::Ingress { "from:" } else { "to:" });
     let mut networks = Vec::new();
     for peer in peers {
@@ -151,21 +151,21 @@ fn item(rule: &Rule, peers: &[Peer], ports: &[&Allowed]) -> String {
         line(&mut text, 4, "- networks:");
         networks
             .iter()
-            .for_each(|network| line(&mut text, 6, &format!("- {}", quoted(&network.to_string()))));
+            .for_each(|network| line(&mut text, 6, format_args!("- {}", quoted(&network.to_string()))));
     }
     if !ports.is_empty() {
         line(&mut text, 4, "protocols:");
     }
     for allowed in ports {
         let &&Allowed::Ports(protocol, first, last) = allowed else { continue };
-        line(&mut text, 4, &format!("- {}:", protocol.to_string().to_lowercase()));
+        line(&mut text, 4, format_args!("- {}:", protocol.to_string().to_lowercase()));
         line(&mut text, 8, "destinationPort:");
         if first == last {
-            line(&mut text, 10, &format!("number: {first}"));
+            line(&mut text, 10, format_args!("number: {first}"));
         } else {
             line(&mut text, 10, "range:");
-            line(&mut text, 12, &format!("start: {first}"));
-            line(&mut text, 12, &format!("end: {last}"));
+            line(&mut text, 12, format_args!("start: {first}"));
+            line(&mut text, 12, format_args!("end: {last}"));
         }
     }
     text
@@ -188,9 +188,9 @@ pub(super) fn default(namespace: &str, action: &str) -> String {
 pub(super) fn remaining(name: &str, namespace: &str, labels: &Labels, action: &str) -> String {
     let mut text = empty(name, namespace, labels);
     for (key, peers) in [("ingress", "from"), ("egress", "to")] {
-        line(&mut text, 2, &format!("{key}:"));
-        line(&mut text, 2, &format!("- action: {action}"));
-        line(&mut text, 4, &format!("{peers}:"));
+        line(&mut text, 2, format_args!("{key}:"));
+        line(&mut text, 2, format_args!("- action: {action}"));
+        line(&mut text, 4, format_args!("{peers}:"));
         line(&mut text, 4, "- namespaces: {}");
         if key == "egress" {
             line(&mut text, 4, "- networks:");

@@ -106,19 +106,19 @@ pub(super) fn allow_everything(namespace: &str) -> String {
 
 fn head(text: &mut String, namespace: &str, name: &str, form: Form) {
     text.push_str("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n");
-    line(text, 2, &format!("name: {}", quoted(name)));
-    line(text, 2, &format!("namespace: {}", quoted(namespace)));
+    line(text, 2, format_args!("name: {}", quoted(name)));
+    line(text, 2, format_args!("namespace: {}", quoted(namespace)));
     text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\n");
     if form == Form::Staged {
         text.push_str("  annotations:\n");
-        line(text, 4, &format!("{DRY_RUN}: \"true\""));
+        line(text, 4, format_args!("{DRY_RUN}: \"true\""));
     }
     text.push_str("spec:\n");
 }
 
 fn list<'a>(text: &mut String, field: &str, values: impl Iterator<Item = &'a str>) {
-    line(text, 8, &format!("{field}:"));
-    values.for_each(|value| line(text, 8, &format!("- {}", quoted(value))));
+    line(text, 8, format_args!("{field}:"));
+    values.for_each(|value| line(text, 8, format_args!("- {}", quoted(value))));
 }
 
 /// Each port by itself; none where every port is meant.

@@ -21,10 +21,10 @@ use super::directory::Directory;
 use super::isolating::Isolating;
 use super::names;
 use crate::Error;
-use crate::mine::{Allowed, Census, Namespace, Plan, Rule, Whom};
+use crate::mine::{Allowed, Census, Plan, Rule, Whom};
 
 /// A rule, and its peers as a policy says them.
-type Said<'a> = (&'a Rule, Vec<peers::Peer>);
+type Said<'a> = (&'a Rule, Vec<peers::Peer<'a>>);
 
 /// Writes the rules of `plan`, which was mined from `census`.
 ///
@@ -33,25 +33,15 @@ type Said<'a> = (&'a Rule, Vec<peers::Peer>);
 pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
     let mut export = Directory::default();
     let mut policies: BTreeMap<(&str, &Whom), Vec<Said<'_>>> = BTreeMap::new();
-    for rule in &plan.rules {
-        let Whom::Workloads { namespace: Namespace::One(namespace), .. } = &rule.subject else {
-            export.cannot(rule, "its subject is no pod: nothing of it is enforced by the cluster");
-            continue;
-        };
-        names::check(rule)?;
-        if !rule.ports.iter().all(is_sayable) {
-            export.cannot(rule, "NetworkPolicy knows TCP, UDP and SCTP alone: the network plugin decides");
+    for rules in plan.rules.chunk_by(|a, b| a.subject == b.subject) {
+        let subject = &rules[0].subject;
+        let mut said: Vec<Said<'_>> = Vec::new();
+        for rule in rules {
+            said.extend(self::said(&mut export, census, plan, rule)?.map(|peers| (rule, peers)));
         }
-        // Without this a rule for pings alone would have no ports, which means all of them.
-        if !rule.ports.iter().any(is_sayable) {
-            continue;
+        if let (Some(namespace), false) = (subject.namespace(), said.is_empty()) {
+            policies.entry((namespace, subject)).or_default().extend(said);
         }
-        let peers = peers::of(census, plan, rule);
-        if peers.is_empty() {
-            export.cannot(rule, "no address of its peer is known: it stays denied");
-            continue;
-        }
-        policies.entry((namespace, &rule.subject)).or_default().push((rule, peers));
     }
     let mut listed = BTreeSet::new();
     for ((namespace, subject), rules) in &policies {
@@ -68,6 +58,33 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
     }
     // First what allows everything: between two steps of loading nothing is denied.
     Ok(export.finish(open.iter().chain(&listed).map(String::as_str)))
+}
+
+/// The peers of a rule that a policy can say; what it cannot say is noted.
+fn said<'a>(
+    export: &mut Directory,
+    census: &Census,
+    plan: &Plan,
+    rule: &'a Rule,
+) -> Result<Option<Vec<peers::Peer<'a>>>, Error> {
+    if rule.subject.namespace().is_none() {
+        export.cannot(rule, "its subject is no pod: nothing of it is enforced by the cluster");
+        return Ok(None);
+    }
+    names::check(rule)?;
+    if !rule.ports.iter().all(is_sayable) {
+        export.cannot(rule, "NetworkPolicy knows TCP, UDP and SCTP alone: the network plugin decides");
+    }
+    // Without this a rule for pings alone would have no ports, which means all of them.
+    if !rule.ports.iter().any(is_sayable) {
+        return Ok(None);
+    }
+    let peers = peers::of(census, plan, rule);
+    if peers.is_empty() {
+        export.cannot(rule, "no address of its peer is known: it stays denied");
+        return Ok(None);
+    }
+    Ok(Some(peers))
 }
 
 const fn is_sayable(allowed: &Allowed) -> bool {

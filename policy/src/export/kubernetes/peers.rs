@@ -9,18 +9,16 @@ use watershed_model::Labels;
 use crate::mine::{Census, Namespace, Plan, Rule, Whom};
 
 /// One item of `from` or `to`.
-pub(in crate::export) enum Peer {
+pub(in crate::export) enum Peer<'a> {
     /// Pods with labels, in one namespace or in every one.
-    Pods { namespace: Option<String>, labels: Labels },
+    Pods { namespace: Option<&'a str>, labels: &'a Labels },
     /// Addresses.
     Block(IpNet),
 }
 
 /// The peers of a rule; none where nothing of it can be said.
-pub(in crate::export) fn of(census: &Census, plan: &Plan, rule: &Rule) -> Vec<Peer> {
-    let pods = |namespace: Option<&String>, labels: &Labels| {
-        vec![Peer::Pods { namespace: namespace.cloned(), labels: labels.clone() }]
-    };
+pub(in crate::export) fn of<'a>(census: &Census, plan: &Plan, rule: &'a Rule) -> Vec<Peer<'a>> {
+    let pods = |namespace: Option<&'a str>, labels: &'a Labels| vec![Peer::Pods { namespace, labels }];
     match &rule.peer {
         Whom::Workloads { namespace: Namespace::One(name), labels } => pods(Some(name), labels),
         Whom::Workloads { namespace: Namespace::Every, labels } => pods(None, labels),
@@ -32,6 +30,6 @@ pub(in crate::export) fn of(census: &Census, plan: &Plan, rule: &Rule) -> Vec<Pe
 }
 
 /// Each address by itself: /32 of IPv4, /128 of IPv6.
-fn blocks(addresses: &BTreeSet<IpAddr>) -> Vec<Peer> {
+fn blocks<'a>(addresses: &BTreeSet<IpAddr>) -> Vec<Peer<'a>> {
     addresses.iter().map(|&address| Peer::Block(address.into())).collect()
 }

@@ -15,7 +15,12 @@ const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 const DEFAULT: &str = "watershed-default";
 
 /// The rules of one subject.
-pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[(&Rule, Vec<Peer>)], level: Level) -> String {
+pub(super) fn policy(
+    namespace: &str,
+    subject: &Whom,
+    rules: &[(&Rule, Vec<Peer<'_>>)],
+    level: Level,
+) -> String {
     let mut text = String::new();
     title(&mut text, subject, rules.iter().map(|(rule, _)| rule.price), level);
     head(&mut text, namespace, &crate::mine::subject_name(subject));
@@ -36,7 +41,7 @@ pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[(&Rule, Vec<Peer>
 }
 
 /// A policy that isolates whom it selects both ways, whatever rules it has.
-pub(super) fn isolating(one: &Isolating<'_>, rules: &[(&Rule, Vec<Peer>)]) -> String {
+pub(super) fn isolating(one: &Isolating<'_>, rules: &[(&Rule, Vec<Peer<'_>>)]) -> String {
     let mut text = String::new();
     comment(&mut text, 0, &one.what);
     head(&mut text, one.namespace, &one.name);
@@ -55,11 +60,11 @@ fn pod_selector(text: &mut String, labels: &Labels) {
 }
 
 /// The rules of each direction that has some.
-fn rules(text: &mut String, rules: &[(&Rule, Vec<Peer>)]) {
+fn rules(text: &mut String, rules: &[(&Rule, Vec<Peer<'_>>)]) {
     for direction in DIRECTIONS {
         let mut of = rules.iter().filter(|(rule, _)| rule.direction == direction).peekable();
         if of.peek().is_some() {
-            line(text, 2, &format!("{direction}:"));
+            line(text, 2, format_args!("{direction}:"));
             of.for_each(|(rule, peers)| self::rule(text, rule, peers));
         }
     }
@@ -94,12 +99,12 @@ pub(super) fn allow_everything(namespace: &str) -> String {
 
 fn head(text: &mut String, namespace: &str, name: &str) {
     text.push_str("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n");
-    line(text, 2, &format!("name: {}", quoted(name)));
-    line(text, 2, &format!("namespace: {}", quoted(namespace)));
+    line(text, 2, format_args!("name: {}", quoted(name)));
+    line(text, 2, format_args!("namespace: {}", quoted(namespace)));
     text.push_str("  labels:\n    app.kubernetes.io/managed-by: \"watershed\"\nspec:\n");
 }
 
-fn rule(text: &mut String, rule: &Rule, peers: &[Peer]) {
+fn rule(text: &mut String, rule: &Rule, peers: &[Peer<'_>]) {
     about(text, 2, rule);
     text.push_str(match rule.direction {
         Direction::Ingress => "  - from:\n",
@@ -112,22 +117,23 @@ fn rule(text: &mut String, rule: &Rule, peers: &[Peer]) {
     }
     for allowed in ports {
         let &Allowed::Ports(protocol, first, last) = allowed else { continue };
-        line(text, 4, &format!("- protocol: {}", protocol.to_string().to_uppercase()));
-        line(text, 6, &format!("port: {first}"));
+        line(text, 4, format_args!("- protocol: {}", protocol.to_string().to_uppercase()));
+        line(text, 6, format_args!("port: {first}"));
         if last > first {
-            line(text, 6, &format!("endPort: {last}"));
+            line(text, 6, format_args!("endPort: {last}"));
         }
     }
 }
 
 /// Namespace and pods are one item: both must match.
-fn peer(text: &mut String, peer: &Peer) {
+fn peer(text: &mut String, peer: &Peer<'_>) {
     match peer {
         Peer::Pods { namespace, labels } => {
             match namespace {
                 Some(name) => {
                     text.push_str("    - namespaceSelector:\n");
-                    match_labels(text, 8, &Labels::from([(NAMESPACE_NAME.to_owned(), name.clone())]));
+                    line(text, 8, "matchLabels:");
+                    line(text, 10, format_args!("{}: {}", quoted(NAMESPACE_NAME), quoted(name)));
                 }
                 None => text.push_str("    - namespaceSelector: {}\n"),
             }
@@ -142,5 +148,5 @@ fn peer(text: &mut String, peer: &Peer) {
 
 fn block(text: &mut String, network: &IpNet) {
     text.push_str("    - ipBlock:\n");
-    line(text, 8, &format!("cidr: {}", quoted(&network.to_string())));
+    line(text, 8, format_args!("cidr: {}", quoted(&network.to_string())));
 }

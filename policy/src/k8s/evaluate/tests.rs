@@ -1,6 +1,7 @@
 //! The evaluator against cases from the API's documentation, and against a naive reading of it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -264,8 +265,9 @@ fn pod() -> impl Strategy<Value = Pod> {
 }
 
 fn rule() -> impl Strategy<Value = PolicyRule> {
-    let pods = (prop::option::of(selector()), prop::option::of(selector()))
-        .prop_map(|(namespaces, pods)| PeerKind::Pods { namespaces, pods });
+    let pods =
+        (prop::option::of(selector().prop_map(Arc::new)), prop::option::of(selector().prop_map(Arc::new)))
+            .prop_map(|(namespaces, pods)| PeerKind::Pods { namespaces, pods });
     let block = (28..=32_u8, 0..8_u8, prop::option::of(0..8_u8)).prop_map(|(length, host, except)| {
         let network =
             |host: u8, length: u8| ipnet::IpNet::new(IpAddr::from([10, 0, 0, host]), length).unwrap().trunc();

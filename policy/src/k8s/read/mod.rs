@@ -4,6 +4,8 @@ pub(crate) mod sheet;
 
 pub(crate) mod selector;
 
+mod alike;
+
 pub(crate) mod policy;
 
 mod workload;
@@ -13,6 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use alike::Alike;
 use sheet::Sheet;
 
 use super::yaml::{self, Node, Value};
@@ -69,8 +72,9 @@ impl Manifests {
     ) -> Result<Self, Problems> {
         let mut manifests = Self::default();
         let mut problems = Vec::new();
+        let mut alike = Alike::default();
         for (name, text) in files {
-            let mut sheet = Sheet::new(name, namespace);
+            let mut sheet = Sheet::new(name, namespace).with(alike);
             for piece in yaml::pieces(text) {
                 match piece.documents() {
                     Ok(documents) => {
@@ -85,6 +89,7 @@ impl Manifests {
             }
             problems.append(&mut sheet.problems);
             manifests.notes.append(&mut sheet.notes);
+            alike = sheet.alike;
         }
         manifests.repeated(&mut problems);
         if problems.is_empty() { Ok(manifests) } else { Err(Problems::new(problems)) }

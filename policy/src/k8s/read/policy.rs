@@ -6,10 +6,9 @@ use ipnet::IpNet;
 use watershed_model::Protocol;
 
 use super::super::policy::{NetworkPolicy, Peer, PeerKind, PolicyRule, PortMatch, Ports};
-use super::super::selector::Selector;
 use super::super::yaml::{Node, Value};
-use super::selector;
 use super::sheet::{Fields, Sheet};
+use super::{alike, selector};
 
 /// Reads a policy; `None` where it has no name, which is noted as a problem like everything wrong in it.
 pub(crate) fn read(sheet: &mut Sheet, node: &Node) -> Option<NetworkPolicy> {
@@ -86,7 +85,7 @@ fn types(sheet: &mut Sheet, node: Option<&Node>, egress: Option<&[PolicyRule]>) 
 }
 
 fn rule(sheet: &mut Sheet, node: &Node, direction: &str, peers: &str) -> PolicyRule {
-    let fields = sheet.fields(node, &format!("a rule of {direction}"), &[peers, "ports"]);
+    let fields = sheet.fields(node, format_args!("a rule of {direction}"), &[peers, "ports"]);
     let peer_nodes = fields.get(peers).map_or(&[][..], |node| sheet.list(node, peers));
     let port_nodes = fields.get("ports").map_or(&[][..], |node| sheet.list(node, "ports"));
     PolicyRule {
@@ -97,11 +96,13 @@ fn rule(sheet: &mut Sheet, node: &Node, direction: &str, peers: &str) -> PolicyR
 }
 
 fn peer(sheet: &mut Sheet, node: &Node, within: &str) -> Option<Peer> {
-    let what = format!("a peer of `{within}`");
-    let fields = sheet.fields(node, &what, &["podSelector", "namespaceSelector", "ipBlock"]);
-    let mut select = |name: &str| fields.get(name).map(|node| selector::read(sheet, node, name));
-    let (namespaces, pods): (Option<Selector>, Option<Selector>) =
-        (select("namespaceSelector"), select("podSelector"));
+    let fields = sheet.fields(
+        node,
+        format_args!("a peer of `{within}`"),
+        &["podSelector", "namespaceSelector", "ipBlock"],
+    );
+    let mut select = |name: &str| fields.get(name).map(|node| alike::read(sheet, node, name));
+    let (namespaces, pods) = (select("namespaceSelector"), select("podSelector"));
     let selects = namespaces.is_some() || pods.is_some();
     let place = sheet.place(node.spot);
     match fields.get("ipBlock") {
@@ -114,7 +115,7 @@ fn peer(sheet: &mut Sheet, node: &Node, within: &str) -> Option<Peer> {
         None if selects => Some(Peer { place, kind: PeerKind::Pods { namespaces, pods } }),
         None => {
             let message = format!(
-                "{what} selects nothing; give it podSelector, namespaceSelector or ipBlock, or leave `{within}` out to mean everybody"
+                "a peer of `{within}` selects nothing; give it podSelector, namespaceSelector or ipBlock, or leave `{within}` out to mean everybody"
             );
             sheet.problem(node.spot, message);
             None
@@ -199,7 +200,7 @@ fn ports(sheet: &mut Sheet, fields: Fields<'_>) -> Option<Ports> {
                 sheet.problem(*spot, message);
                 return None;
             }
-            Some(Ports::Named(name.clone()))
+            Some(Ports::Named(name.to_string()))
         }
         (Some(Node { value: Value::Text(name), .. }), Some(end)) => {
             sheet.problem(

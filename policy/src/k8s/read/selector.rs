@@ -22,7 +22,8 @@ pub(crate) fn read(sheet: &mut Sheet, node: &Node, what: &str) -> Selector {
     for (key, value) in labels {
         check_key(sheet, key.spot, &key.name);
         if let Some(value) = self::value(sheet, value, &key.name) {
-            requirements.push(Requirement { key: key.name.clone(), operator: Operator::In([value].into()) });
+            requirements
+                .push(Requirement { key: key.name.to_string(), operator: Operator::In([value].into()) });
         }
     }
     let expressions =
@@ -112,5 +113,5 @@ fn is_name(text: &str) -> bool {
 pub(crate) fn labels(node: Option<&Node>) -> Labels {
     let fields = node.map_or(&[][..], Node::fields);
     let text = |value: &Node| value.scalar().unwrap_or_default().to_owned();
-    fields.iter().map(|(key, value)| (key.name.clone(), text(value))).collect()
+    fields.iter().map(|(key, value)| (key.name.to_string(), text(value))).collect()
 }

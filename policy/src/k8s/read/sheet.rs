@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::yaml::{Key, Node, Spot, Value};
 use super::super::{Place, Problem};
+use super::alike::Alike;
 
 /// Collects what is wrong with a file, and what is worth knowing.
 pub(crate) struct Sheet {
@@ -13,11 +14,24 @@ pub(crate) struct Sheet {
     pub(crate) namespace: Box<str>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notes: Vec<Problem>,
+    /// The selectors of peers.
+    pub(super) alike: Alike,
 }
 
 impl Sheet {
     pub(crate) fn new(file: &str, namespace: &str) -> Self {
-        Self { file: file.into(), namespace: namespace.into(), problems: Vec::new(), notes: Vec::new() }
+        Self {
+            file: file.into(),
+            namespace: namespace.into(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+            alike: Alike::default(),
+        }
+    }
+
+    /// With the selectors of files before it.
+    pub(super) fn with(self, alike: Alike) -> Self {
+        Self { alike, ..self }
     }
 
     pub(crate) fn place(&self, (line, column): Spot) -> Place {
@@ -40,17 +54,22 @@ impl Sheet {
 
     /// The fields of a mapping whose keys are all `known`; an unknown or repeated key is a problem, and what
     /// is no mapping has no fields.
-    pub(crate) fn fields<'a>(&mut self, node: &'a Node, what: &str, known: &[&str]) -> Fields<'a> {
+    pub(crate) fn fields<'a>(
+        &mut self,
+        node: &'a Node<'_>,
+        what: impl Display,
+        known: &[&str],
+    ) -> Fields<'a> {
         let fields = match &node.value {
             Value::Map(fields) => fields.as_slice(),
             Value::Null => &[],
             _ => {
-                self.expected(node, what, format!("a mapping of {}", known.join(", ")));
+                self.expected(node, &what, format!("a mapping of {}", known.join(", ")));
                 &[]
             }
         };
         for (index, (key, _)) in fields.iter().enumerate() {
-            if !known.contains(&key.name.as_str()) {
+            if !known.contains(&&*key.name) {
                 let known = known.join(", ");
                 self.problem(key.spot, format!("unknown field `{}` in {what}; known are {known}", key.name));
             }
@@ -59,7 +78,7 @@ impl Sheet {
         Fields(fields)
     }
 
-    fn repeated(&mut self, earlier: &[(Key, Node)], key: &Key) {
+    fn repeated(&mut self, earlier: &[(Key<'_>, Node<'_>)], key: &Key<'_>) {
         if let Some((first, _)) = earlier.iter().find(|(earlier, _)| earlier.name == key.name) {
             let message =
                 format!("`{}` is there twice, first in line {}; take one out", key.name, first.spot.0);
@@ -68,7 +87,7 @@ impl Sheet {
     }
 
     /// The entries of a mapping from text to anything.
-    pub(crate) fn entries<'a>(&mut self, node: &'a Node, what: &str) -> &'a [(Key, Node)] {
+    pub(crate) fn entries<'a>(&mut self, node: &'a Node<'_>, what: &str) -> &'a [(Key<'a>, Node<'a>)] {
         match &node.value {
             Value::Map(fields) => {
                 for (index, (key, _)) in fields.iter().enumerate() {
@@ -85,7 +104,7 @@ impl Sheet {
     }
 
     /// The items of a list.
-    pub(crate) fn list<'a>(&mut self, node: &'a Node, what: &str) -> &'a [Node] {
+    pub(crate) fn list<'a>(&mut self, node: &'a Node<'_>, what: &str) -> &'a [Node<'a>] {
         if !matches!(node.value, Value::List(_) | Value::Null) {
             self.expected(node, what, "a list; start each item with `- `");
         }
@@ -93,7 +112,7 @@ impl Sheet {
     }
 
     /// Text; a number or boolean must be in quotes to be text.
-    pub(crate) fn text<'a>(&mut self, node: &'a Node, what: &str) -> Option<&'a str> {
+    pub(crate) fn text<'a>(&mut self, node: &'a Node<'_>, what: &str) -> Option<&'a str> {
         match &node.value {
             Value::Text(text) => Some(text),
             Value::Word(word) => {
@@ -113,11 +132,11 @@ impl Sheet {
 
 /// Fields of a mapping.
 #[derive(Clone, Copy)]
-pub(crate) struct Fields<'a>(&'a [(Key, Node)]);
+pub(crate) struct Fields<'a>(&'a [(Key<'a>, Node<'a>)]);
 
 impl<'a> Fields<'a> {
     /// The value of a field that is there and not null.
-    pub(crate) fn get(self, name: &str) -> Option<&'a Node> {
+    pub(crate) fn get(self, name: &str) -> Option<&'a Node<'a>> {
         let found = self.0.iter().find(|(key, _)| key.name == name).map(|(_, value)| value);
         found.filter(|value| value.value != Value::Null)
     }

@@ -26,8 +26,10 @@ mod steps;
 pub use certificate::Certificate;
 pub use faults::{Fault, Faults, Told};
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+
+use hashbrown::{HashMap, HashSet};
 
 pub(crate) use dialect::{Dialect, Enforced, NetworkPolicies};
 use probes::{Around, Probe};
@@ -38,7 +40,7 @@ use crate::cilium::CiliumPolicies;
 use crate::cluster::ClusterPolicies;
 use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
 use crate::k8s::{AT_ONCE, Connections, Direction, End};
-use crate::mine::{Allowed, Census, ClassId, Declared, Plan, RuleId, Someone, Whom, selects};
+use crate::mine::{Census, ClassId, Declared, Plan, RuleId, Someone, Whom, selects};
 use crate::{Error, Service};
 
 /// Proves that `export`, NetworkPolicies, allows everything in `census` that pods take part in, and beyond it
@@ -158,26 +160,27 @@ fn replay(
     for &number in &replayed.dependencies {
         let one = &stage.census.dependencies[number];
         let pairs = stage.pairs(one.client, one.server);
-        if pairs.is_empty() || !dialect.says(one.service) {
+        let count = pairs.clone().count() as u64;
+        if count == 0 || !dialect.says(one.service) {
             certificate.not_expressed += 1;
             continue;
         }
         if replayed.rejected.contains(&number) {
             certificate.dependencies_rejected += 1;
             // Between pods every dialect can deny.
-            let passes = |&&(client, server): &&(End, End)| {
+            let passes = |&(client, server): &(End, End)| {
                 let pods = matches!((client, server), (End::Pod(_), End::Pod(_)));
                 pods && replayed.rejected_are_denied && enforced.allows(client, server, one.service)
             };
-            if let Some(&(client, server)) = pairs.iter().find(passes) {
+            if let Some((client, server)) = pairs.clone().find(passes) {
                 faults.admitted.add(stage.fault(client, server, one.service));
             }
             continue;
         }
         certificate.dependencies_replayed += 1;
-        certificate.connections_replayed += pairs.len() as u64;
-        let denied = pairs.iter().find(|&&(client, server)| !enforced.allows(client, server, one.service));
-        if let Some(&(client, server)) = denied {
+        certificate.connections_replayed += count;
+        let denied = pairs.clone().find(|&(client, server)| !enforced.allows(client, server, one.service));
+        if let Some((client, server)) = denied {
             faults.denied.add(stage.fault(client, server, one.service));
         }
     }
@@ -253,9 +256,10 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
         for services in services.chunks(AT_ONCE) {
             let allowed = self.enforced.allowed(client, server, services);
             for (bit, &service) in services.iter().enumerate().filter(|(_, one)| self.dialect.says(**one)) {
-                let expected = includes(&sides, service);
+                let expected = includes(self.stage.plan, &sides, service);
                 // Whether an address has a name is known for those that were observed alone.
-                let either = named.as_ref().is_some_and(|sides| includes(sides, service) != expected);
+                let either =
+                    named.as_ref().is_some_and(|sides| includes(self.stage.plan, sides, service) != expected);
                 match (expected, allowed >> bit & 1 == 1) {
                     _ if either => certificate.probes_declared += 1,
                     (true, true) => certificate.probes_declared += 1,
@@ -268,7 +272,7 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
     }
 
     /// What both ends are declared to permit; `None` for one that is free.
-    fn sides<'d>(&self, declared: &Declared<'d>, client: End, server: End) -> [Side<'d>; 2] {
+    fn sides(&self, declared: &Declared<'_>, client: End, server: End) -> [Side; 2] {
         let permitted = |direction, subject: End, peer: End| match self.stage.role(subject) {
             Role::Bound(someone)
                 if self.dialect.denies(direction, peer)
@@ -284,11 +288,12 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
     }
 }
 
-/// What the rules of one end permit.
-type Side<'a> = Option<Vec<&'a [Allowed]>>;
+/// The rules of one end that mean the other.
+type Side = Option<Vec<RuleId>>;
 
-fn includes(sides: &[Side<'_>; 2], service: Service) -> bool {
-    let permits = |side: &Vec<&[Allowed]>| side.iter().flat_map(|one| *one).any(|one| one.includes(service));
+fn includes(plan: &Plan, sides: &[Side; 2], service: Service) -> bool {
+    let ports = |rule: &RuleId| &plan.rules[*rule as usize].ports;
+    let permits = |side: &Vec<RuleId>| side.iter().flat_map(ports).any(|one| one.includes(service));
     sides.iter().flatten().all(permits)
 }
 

@@ -19,10 +19,11 @@
 //!
 //! The end that does not matter is free to do anything, so that no mistake at one end hides behind the other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
@@ -61,14 +62,15 @@ pub(super) struct Around<'a> {
     /// In each namespace a pod without labels, bound by default deny.
     strangers: Vec<End>,
     subjects: Vec<Subject<'a>>,
-    peers: HashMap<&'a Whom, Peers>,
-    services: HashMap<&'a [Allowed], Rc<[Service]>>,
 }
+
+/// A rule with what stands for its peer, and what of the server is tried.
+type Tried<'a> = (&'a Rule, Rc<Peers>, Rc<[Service]>);
 
 /// A subject, and ends that stand for it.
 struct Subject<'a> {
     /// Those for it.
-    rules: &'a [Rule],
+    rules: Vec<Tried<'a>>,
     /// A member, bound by rules.
     member: End,
     /// What looks almost like it, bound by rules.
@@ -94,22 +96,21 @@ impl<'a> Around<'a> {
 
     /// The same for some of the rules; those of one subject stand together.
     pub(super) fn rules(stage: &mut Stage<'a>, rules: &'a [Rule]) -> Self {
-        let mut around = Self {
-            strangers: Vec::new(),
-            subjects: Vec::new(),
-            peers: HashMap::new(),
-            services: HashMap::new(),
-        };
+        let mut around = Self { strangers: Vec::new(), subjects: Vec::new() };
+        let mut peers: HashMap<&Whom, Rc<Peers>> = HashMap::new();
+        let mut services: HashMap<&[Allowed], Rc<[Service]>> = HashMap::new();
         let plan = stage.plan;
         let strangers = plan.namespaces().map(|namespace| stage.pod(None, namespace, Labels::new(), false));
         around.strangers.extend(strangers);
         for rules in rules.chunk_by(|a, b| a.subject == b.subject) {
-            let Some(subject) = Subject::of(stage, rules, around.subjects.len()) else { continue };
-            around.subjects.push(subject);
+            let Some(mut subject) = Subject::of(stage, rules, around.subjects.len()) else { continue };
             for rule in rules {
-                around.peers.entry(&rule.peer).or_insert_with(|| Peers::of(stage, rule));
-                around.services.entry(&rule.ports).or_insert_with(|| services(&rule.ports).into());
+                let peers = peers.entry(&rule.peer).or_insert_with(|| Rc::new(Peers::of(stage, rule)));
+                let services =
+                    services.entry(&rule.ports).or_insert_with(|| self::services(&rule.ports).into());
+                subject.rules.push((rule, Rc::clone(peers), Rc::clone(services)));
             }
+            around.subjects.push(subject);
         }
         around
     }
@@ -124,13 +125,13 @@ impl<'a> Around<'a> {
             }
         }
         for subject in &self.subjects {
-            let services = self.all_services(subject.rules);
+            let services = subject.all_services();
             for &other in &subject.others {
                 give(&Probe { client: other, server: subject.member, services: Rc::clone(&services) });
                 give(&Probe { client: subject.member, server: other, services: Rc::clone(&services) });
             }
-            for rules in subject.rules.chunk_by(|a, b| a.direction == b.direction) {
-                let direction = rules[0].direction;
+            for rules in subject.rules.chunk_by(|(a, ..), (b, ..)| a.direction == b.direction) {
+                let direction = rules[0].0.direction;
                 let mut connect = |subject, peer, services: &Rc<[Service]>, both_ways: bool| {
                     let services = Rc::clone(services);
                     let probe = match direction {
@@ -143,12 +144,7 @@ impl<'a> Around<'a> {
                         give(&Probe { client: server, server: client, services });
                     }
                 };
-                for rule in rules {
-                    let (Some(peers), Some(services)) =
-                        (self.peers.get(&rule.peer), self.services.get(rule.ports.as_slice()))
-                    else {
-                        continue;
-                    };
+                for (_, peers, services) in rules {
                     peers.members.iter().for_each(|&peer| connect(subject.member, peer, services, true));
                     peers.almost.iter().for_each(|&peer| connect(subject.member, peer, services, false));
                     if let Some(&peer) = peers.members.first() {
@@ -158,17 +154,18 @@ impl<'a> Around<'a> {
             }
         }
     }
-
-    /// What is tried around any of `rules`.
-    fn all_services(&self, rules: &[Rule]) -> Rc<[Service]> {
-        let ports: BTreeSet<&[Allowed]> = rules.iter().map(|rule| rule.ports.as_slice()).collect();
-        let services = ports.into_iter().filter_map(|ports| self.services.get(ports));
-        let services: BTreeSet<Service> = services.flat_map(|services| services.iter().copied()).collect();
-        services.into_iter().collect()
-    }
 }
 
 impl<'a> Subject<'a> {
+    /// What is tried around any of its rules.
+    fn all_services(&self) -> Rc<[Service]> {
+        let distinct: HashMap<&[Allowed], &Rc<[Service]>> =
+            self.rules.iter().map(|(rule, _, services)| (rule.ports.as_slice(), services)).collect();
+        let services: BTreeSet<Service> =
+            distinct.into_values().flat_map(|services| services.iter().copied()).collect();
+        services.into_iter().collect()
+    }
+
     /// `at` is its number. None of a subject that is outside the cluster.
     fn of(stage: &mut Stage<'a>, rules: &'a [Rule], at: usize) -> Option<Self> {
         let Whom::Workloads { namespace: Namespace::One(namespace), labels: selector } = &rules[0].subject
@@ -184,7 +181,7 @@ impl<'a> Subject<'a> {
         let mut almost = almost(selector, &labels);
         let almost = almost.drain(..).map(|labels| stage.pod(None, namespace, labels, false)).collect();
         let member = stage.pod(subject, namespace, labels, false);
-        Some(Self { rules, member, almost, others })
+        Some(Self { rules: Vec::with_capacity(rules.len()), member, almost, others })
     }
 }
 

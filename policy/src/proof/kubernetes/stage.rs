@@ -1,9 +1,11 @@
 //! Who takes part in the proof: everybody who was observed, as they were and after the next rollout, and pods
 //! made up to look almost like them.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hashbrown::HashMap;
 
 use watershed_model::Labels;
 
@@ -60,8 +62,8 @@ pub(crate) struct Stage<'a> {
     /// The node that each pod stands for; `None` for one that is made up.
     nodes: Vec<Option<NodeId>>,
     free: Vec<bool>,
-    /// Of each node that is a pod: as it was, and last as it will be.
-    of_node: Vec<Vec<usize>>,
+    /// The ends that each node is. A pod: as it was, and last as it will be; else its addresses.
+    of_node: Vec<Vec<End>>,
     /// Of each node that is a pod: one that is free on its own side.
     free_of_node: Vec<Option<End>>,
     /// Pods by a hash of whom they stand for, their namespace and their labels.
@@ -87,14 +89,17 @@ impl<'a> Stage<'a> {
             unstable: unstable.chain(generated).filter(|key| !plan.pinned.contains(key)).collect(),
         };
         for (id, node) in census.nodes.iter().enumerate() {
-            let Some(namespace) = node.namespace() else { continue };
+            let Some(namespace) = node.namespace() else {
+                stage.of_node[id].extend(node.addresses.iter().copied().map(End::Outside));
+                continue;
+            };
             for labels in &node.variants {
                 let pod = stage.add(Some(id as NodeId), namespace, labels.as_ref().clone(), false);
-                stage.of_node[id].push(pod);
+                stage.of_node[id].push(End::Pod(pod));
             }
             let next = stage.next(id as NodeId);
             let pod = stage.add(Some(id as NodeId), namespace, next.clone(), false);
-            stage.of_node[id].push(pod);
+            stage.of_node[id].push(End::Pod(pod));
             stage.free_of_node[id] = Some(stage.pod(Some(id as NodeId), namespace, next, true));
         }
         stage
@@ -128,14 +133,13 @@ impl<'a> Stage<'a> {
         if free {
             labels.insert(FREE.to_owned(), FREE.to_owned());
         }
-        let mut hash = DefaultHasher::new();
-        (node, namespace, &labels).hash(&mut hash);
+        let hash = self.made_up.hasher().hash_one((node, namespace, &labels));
         let same = |&at: &usize| {
             let pod = &self.world.pods()[at];
             let known = (self.nodes[at], self.free[at], pod.namespace.as_str(), &pod.labels);
             known == (node, free, namespace, &labels)
         };
-        let alike = self.made_up.entry(hash.finish()).or_default();
+        let alike = self.made_up.entry(hash).or_default();
         if let Some(at) = alike.iter().copied().find(same) {
             return End::Pod(at);
         }
@@ -199,36 +203,21 @@ impl<'a> Stage<'a> {
         Some(&self.world.pods()[at].namespace)
     }
 
-    /// The ends that a node is: its pods, or its addresses.
-    fn ends(&self, node: NodeId) -> Vec<End> {
-        match self.of_node[node as usize].as_slice() {
-            [] => {
-                let addresses = &self.census.nodes[node as usize].addresses;
-                addresses.iter().copied().map(End::Outside).collect()
-            }
-            pods => pods.iter().copied().map(End::Pod).collect(),
-        }
-    }
-
     /// Connections to try for a dependency; none where neither end is a pod.
     ///
     /// Every end is in at least one of them, and a workload that uses itself does so from another pod.
-    pub(super) fn pairs(&self, client: NodeId, server: NodeId) -> Vec<(End, End)> {
-        let is_pod = |node: NodeId| !self.of_node[node as usize].is_empty();
-        if !is_pod(client) && !is_pod(server) {
-            return Vec::new();
-        }
-        let (clients, servers) = (self.ends(client), self.ends(server));
-        let (Some(&last_client), Some(&last_server)) = (clients.last(), servers.last()) else {
-            return Vec::new();
+    pub(super) fn pairs(&self, client: NodeId, server: NodeId) -> impl Iterator<Item = (End, End)> + Clone {
+        let is_pod = |node: NodeId| self.free_of_node[node as usize].is_some();
+        let ends = |node: NodeId| match is_pod(client) || is_pod(server) {
+            true => self.of_node[node as usize].as_slice(),
+            false => &[],
         };
-        let each = 0..clients.len().max(servers.len());
-        let mut pairs: Vec<(End, End)> =
-            each.map(|at| (clients[at % clients.len()], servers[(at + 1) % servers.len()])).collect();
-        if client != server {
-            pairs.push((last_client, last_server));
-        }
-        pairs
+        let (clients, servers) = (ends(client), ends(server));
+        let count =
+            if clients.is_empty() || servers.is_empty() { 0 } else { clients.len().max(servers.len()) };
+        let each = (0..count).map(|at| (clients[at % clients.len()], servers[(at + 1) % servers.len()]));
+        let last = clients.last().copied().zip(servers.last().copied());
+        each.chain(last.filter(|_| client != server))
     }
 
     pub(super) fn fault(&self, client: End, server: End, service: Service) -> Fault {

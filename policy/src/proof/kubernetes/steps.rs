@@ -10,9 +10,11 @@
 //! 4. Default deny comes on top of all steps and binds everybody: all of it is tried again, with what the texts list.
 //!    Taken back, everything is as it was before it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::stage::{NOBODY, Stage};
 use super::{Around, Binds, Certificate, Dialect, Enforced, Faults, Judge, Replayed, Said, replay};
@@ -256,7 +258,7 @@ impl<D: Dialect<Policies = Manifests>> Proof<'_, D> {
             pods.any(|pod| outside.iter().any(|&address| differ(address, pod) || differ(pod, address)));
         let of_dependencies = || {
             self.stage.census.dependencies.iter().any(|seen| {
-                self.stage.pairs(seen.client, seen.server).into_iter().any(|(client, server)| {
+                self.stage.pairs(seen.client, seen.server).any(|(client, server)| {
                     let allows = |policies: &D::Enforced<'_>| policies.allows(client, server, seen.service);
                     allows(&one) != allows(&other) || differ(client, server)
                 })
