@@ -39,6 +39,8 @@ struct Open {
     low_is_originator: bool,
     sides: [Side; 2],
     details: [SideDetail; 2],
+    /// Who sent at all, in this part or one before it.
+    sent: [bool; 2],
     over: bool,
     times: Option<(Timestamp, Timestamp)>,
     last: Timestamp,
@@ -91,6 +93,7 @@ impl Reference {
             low_is_originator: segment.from_low == first_sender_is_client(segment),
             sides: Default::default(),
             details: Default::default(),
+            sent: [false; 2],
             over: false,
             times: None,
             last: segment.time,
@@ -101,6 +104,7 @@ impl Reference {
             let mut ends = Ends { sides: &mut open.sides, details: &mut open.details };
             open.over = tcp::update(&mut ends, from, &tcp).over;
         }
+        open.sent[from] = true;
         open.sides[from].packets += 1;
         open.sides[from].ip_bytes += u64::from(segment.ip_bytes);
         let (first, last) = open.times.unwrap_or((segment.time, segment.time));
@@ -126,7 +130,7 @@ impl Reference {
         let (client, server) = (key.endpoint(open.low_is_originator), key.endpoint(!open.low_is_originator));
         let sent = open.sides.each_ref().map(|side| format!("{}/{}", side.packets, side.ip_bytes)).join(" ");
         let (protocol, part) = (key.protocol(), open.part);
-        let state = match (protocol, open.sides.each_ref().map(|side| side.packets > 0)) {
+        let state = match (protocol, open.sent) {
             (Protocol::TCP, _) => tcp::conn_state(&open.sides).as_str(),
             (Protocol::UDP, [true, true]) => "SF",
             (Protocol::UDP, [true, false]) => "S0",
