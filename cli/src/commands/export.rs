@@ -169,10 +169,13 @@ fn nftables_decided(found: &Discovery<'_>, out: &mut impl Write) -> Result<(), F
         writeln!(out, "{} rules made by hand are among these", count(by_hand.len() as u64))?;
     }
     for rule in by_hand.iter().filter(|rule| !rule.is_for_somebody()) {
-        let rule = plain(&rule.manual.to_string()).into_owned();
+        let manual = &rule.manual;
+        let nobody = if rule.clients.is_empty() { &manual.client } else { &manual.server };
+        let (rule, nobody) = (manual.to_string(), nobody.to_string());
+        let (rule, nobody) = (plain(&rule), plain(&nobody));
         writeln!(
             out,
-            "  but {rule} allows nothing: no address is known of one of its ends; name one, or give the inventory with -i"
+            "  but {rule} allows nothing: no address is known of {nobody}; is it named as in the inventory (-i)?"
         )?;
     }
     Ok(())

@@ -183,7 +183,10 @@ fn what_people_allow_is_in_nftables_by_the_addresses_of_the_inventory() {
     let arguments = ["--to", "nftables", "-i", "hosts.yaml", "--decisions", "decisions.yaml", "--out", "out"];
     let told = stdout(&watershed(&folder).args(EXPORT).args(arguments).assert().success().stderr(""));
     assert!(told.contains("2 rules made by hand are among these\n"), "{told}");
-    assert!(told.contains("but printer -> vault: tcp/9100 allows nothing: no address is known"), "{told}");
+    assert!(
+        told.contains("but printer -> vault: tcp/9100 allows nothing: no address is known of printer; "),
+        "{told}"
+    );
     let text = fs::read_to_string(folder.path().join("out/rules.nft")).unwrap();
     let (_, sets) = text.split_once("by-hand").unwrap();
     assert!(sets.contains("\t\t\t10.0.0.22,\n") && sets.contains("\t\t\t10.0.7.0/28,\n"), "{text}");
