@@ -88,10 +88,10 @@ fn id(manual: &Manual) -> String {
 
 fn meant(end: &End, known: &[Known]) -> Vec<IpNet> {
     let networks: BTreeSet<IpNet> = match end {
-        End::Networks(networks) => networks.iter().copied().collect(),
+        End::Networks(networks) => networks.iter().map(IpNet::trunc).collect(),
         End::Workloads { .. } | End::Named { .. } => {
             let found = known.iter().filter(|one| end.is(&one.party));
-            found.flat_map(|one| one.networks.iter().copied()).collect()
+            found.flat_map(|one| one.networks.iter().map(IpNet::trunc)).collect()
         }
     };
     // Networks are nested or apart, and a wider one comes first.
@@ -104,8 +104,10 @@ fn meant(end: &End, known: &[Known]) -> Vec<IpNet> {
     widest
 }
 
+/// Whether one of these, which are in order and apart, has an address: a label may mean thousands.
 fn contain(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address))
+    let after = networks.partition_point(|network| network.addr() <= address);
+    networks[..after].last().is_some_and(|network| network.contains(&address))
 }
 
 /// How many addresses there are; the largest number where there are more.

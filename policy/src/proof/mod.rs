@@ -161,7 +161,9 @@ fn replay(judge: &Judge<'_>, group: &Group<'_>, certificate: &mut Certificate, r
 /// The outermost connections of a rule that a person made.
 fn try_by_hand(judge: &Judge<'_>, rule: &ByHand, certificate: &mut Certificate, refutation: &mut Refutation) {
     certificate.rules_by_hand += 1;
-    for tuple in Outermost::of(rule).tuples() {
+    let (tuples, skipped) = Outermost::of(rule).tuples();
+    certificate.tuples_not_replayed += skipped;
+    for tuple in tuples {
         if judge.accepts(&tuple) {
             certificate.tuples_by_hand += 1;
         } else {

@@ -29,12 +29,16 @@ pub(crate) struct Outermost {
 }
 
 impl Outermost {
-    /// Those that can connect, each with each: few, since a person writes few networks and ports.
-    pub(crate) fn tuples(&self) -> impl Iterator<Item = Tuple> + '_ {
-        self.services.iter().flat_map(|&service| {
-            let pairs = Pairs::of(&self.clients, &self.servers, service).list;
-            pairs.into_iter().map(move |(client, server)| Tuple { client, server, service })
-        })
+    /// Those that can connect, each with each, and how many were left out: see [`Pairs`].
+    pub(crate) fn tuples(&self) -> (Vec<Tuple>, u64) {
+        let (mut tuples, mut skipped) = (Vec::new(), 0_u64);
+        for &service in &self.services {
+            let pairs = Pairs::of(&self.clients, &self.servers, service);
+            skipped = skipped.saturating_add(pairs.skipped);
+            let tuple = |(client, server)| Tuple { client, server, service };
+            tuples.extend(pairs.list.into_iter().map(tuple));
+        }
+        (tuples, skipped)
     }
 
     pub(crate) fn of(rule: &ByHand) -> Self {

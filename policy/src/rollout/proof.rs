@@ -41,7 +41,7 @@ pub(super) fn prove(step: &Step, draft: &Draft<'_>, traffic: &Traffic<'_>, hook:
         }
     }
     for rule in &draft.by_hand {
-        for tuple in Outermost::of(rule).tuples() {
+        for tuple in Outermost::of(rule).tuples().0 {
             if !passes(&enforced, &tuple) || !passes(&watched, &tuple) {
                 refutation.withheld.push(Withheld { rule: rule.id.clone(), tuple });
             }

@@ -6,11 +6,10 @@
 //! that nothing which rules allow is denied between two objects of a file.
 
 use super::text::{Accepting, empty, remaining};
-use super::{Said, is_sayable};
 use crate::Error;
 use crate::export::isolating::{Isolating, file};
-use crate::export::kubernetes::peers::{self, Peer};
-use crate::export::names;
+use crate::export::kubernetes::peers::Peer;
+use crate::export::kubernetes::{self, Said};
 use crate::export::text::comment;
 use crate::k8s::Direction;
 use crate::mine::{Census, Plan};
@@ -70,15 +69,7 @@ fn rest(one: &Isolating<'_>) -> String {
 
 /// The rules of one, as far as the API can say them.
 fn said<'a>(census: &Census, plan: &Plan, one: &Isolating<'a>) -> Result<Vec<Said<'a>>, Error> {
-    names::check_namespace(one.namespace)?;
-    let mut said: Vec<Said<'_>> = Vec::new();
-    for rule in one.rules.iter().filter(|rule| rule.ports.iter().any(is_sayable)) {
-        names::check(rule)?;
-        let mut peers = peers::of(census, plan, rule);
-        if rule.direction == Direction::Ingress {
-            peers.retain(|peer| matches!(peer, Peer::Pods { .. }));
-        }
-        said.extend((!peers.is_empty()).then_some((rule, peers)));
-    }
-    Ok(said)
+    kubernetes::sayable(census, plan, one, |rule, peer| {
+        rule.direction == Direction::Egress || matches!(peer, Peer::Pods { .. })
+    })
 }

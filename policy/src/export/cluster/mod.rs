@@ -22,15 +22,13 @@ use std::collections::BTreeMap;
 
 use super::directory::Directory;
 use super::kubernetes::peers::{self, Peer};
+use super::kubernetes::{Said, is_sayable};
 use super::names;
 use crate::Error;
 use crate::k8s::Direction;
-use crate::mine::{Allowed, Census, Namespace, Plan, Rule, Whom};
+use crate::mine::{Census, Namespace, Plan, Whom};
 
 pub(crate) use isolating::{isolate, take_back};
-
-/// A rule, and its peers as a policy says them.
-type Said<'a> = (&'a Rule, Vec<Peer<'a>>);
 
 /// Writes the rules of `plan`, which was mined from `census`.
 ///
@@ -83,8 +81,4 @@ pub fn export(census: &Census, plan: &Plan) -> Result<Directory, Error> {
         export.default_deny(namespace, deny, accept);
     }
     Ok(export.finish(listed.iter().map(String::as_str)))
-}
-
-const fn is_sayable(allowed: &Allowed) -> bool {
-    !matches!(allowed, Allowed::Service(_))
 }

@@ -2,8 +2,8 @@
 
 use watershed_model::Labels;
 
-use super::{Said, is_sayable};
 use crate::export::kubernetes::peers::Peer;
+use crate::export::kubernetes::{Said, is_sayable};
 use crate::export::text::{about, comment, line, match_labels, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
 use crate::mine::{Allowed, Level, Rule, Whom, subject_name};

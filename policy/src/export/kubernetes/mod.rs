@@ -24,7 +24,7 @@ use crate::Error;
 use crate::mine::{Allowed, Census, Plan, Rule, Whom};
 
 /// A rule, and its peers as a policy says them.
-type Said<'a> = (&'a Rule, Vec<peers::Peer<'a>>);
+pub(in crate::export) type Said<'a> = (&'a Rule, Vec<peers::Peer<'a>>);
 
 /// Writes the rules of `plan`, which was mined from `census`.
 ///
@@ -87,7 +87,7 @@ fn said<'a>(
     Ok(Some(peers))
 }
 
-const fn is_sayable(allowed: &Allowed) -> bool {
+pub(in crate::export) const fn is_sayable(allowed: &Allowed) -> bool {
     !matches!(allowed, Allowed::Service(_))
 }
 
@@ -100,16 +100,25 @@ pub(crate) fn isolate(
     plan: &Plan,
     policies: &[Isolating<'_>],
 ) -> Result<Vec<String>, Error> {
-    let text = |one: &Isolating<'_>| {
-        names::check_namespace(one.namespace)?;
-        let mut said: Vec<Said<'_>> = Vec::new();
-        for rule in one.rules.iter().filter(|rule| rule.ports.iter().any(is_sayable)) {
-            names::check(rule)?;
-            let peers = peers::of(census, plan, rule);
-            // No peers would be everybody.
-            said.extend((!peers.is_empty()).then_some((rule, peers)));
-        }
-        Ok(text::isolating(one, &said))
-    };
+    let text = |one: &Isolating<'_>| Ok(text::isolating(one, &sayable(census, plan, one, |_, _| true)?));
     policies.iter().map(text).collect()
+}
+
+/// The rules of a policy that isolates, as far as they can be said, with those of their peers that are `kept`.
+pub(in crate::export) fn sayable<'a>(
+    census: &Census,
+    plan: &Plan,
+    one: &Isolating<'a>,
+    kept: impl Fn(&Rule, &peers::Peer<'_>) -> bool,
+) -> Result<Vec<Said<'a>>, Error> {
+    names::check_namespace(one.namespace)?;
+    let mut said: Vec<Said<'_>> = Vec::new();
+    for rule in one.rules.iter().filter(|rule| rule.ports.iter().any(is_sayable)) {
+        names::check(rule)?;
+        let mut peers = peers::of(census, plan, rule);
+        peers.retain(|peer| kept(rule, peer));
+        // No peers would be everybody.
+        said.extend((!peers.is_empty()).then_some((rule, peers)));
+    }
+    Ok(said)
 }
