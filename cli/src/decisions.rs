@@ -12,7 +12,7 @@ use watershed_graph::Graph;
 use watershed_model::{Edge, Party, Workload, WorkloadKind};
 use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::mine::{Census, Plan};
-use watershed_policy::{ByHand, Known};
+use watershed_policy::{Known, Rule};
 
 use crate::commands::complain;
 use crate::failure::Failure;
@@ -41,7 +41,7 @@ pub(crate) fn by_hand(
     decisions: &Decisions,
     graph: &Graph<'_>,
     settings: &Settings,
-) -> Result<Vec<ByHand>, Failure> {
+) -> Result<Vec<Rule>, Failure> {
     if decisions.allow.is_empty() {
         return Ok(Vec::new());
     }
@@ -61,7 +61,7 @@ pub(crate) fn by_hand(
         let own = known.entry(who(workload)).or_insert_with(new);
         own.networks.extend(addresses.filter(|address| !owned.contains_key(address)));
     }
-    Ok(ByHand::of(decisions, &known.into_values().collect::<Vec<_>>()))
+    Ok(Rule::by_hand(decisions, &known.into_values().collect::<Vec<_>>()))
 }
 
 /// What stays of a workload whatever becomes of its labels.

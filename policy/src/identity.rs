@@ -1,9 +1,10 @@
 //! Who a party is, whatever its labels were at the time, and digests over such meanings.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use watershed_model::{Party, WorkloadKind};
+use watershed_model::{Labels, Party, Workload, WorkloadKind};
 
 /// What makes two parties the same for a rule.
 ///
@@ -24,6 +25,19 @@ impl Identity {
                 name: workload.name.clone(),
             },
             Party::Address(address) => Self::Address(*address),
+        }
+    }
+
+    /// The party, whose labels nobody knows.
+    pub(crate) fn party(&self) -> Party {
+        match self {
+            Self::Workload { kind, namespace, name } => Party::Workload(Arc::new(Workload {
+                kind: *kind,
+                namespace: namespace.clone(),
+                name: name.clone(),
+                labels: Labels::new(),
+            })),
+            Self::Address(address) => Party::Address(*address),
         }
     }
 

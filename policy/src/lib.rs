@@ -14,8 +14,6 @@ mod service;
 
 mod rule;
 
-mod by_hand;
-
 mod text;
 
 mod lists;
@@ -60,7 +58,6 @@ mod error;
 #[path = "../tests/cluster/mod.rs"]
 mod small_cluster;
 
-pub use by_hand::{ByHand, Known};
 pub use error::Error;
-pub use rule::{HeldBack, Member, Observed, Rule, RuleId, RuleSet};
+pub use rule::{Allowed, HeldBack, Known, Member, Namespace, Observed, Origin, Rule, RuleId, RuleSet, Whom};
 pub use service::{Service, Tuple};

@@ -15,7 +15,7 @@ use watershed_policy::export::hosts::hosts;
 use watershed_policy::export::nftables::{self, Nftables};
 use watershed_policy::nft::{Action, Hook, Ruleset};
 use watershed_policy::whatif::Policies;
-use watershed_policy::{ByHand, Error, Known, RuleSet, Service, Tuple, proof};
+use watershed_policy::{Error, Known, Rule, RuleSet, Service, Tuple, proof};
 
 const DECISIONS: &str = "version: 1
 allow:
@@ -26,7 +26,7 @@ allow:
 - {client: {name: nobody}, server: {name: sink}, ports: [tcp/1]}
 ";
 
-fn by_hand() -> Vec<ByHand> {
+fn by_hand() -> Vec<Rule> {
     let known = |namespace: Option<&str>, name: &str, networks: &[&str]| {
         let (namespace, labels) = (namespace.map(str::to_owned), [("role".to_owned(), name.to_owned())]);
         let workload =
@@ -40,12 +40,12 @@ fn by_hand() -> Vec<ByHand> {
         known(None, "sink", &["203.0.113.5/32"]),
         known(Some("shop"), "db", &["10.0.2.1/32", "2001:db8:2::1/128"]),
     ];
-    ByHand::of(&Decisions::read("decisions.yaml", DECISIONS).expect("decisions"), &known)
+    Rule::by_hand(&Decisions::read("decisions.yaml", DECISIONS).expect("decisions"), &known)
 }
 
 /// The shop's rules with those made by hand.
 fn rules(edges: &[Edge]) -> RuleSet {
-    RuleSet { by_hand: by_hand(), ..RuleSet::from_edges(edges, &[]).expect("rules") }
+    RuleSet::from_edges(edges, &[]).expect("rules").with(by_hand())
 }
 
 fn prove(export: &Nftables) -> Result<proof::Certificate, Error> {

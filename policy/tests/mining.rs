@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use cluster::{Cluster, cluster, edge, edges, outside, pod};
 use watershed_model::{Edge, Party, Protocol};
-use watershed_policy::Error;
-use watershed_policy::mine::{Census, Frontier, Level, Plan, Whom, mine};
+use watershed_policy::mine::{Census, Frontier, Level, Plan, mine};
+use watershed_policy::{Error, Whom};
 
 fn census(edges: &[Edge]) -> Census {
     Census::of(edges, &[]).expect("a census")
@@ -44,7 +44,7 @@ fn level_nano_says_exactly_what_was_seen() {
             "archive ingress backup: tcp/22",
         ],
     );
-    let priced: Vec<_> = plan.rules.iter().filter(|rule| rule.price > 0 && !rule.shared).collect();
+    let priced: Vec<_> = plan.rules.iter().filter(|rule| rule.price > 0 && !rule.is_shared()).collect();
     assert!(priced.is_empty(), "{priced:?}");
 }
 

@@ -169,21 +169,22 @@ fn nftables_deny_nothing_of_their_history_and_without_a_rule_what_that_carried()
     for rule in 0..whole.rules.len() {
         let mut less = whole.clone();
         let gone = less.rules.remove(rule);
+        let allowed = gone.ports[0].service().expect("one service");
         let of = |edge: &&Edge| {
             let service = watershed_policy::Service::of(&edge.key);
             // In this world workloads have IPv4 alone: an IPv6 client of theirs cannot be replayed by address.
             let connects = |client: &IpAddr| {
-                edge.server_addresses.iter().any(|&server| gone.service.connects(*client, server))
+                edge.server_addresses.iter().any(|&server| allowed.connects(*client, server))
             };
-            edge.key.server == gone.subject.party
-                && service == Some(gone.service)
+            edge.key.server == gone.subject.parties()[0].party
+                && service == Some(allowed)
                 && edge.client_addresses.iter().any(connects)
         };
         let expected: BTreeSet<String> = edges.iter().filter(of).map(|edge| edge.key.to_string()).collect();
         let denied = replayed(&less);
         assert_eq!(denied.iter().map(|one| one.0.clone()).collect::<BTreeSet<_>>(), expected, "{}", gone.id);
         for (_, missing) in denied {
-            let servers = gone.subject.addresses.iter().map(ToString::to_string);
+            let servers = gone.subject.parties()[0].addresses.iter().map(ToString::to_string);
             assert!(
                 missing.starts_with("allow ") && servers.into_iter().any(|one| missing.contains(&one)),
                 "{missing}"

@@ -20,10 +20,7 @@ fn a_service_is_one_rule_with_all_its_clients() {
     let listed: Vec<_> = rules
         .rules
         .iter()
-        .map(|rule| {
-            let peers: Vec<_> = rule.peers.iter().map(|peer| peer.party.to_string()).collect();
-            format!("{} {} <- {}", rule.subject.party, rule.service, peers.join(" "))
-        })
+        .map(|rule| format!("{} {} <- {}", rule.subject, rule.services(), rule.peer.names().join(" ")))
         .collect();
     let expected = [
         "shop/app tcp/443 <- 198.51.100.7",
@@ -34,7 +31,7 @@ fn a_service_is_one_rule_with_all_its_clients() {
         "shop/dns udp/53 <- shop/app",
     ];
     assert_eq!(listed, expected);
-    let database = &rules.rules[3].subject.observed;
+    let database = rules.rules[3].observed.expect("evidence");
     assert_eq!((database.edges, database.connections, database.answered), (2, 24, 22));
 }
 

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use watershed_model::{Protocol, Workload};
 use watershed_policy::export::kubernetes;
 use watershed_policy::k8s::Direction;
-use watershed_policy::mine::{Allowed, Census, Level, Namespace, Plan, Rule, Whom, mine};
+use watershed_policy::mine::{Census, Level, Plan, mine};
 use watershed_policy::proof::kubernetes::prove;
+use watershed_policy::{Allowed, Namespace, Rule, Whom};
 use watershed_tests::estate::{APPLICATION, Config, Estate, Tuple};
 
 /// Everything that the rules allow between workloads of the estate, by their selectors alone: what an end

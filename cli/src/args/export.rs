@@ -33,8 +33,8 @@ Files for k8s, cnp, cilium, calico, calico-staged and istio:
   default-deny/            denies what no rule allows: kubectl apply -k policies/default-deny
   default-deny-revert/     takes that back: kubectl apply -k policies/default-deny-revert
 For json and csv: mined.json or mined.csv. For nftables, which names every address: rules.nft,
-default-deny.nft and default-deny-revert.nft for a router or bridge between the parties, and the same
-three in hosts/NAME/ for each host that protects itself (hook input).";
+default-deny.nft and default-deny-revert.nft for a router or bridge between the parties, the same
+three in hosts/NAME/ for each host that protects itself (hook input), and the rules in rules.json.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {

@@ -142,7 +142,7 @@ pub(crate) enum RulesAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArguments {
-    /// The old rules: a mined.json, or a directory that `rules export` wrote
+    /// The old rules: a mined.json or rules.json, or a directory that `rules export` or `discover` wrote
     #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
     pub(crate) old: PathBuf,
 

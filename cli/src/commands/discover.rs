@@ -16,6 +16,7 @@ use watershed_policy::proof::{self, Certificate};
 use watershed_policy::{HeldBack, RuleSet};
 
 use super::kept::{self, Kept};
+use super::rules::diff::EXACT;
 use crate::args::{DiscoverArguments, EdgeFormat, FlowFormat};
 use crate::decisions;
 use crate::directory::Directory;
@@ -142,10 +143,10 @@ pub(super) fn decided<'a>(
     let doubtful: Vec<HeldBack> = doubtful.collect();
     let (mut rules, kept) = RuleSet::decided(graph.accepted(), &doubtful, decisions)?;
     assess_exact(&mut rules, snapshot, kept.iter().copied());
-    rules.by_hand = decisions::by_hand(decisions, &graph, settings)?;
+    let rules = rules.with(decisions::by_hand(decisions, &graph, settings)?);
     let nftables = nftables::export(&rules, Hook::Forward);
     let (kept_edges, version) = (kept.iter().copied(), env!("CARGO_PKG_VERSION"));
-    let certificate = proof::prove_decided(kept_edges, &rules.by_hand, &nftables, version)?;
+    let certificate = proof::prove_decided(kept_edges, rules.by_hand(), &nftables, version)?;
     let kept: BTreeSet<&EdgeKey> =
         if decisions.is_empty() { BTreeSet::new() } else { kept.iter().map(|edge| &edge.key).collect() };
     let dropped = graph.accepted().filter(|edge| !decisions.is_empty() && !kept.contains(&edge.key));
@@ -181,7 +182,7 @@ pub(super) fn write_map(
 
 /// The rules and their proof.
 pub(super) fn write_rules(directory: &mut Directory, found: &Discovery<'_>) -> Result<(), Failure> {
-    directory.text("rules.json", &export::json::export(&found.rules)?)?;
+    directory.text(EXACT, &export::json::export(&found.rules)?)?;
     directory.text("rules.csv", &export::csv::export(&found.rules)?)?;
     write_nftables(directory, found)
 }

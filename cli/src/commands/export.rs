@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use watershed_graph::Graph;
 use watershed_model::{Party, Workload};
+use watershed_policy::Whom;
 use watershed_policy::confidence::assess_rules;
 use watershed_policy::decisions::{Decisions, Sifted};
 use watershed_policy::diff::Allowances;
@@ -21,7 +22,7 @@ use watershed_policy::proof::kubernetes::{Certificate, prove, prove_cilium, prov
 use super::discover::{self, Discovery};
 use super::earlier::{Earlier, Removed};
 use super::map::Stored;
-use super::rules::diff::{self, MINED};
+use super::rules::diff::{self, EXACT, MINED};
 use crate::args::export::{Dialect, ExportArguments, LevelName};
 use crate::decisions::{self, Consequences};
 use crate::directory::Directory;
@@ -56,22 +57,7 @@ pub(crate) fn run(
     let decisions = decisions::read(settings)?;
     let stored = Stored::read(&arguments.stored(), settings)?;
     if arguments.to == Dialect::Nftables {
-        let mut found = discover::decided(&stored.snapshot, settings, &decisions)?;
-        let hosts = found.prove_hosts()?;
-        let earlier = Earlier::of(&arguments.out);
-        let mut directory = Directory::open(&arguments.out)?;
-        for (path, text) in hosts.iter().flat_map(Host::paths) {
-            directory.text(&path, text)?;
-        }
-        discover::write_nftables(&mut directory, &found)?;
-        nftables_decided(&found, out)?;
-        let number = count(hosts.len() as u64);
-        writeln!(
-            out,
-            "For a router or bridge: rules.nft; for {number} hosts that protect themselves: hosts/"
-        )?;
-        written(&directory, style, out)?;
-        return removed(&earlier.remove(&directory)?, out);
+        return nftables(arguments, settings, &stored, &decisions, style, out);
     }
     let graph = Graph::of(&stored.snapshot, &settings.graph);
     let sifted = decisions.sift(graph.accepted());
@@ -80,7 +66,7 @@ pub(crate) fn run(
     assess_rules(&mut plan, &census, &stored.snapshot, sifted.kept.iter().copied());
     frontier(&census, &decisions, level, style, out)?;
     let consequences = Consequences::of(&decisions, &sifted, &plan, &census);
-    let earlier = diff::earlier(&arguments.out);
+    let earlier = diff::earlier(&arguments.out, MINED);
     let list = match arguments.to {
         Dialect::Json => Some((MINED, mined::json(&census, &plan)?)),
         Dialect::Csv => Some(("mined.csv", mined::csv(&plan)?)),
@@ -90,21 +76,53 @@ pub(crate) fn run(
         let proven = Proven::of(arguments.to, &census, plan)?;
         let rules = mined::json(&census, &proven.plan)?;
         policies(arguments, &proven, &rules, &consequences, style, out)?;
-        return changes(earlier.as_ref(), &rules, out);
+        return changes(earlier.as_ref(), MINED, &rules, out);
     };
     let mut directory = Directory::open(&arguments.out)?;
     directory.text(name, &text)?;
     consequences.write(out)?;
     if name == MINED {
-        changes(earlier.as_ref(), &text, out)?;
+        changes(earlier.as_ref(), MINED, &text, out)?;
     }
     written(&directory, style, out)
 }
 
+/// Exact rules, for a router or bridge and for each host by itself.
+fn nftables(
+    arguments: &ExportArguments,
+    settings: &Settings,
+    stored: &Stored,
+    decisions: &Decisions,
+    style: Style,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut found = discover::decided(&stored.snapshot, settings, decisions)?;
+    let hosts = found.prove_hosts()?;
+    let (before, earlier) = (diff::earlier(&arguments.out, EXACT), Earlier::of(&arguments.out));
+    let mut directory = Directory::open(&arguments.out)?;
+    for (path, text) in hosts.iter().flat_map(Host::paths) {
+        directory.text(&path, text)?;
+    }
+    let rules = watershed_policy::export::json::export(&found.rules)?;
+    directory.text(EXACT, &rules)?;
+    discover::write_nftables(&mut directory, &found)?;
+    nftables_decided(&found, out)?;
+    let number = count(hosts.len() as u64);
+    writeln!(out, "For a router or bridge: rules.nft; for {number} hosts that protect themselves: hosts/")?;
+    written(&directory, style, out)?;
+    removed(&earlier.remove(&directory)?, out)?;
+    changes(before.as_ref(), EXACT, &rules, out)
+}
+
 /// Tells what is allowed now and was not by the rules that were there before, and the other way round.
-fn changes(earlier: Option<&Allowances>, rules: &str, out: &mut impl Write) -> Result<(), Failure> {
+fn changes(
+    earlier: Option<&Allowances>,
+    name: &str,
+    rules: &str,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let Some(earlier) = earlier else { return Ok(()) };
-    let difference = watershed_policy::diff::diff(earlier, &Allowances::read(MINED, rules)?)?;
+    let difference = watershed_policy::diff::diff(earlier, &Allowances::read(name, rules)?)?;
     diff::write(out, &difference, "the earlier export")?;
     Ok(())
 }
@@ -164,13 +182,17 @@ fn nftables_decided(found: &Discovery<'_>, out: &mut impl Write) -> Result<(), F
         let number = count(found.dropped.len() as u64);
         writeln!(out, "{number} observed dependencies are denied by decision")?;
     }
-    let by_hand = &found.rules.by_hand;
+    let by_hand = found.rules.by_hand();
     if !by_hand.is_empty() {
         writeln!(out, "{} rules made by hand are among these", count(by_hand.len() as u64))?;
     }
-    for rule in by_hand.iter().filter(|rule| !rule.is_for_somebody()) {
-        let manual = &rule.manual;
-        let nobody = if rule.clients.is_empty() { &manual.client } else { &manual.server };
+    for (rule, manual) in by_hand.iter().filter_map(|rule| rule.manual().map(|manual| (rule, manual))) {
+        let is_nobody = |whom: &Whom| whom.networks().is_empty();
+        let nobody = match (is_nobody(rule.client()), is_nobody(rule.server())) {
+            (false, false) => continue,
+            (true, _) => &manual.client,
+            (false, true) => &manual.server,
+        };
         let (rule, nobody) = (manual.to_string(), nobody.to_string());
         let (rule, nobody) = (plain(&rule), plain(&nobody));
         writeln!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use watershed_model::{Edge, Workload};
 use watershed_policy::diff::Allowances;
+use watershed_policy::export::nftables;
 use watershed_policy::k8s::Manifests;
 use watershed_policy::nft::{Hook, Ruleset};
 use watershed_policy::whatif::{Outcome, Policies, what_if, what_if_mined};
@@ -26,6 +27,9 @@ const HOSTS: &str = "hosts";
 
 /// What exports write as JSON beside policies.
 const NO_POLICIES: [&str; 2] = ["certificate", "mined"];
+
+/// What `discover` and exports write as JSON beside rules for nftables.
+const TOLD_BESIDE: [&str; 2] = ["graph", "rules"];
 
 /// Policies of one kind, with the text that they were read from.
 pub(crate) struct Read {
@@ -150,12 +154,14 @@ fn is_taken(path: &Path) -> bool {
     if stem.is_empty() || stem.starts_with('.') {
         return false;
     }
+    let beside_nftables = || path.with_file_name(nftables::ALLOW).exists();
     match path.extension().and_then(|extension| extension.to_str()) {
         // Hosts that protect themselves have a ruleset each, beside that of a router or bridge between them.
-        _ if path.is_dir() && stem == HOSTS => !path.with_file_name("rules.nft").exists(),
+        _ if path.is_dir() && stem == HOSTS => !beside_nftables(),
         _ if path.is_dir() => !NOT_IN_FORCE.contains(&stem),
         Some("nft") => !NOT_IN_FORCE.contains(&stem),
-        Some("json") => !NO_POLICIES.contains(&stem),
+        // What stands beside an export for nftables tells of it.
+        Some("json") => !NO_POLICIES.contains(&stem) && !(TOLD_BESIDE.contains(&stem) && beside_nftables()),
         Some("yaml" | "yml") => true,
         _ => false,
     }
@@ -197,7 +203,12 @@ mod tests {
             found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!(
             found,
-            ["allow/shop/a.yaml", "rules.json", "rules.nft", "default-deny/in-shop.yaml", "default-deny.nft"]
+            ["allow/shop/a.yaml", "rules.nft", "default-deny/in-shop.yaml", "default-deny.nft"]
         );
+        // By itself it may be anything.
+        fs::remove_file(folder.path().join("rules.nft")).unwrap();
+        let mut found = Vec::new();
+        files(folder.path(), 0, &mut found).unwrap();
+        assert!(found.iter().any(|path| path.ends_with("rules.json")), "{found:?}");
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Document<'a> {
     first_hour: Hour,
     tables: Tables<'a>,
     edges: Vec<Row<'a>>,
-    levels: Vec<Level<'a>>,
+    levels: Vec<Level>,
     left_out: Vec<LeftOut>,
     confidence: ConfidenceJson,
     reach: Option<ReachJson>,

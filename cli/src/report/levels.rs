@@ -1,24 +1,24 @@
 //! The proposed rules, each with the edges that it allows: the page's policy view.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use watershed_graph::{Graph, Verdict};
 use watershed_model::{EdgeKey, Party, Workload};
+use watershed_policy::k8s::Direction;
 use watershed_policy::proof::Certificate;
-use watershed_policy::{Rule, RuleSet, Service};
+use watershed_policy::{Allowed, Rule, RuleSet, Service};
 
 use super::mined::runs;
 
 /// One set of rules. A document has the exact ones, and one for each level of generalisation.
 #[derive(Debug, Serialize)]
-pub(super) struct Level<'a> {
+pub(super) struct Level {
     pub(super) name: &'static str,
     /// Connections that it allows though nobody was seen to make them.
     pub(super) price: u64,
-    pub(super) rules: Vec<LevelRule<'a>>,
+    pub(super) rules: Vec<LevelRule>,
     /// The edges that it lets pass, by their index in the document: first and last of each run.
     pub(super) allowed: Vec<usize>,
     /// Those between two addresses, which no rule of it is for.
@@ -29,8 +29,8 @@ pub(super) struct Level<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct LevelRule<'a> {
-    pub(super) id: Cow<'a, str>,
+pub(super) struct LevelRule {
+    pub(super) id: String,
     pub(super) subject: String,
     /// Whether it is for connections to the subject or from it; an exact rule is at the server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,16 +53,16 @@ pub(super) struct Proof {
     probes_denied: u64,
 }
 
-impl<'a> Level<'a> {
+impl Level {
     /// The ids of its rules.
     pub(super) fn rule_ids(&self) -> impl Iterator<Item = String> {
-        self.rules.iter().map(|rule| rule.id.to_string())
+        self.rules.iter().map(|rule| rule.id.clone())
     }
 
     /// The rules for what was seen and nothing else.
-    pub(super) fn exact(graph: &Graph<'_>, rules: &'a RuleSet, certificate: &Certificate) -> Self {
+    pub(super) fn exact(graph: &Graph<'_>, rules: &RuleSet, certificate: &Certificate) -> Self {
         let allowing = Allowing::of(rules);
-        let mut edges = vec![Vec::new(); rules.rules.len()];
+        let mut edges = vec![Vec::new(); rules.observed().len()];
         let mut allowed = Vec::new();
         for (index, (edge, verdict)) in graph.edges().enumerate() {
             if let (Verdict::Accepted, Some(rule)) = (verdict, allowing.rule(&edge.key)) {
@@ -70,7 +70,7 @@ impl<'a> Level<'a> {
                 allowed.push(index);
             }
         }
-        let rules = rules.rules.iter().zip(edges).map(|(rule, edges)| LevelRule::new(rule, edges));
+        let rules = rules.observed().iter().zip(edges).map(|(rule, edges)| LevelRule::new(rule, None, edges));
         Self {
             name: "exact",
             price: certificate.tuples_unobserved,
@@ -88,15 +88,15 @@ impl<'a> Level<'a> {
     }
 }
 
-impl<'a> LevelRule<'a> {
-    fn new(rule: &'a Rule, edges: Vec<usize>) -> Self {
+impl LevelRule {
+    pub(super) fn new(rule: &Rule, direction: Option<Direction>, edges: Vec<usize>) -> Self {
         Self {
-            id: rule.id.as_str().into(),
-            subject: rule.subject.party.to_string(),
-            direction: None,
-            service: rule.service.to_string(),
-            peers: rule.peers.iter().map(|peer| peer.party.to_string()).collect(),
-            price: None,
+            id: rule.id.to_string(),
+            subject: rule.subject.to_string(),
+            direction: direction.map(|direction| direction.to_string()),
+            service: rule.services(),
+            peers: rule.peer.names(),
+            price: Some(rule.price),
             edges,
         }
     }
@@ -107,12 +107,16 @@ struct Allowing(HashMap<(Party, Party, Service), usize>);
 
 impl Allowing {
     fn of(rules: &RuleSet) -> Self {
-        let tuples = rules.rules.iter().enumerate().flat_map(|(index, rule)| {
-            let subject = unlabelled(&rule.subject.party);
-            let peers = rule.peers.iter();
-            peers.map(move |peer| ((unlabelled(&peer.party), subject.clone(), rule.service), index))
-        });
-        Self(tuples.collect())
+        let mut tuples = HashMap::new();
+        for (index, rule) in rules.observed().iter().enumerate() {
+            for server in rule.subject.parties().iter().map(|server| unlabelled(&server.party)) {
+                for service in rule.ports.iter().filter_map(Allowed::service) {
+                    let clients = rule.peer.parties().iter().map(|client| unlabelled(&client.party));
+                    tuples.extend(clients.map(|client| ((client, server.clone(), service), index)));
+                }
+            }
+        }
+        Self(tuples)
     }
 
     fn rule(&self, edge: &EdgeKey) -> Option<usize> {

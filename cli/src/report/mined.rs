@@ -22,9 +22,7 @@ pub(super) struct LeftOut {
 }
 
 /// The levels of generalisation, and those that are too large to be shown.
-pub(super) fn levels(
-    graph: &Graph<'_>,
-) -> Result<(Vec<Level<'static>>, Vec<LeftOut>), watershed_policy::Error> {
+pub(super) fn levels(graph: &Graph<'_>) -> Result<(Vec<Level>, Vec<LeftOut>), watershed_policy::Error> {
     let accepted = graph.accepted().count();
     if accepted > MAX_DEPENDENCIES {
         let why = format!(
@@ -50,7 +48,7 @@ pub(super) fn levels(
     Ok((levels, left_out))
 }
 
-fn one(graph: &Graph<'_>, census: &Census, plan: &Plan) -> Level<'static> {
+fn one(graph: &Graph<'_>, census: &Census, plan: &Plan) -> Level {
     let allowing = Allowing::of(census, plan);
     let mut edges = vec![Vec::new(); plan.rules.len()];
     let (mut allowed, mut outside) = (Vec::new(), Vec::new());
@@ -63,18 +61,8 @@ fn one(graph: &Graph<'_>, census: &Census, plan: &Plan) -> Level<'static> {
         }
         told.rules.into_iter().for_each(|rule| edges[rule as usize].push(index));
     }
-    let rules = plan.rules.iter().zip(edges).map(|(rule, edges)| {
-        let ports: Vec<_> = rule.ports.iter().map(ToString::to_string).collect();
-        LevelRule {
-            id: rule.id.clone().into(),
-            subject: rule.subject.to_string(),
-            direction: Some(rule.direction.to_string()),
-            service: ports.join(" "),
-            peers: vec![rule.peer.to_string()],
-            price: Some(rule.price),
-            edges,
-        }
-    });
+    let rules = plan.rules.iter().zip(edges);
+    let rules = rules.map(|(rule, edges)| LevelRule::new(rule, Some(rule.direction), edges));
     Level {
         name: plan.level.as_str(),
         price: plan.price(),

@@ -193,6 +193,27 @@ fn what_people_allow_is_in_nftables_by_the_addresses_of_the_inventory() {
     assert!(!sets.contains("\t\t\t10.0.0.2,\n"), "an address that it had before:\n{text}");
     let certificate = fs::read_to_string(folder.path().join("out/certificate.json")).unwrap();
     assert!(certificate.contains("\"rules_by_hand\": 2"), "{certificate}");
+    let rules = fs::read_to_string(folder.path().join("out/rules.json")).unwrap();
+    let rules: serde_json::Value = serde_json::from_str(&rules).unwrap();
+    let vault = &rules["by_hand"][0];
+    assert_eq!(vault["servers"], serde_json::json!(["10.0.7.0/28"]), "{vault}");
+    assert_eq!(vault["said"]["comment"], "yearly");
+
+    // Exported again, what changed is told, and nothing else.
+    let again = || stdout(&watershed(&folder).args(EXPORT).args(arguments).assert().success());
+    let told = again();
+    assert!(told.contains("Nothing else is allowed than by the earlier export"), "{told}");
+    fs::create_dir(folder.path().join("before")).unwrap();
+    fs::copy(folder.path().join("out/rules.json"), folder.path().join("before/rules.json")).unwrap();
+    decide(&folder, "allow:\n- {client: {name: printer}, server: {name: vault}, ports: [tcp/9100-9101]}\n");
+    let changes = "1 newly allowed, 1 no longer allowed\n  + printer -> vault: tcp/9101\n  - shop/app=web -> vault: tcp/8200\n";
+    let told = again();
+    assert!(told.contains(&format!("Against the earlier export: {changes}")), "{told}");
+    let told = stdout(&watershed(&folder).args(["rules", "diff", "before", "out"]).assert().success());
+    assert!(told.contains(&format!("Against the old rules: {changes}")), "{told}");
+    fs::copy(folder.path().join("out/rules.json"), folder.path().join("before/mined.json")).unwrap();
+    let told = stderr(&watershed(&folder).args(["rules", "diff", "before", "out"]).assert().code(2));
+    assert!(told.contains("before has both mined.json and rules.json"), "{told}");
 }
 
 #[test]
@@ -222,7 +243,7 @@ fn two_exports_are_compared_by_what_they_allow() {
     let same = stdout(&watershed(&folder).args(["rules", "diff", "new", "new"]).assert().success());
     assert_eq!(same, "\nNothing else is allowed than by the old rules\n");
     let missing = stderr(&watershed(&folder).args(["rules", "diff", "old", "gone"]).assert().code(2));
-    assert!(missing.contains("cannot read mined rules gone"), "{missing}");
+    assert!(missing.contains("cannot read rules gone"), "{missing}");
 }
 
 #[test]

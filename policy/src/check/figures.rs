@@ -13,7 +13,8 @@ use super::{ByName, Certificate, Extent, Share, Side};
 use crate::Service;
 use crate::k8s::{Connections, Direction, End, Place};
 use crate::layers::{Action, Layers, Part, Peers, Rule, RuleAt, Services};
-use crate::mine::{EVERY_PORT, size};
+use crate::mine::size;
+use crate::rule::EVERY_PORT;
 
 /// Pods that a rule means, of which no narrower selector is looked for any more: every rule takes its time.
 const MANY: usize = 1000;

@@ -1,4 +1,4 @@
-//! How sure each mined rule is, from the edges that it lets pass and the hours in which these were seen.
+//! How sure each rule is, from the edges that it lets pass and the hours in which these were seen.
 //!
 //! A rule whose edges are seen again and again will be used as it was; one whose edges were each seen once stands
 //! for others like them that were not seen. That is what coverage says of any set of edges. Of few sightings it
@@ -15,7 +15,7 @@ use super::observation::Observation;
 use super::{Incidence, sightings};
 use crate::mine::{Allowing, Census, Plan};
 use crate::who::Who;
-use crate::{RuleSet, Service};
+use crate::{Allowed, Rule, RuleSet, Service};
 
 /// How sure a rule is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,10 +68,7 @@ pub fn assess_rules<'a>(
         }
     }
     drop(allowing);
-    let hidden = observation.hidden();
-    for (rule, incidence) in plan.rules.iter_mut().zip(incidences) {
-        rule.confidence = (incidence.edges > 0).then_some(RuleConfidence { incidence, hidden });
-    }
+    give(&mut plan.rules, incidences, observation.hidden());
 }
 
 /// The same for exact rules, each of which is for one service of one server.
@@ -82,15 +79,28 @@ pub fn assess_exact<'a>(
 ) {
     let observation = Observation::of(&snapshot.edges, &snapshot.loss);
     let nothing = Incidence { blocks: observation.with_traffic, ..Incidence::default() };
-    let mut incidences: HashMap<(Who<'_>, Service), Incidence> = HashMap::new();
+    let mut incidences = vec![nothing; rules.rules.len()];
+    let mut of: HashMap<(Who<'_>, Service), Vec<usize>> = HashMap::new();
+    for (at, rule) in rules.rules.iter().enumerate() {
+        for server in rule.server().parties() {
+            for service in rule.ports.iter().filter_map(Allowed::service) {
+                of.entry((Who::of(&server.party), service)).or_default().push(at);
+            }
+        }
+    }
     for sighting in sightings(accepted) {
         let key = &sighting.edge.key;
         let Some(service) = Service::of(key) else { continue };
-        incidences.entry((Who::of(&key.server), service)).or_insert(nothing).add(sighting.blocks);
+        for &at in of.get(&(Who::of(&key.server), service)).into_iter().flatten() {
+            incidences[at].add(sighting.blocks);
+        }
     }
-    let hidden = observation.hidden();
-    for rule in &mut rules.rules {
-        let incidence = incidences.get(&(Who::of(&rule.subject.party), rule.service)).copied();
-        rule.confidence = incidence.map(|incidence| RuleConfidence { incidence, hidden });
+    drop(of);
+    give(&mut rules.rules, incidences, observation.hidden());
+}
+
+fn give(rules: &mut [Rule], incidences: Vec<Incidence>, hidden: f64) {
+    for (rule, incidence) in rules.iter_mut().zip(incidences) {
+        rule.confidence = (incidence.edges > 0).then_some(RuleConfidence { incidence, hidden });
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use watershed_model::{Labels, Party};
 
-use crate::mine::Namespace;
+use crate::Namespace;
 
 /// Whom an entry of the file means.
 #[derive(Clone, Debug, PartialEq, Eq)]

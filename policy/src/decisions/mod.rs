@@ -35,7 +35,7 @@ use std::fmt;
 
 use watershed_model::Timestamp;
 
-use crate::mine::Allowed;
+use crate::Allowed;
 
 pub use end::End;
 pub(crate) use read::port;

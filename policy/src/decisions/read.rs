@@ -7,11 +7,10 @@ use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
 
 use super::{Decision, Decisions, End, Exclusion, Manual, Said, check};
-use crate::Service;
 use crate::k8s::Problems;
 use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::yaml::{self, Node, Value};
-use crate::mine::{Allowed, Namespace};
+use crate::{Allowed, Namespace, Service};
 
 /// Entries that a list may have: more than anybody decides, few enough to try each of them on every edge.
 const MOST: usize = 10_000;

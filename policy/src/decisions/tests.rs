@@ -7,8 +7,7 @@ use proptest::test_runner::RngSeed;
 use watershed_model::{Labels, Protocol, Timestamp};
 
 use super::*;
-use crate::Service;
-use crate::mine::Namespace;
+use crate::{Namespace, Service};
 
 const FILE: &str = r#"
 version: 1

@@ -6,7 +6,7 @@ use watershed_model::Labels;
 
 use super::{Decisions, End};
 use crate::export::text::quoted;
-use crate::mine::{Allowed, Namespace};
+use crate::{Allowed, Namespace};
 
 /// What the file begins with.
 const HEAD: &str = "\

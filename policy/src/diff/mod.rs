@@ -1,7 +1,8 @@
-//! What one export of mined rules allows that another does not: by workloads and ports, whatever the rules that say
+//! What one export of rules allows that another does not: by workloads and ports, whatever the rules that say
 //! it are called and however their selectors read.
 //!
-//! Both come as `mined.json`, which lists the workloads that each selector meant. A connection between two workloads
+//! Both come as `mined.json`, which lists the workloads that each selector meant, or as `rules.json`, where parties
+//! without a workload go by their addresses. A connection between two workloads
 //! is allowed where rules of both ends allow it, one with an address outside where those of the workload do. Networks
 //! are compared address by address, in as few networks as say it.
 
@@ -15,6 +16,7 @@ mod permits;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use ipnet::IpNet;
 
@@ -36,6 +38,13 @@ pub struct Tuples {
     pub server: String,
     /// Ports, as rules show them: `tcp/80 udp/5000-5010`.
     pub ports: String,
+}
+
+/// `shop/web -> shop/db: tcp/5432`.
+impl fmt::Display for Tuples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}: {}", self.client, self.server, self.ports)
+    }
 }
 
 /// The difference between two exports; each list is in order.

@@ -6,9 +6,8 @@ use std::net::IpAddr;
 
 use super::read::{Allowances, End, Flat};
 use super::spans::Spans;
-use crate::Service;
 use crate::k8s::Direction;
-use crate::mine::Allowed;
+use crate::{Allowed, Service};
 
 /// The rules of each subject.
 pub(crate) struct Permits<'a>(HashMap<(&'a str, Direction), Vec<&'a Flat>>);

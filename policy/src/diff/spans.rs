@@ -4,8 +4,7 @@ use std::fmt;
 
 use watershed_model::Protocol;
 
-use crate::Service;
-use crate::mine::Allowed;
+use crate::{Allowed, Service};
 
 /// Numbers of one protocol.
 const WIDTH: u32 = 1 << 16;

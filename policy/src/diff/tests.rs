@@ -1,8 +1,9 @@
 //! What is told of two exports: tuples, and nothing else.
 
 use super::*;
-use crate::mine::Allowed;
 use watershed_model::Protocol;
+
+use crate::Allowed;
 
 fn rule(subject: &str, direction: &str, peer: &str, ports: &str) -> String {
     format!(
@@ -28,9 +29,7 @@ fn export(rules: &[String]) -> Allowances {
 
 fn told(old: &[String], new: &[String]) -> (Vec<String>, Vec<String>) {
     let diff = diff(&export(old), &export(new)).expect("a difference");
-    let lines = |all: &[Tuples]| {
-        all.iter().map(|one| format!("{} -> {}: {}", one.client, one.server, one.ports)).collect()
-    };
+    let lines = |all: &[Tuples]| all.iter().map(ToString::to_string).collect();
     (lines(&diff.newly), lines(&diff.gone))
 }
 
@@ -80,21 +79,44 @@ fn everything_but_a_port_is_told_by_the_port() {
 #[test]
 fn a_file_that_is_none_is_told() {
     let told = |text: &str| Allowances::read("old/mined.json", text).expect_err("unreadable").to_string();
-    assert!(
-        told("{").starts_with("cannot read old/mined.json as mined rules: EOF while parsing"),
-        "{}",
-        told("{")
-    );
+    assert!(told("{").starts_with("cannot read old/mined.json as rules: EOF while parsing"), "{}", told("{"));
     assert_eq!(
         told(r#"{"schema_version":2,"rules":[]}"#),
-        "cannot read old/mined.json as mined rules: its schema_version is 2 and not 1; export the rules again"
+        "cannot read old/mined.json as rules: its schema_version is 2 and not 1; export the rules again"
     );
     let old = r#"{"schema_version":1,"rules":[{"id":"a","direction":"ingress","subject":{"namespace":"a","labels":{}},"peer":{"host":"b"},"ports":[]}]}"#;
     assert!(
-        told(old).contains("rule \"a\" has no `workloads`, `host` or `networks` of an end"),
+        told(old).contains("rule \"a\" has no `workloads`, `host`, `networks` or `name` of an end"),
         "{}",
         told(old)
     );
+}
+
+#[test]
+fn exact_rules_are_compared_by_the_names_of_parties() {
+    let rule = |server: &str, service: &str, clients: &[&str]| {
+        let clients: Vec<String> =
+            clients.iter().map(|name| format!(r#"{{"name":"{name}","addresses":["10.0.0.1"]}}"#)).collect();
+        format!(
+            r#"{{"id":"x","action":"allow","direction":"ingress","subject":{{"name":"{server}","addresses":[]}},"service":{service},"peers":[{}],"names":[]}}"#,
+            clients.join(",")
+        )
+    };
+    let (tcp, ping) = (r#"{"protocol":"tcp","port":5432}"#, r#"{"protocol":"icmp","icmp_type":8}"#);
+    let old = [rule("shop/db", tcp, &["shop/web", "10.0.0.9"]), rule("shop/db", ping, &["shop/web"])];
+    let new = [rule("shop/db", tcp, &["shop/web", "shop/api"])];
+    let (newly, gone) = told(&old, &new);
+    assert_eq!(newly, ["shop/api -> shop/db: tcp/5432"]);
+    assert_eq!(gone, ["10.0.0.9 -> shop/db: tcp/5432", "shop/web -> shop/db: icmp/8"]);
+    assert_eq!(told(&old, &old), (vec![], vec![]));
+
+    let by_hand = r#"{"schema_version":1,"rules":[],"by_hand":[{"id":"a","client":"office","server":"vault","ports":["tcp/1-2"]}]}"#;
+    let by_hand = Allowances::read("rules.json", by_hand).expect("rules");
+    let found = diff(&export(&[]), &by_hand).expect("a difference");
+    assert_eq!((found.newly.len(), found.newly[0].to_string().as_str()), (1, "office -> vault: tcp/1-2"));
+    let both = r#"{"schema_version":1,"rules":[{"id":"a","direction":"ingress","subject":{"host":"a"},"peer":{"host":"b"},"peers":[],"ports":[]}]}"#;
+    let error = Allowances::read("rules.json", both).expect_err("neither").to_string();
+    assert!(error.contains("neither a `peer` with `ports` nor `peers` with a `service`"), "{error}");
 }
 
 #[test]

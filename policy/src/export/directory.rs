@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text;
-use crate::mine::{Rule, Whom, subject_name};
+use crate::rule::subject_name;
+use crate::{Rule, Whom};
 
 /// The file that lists the others.
 pub const KUSTOMIZATION: &str = "kustomization.yaml";

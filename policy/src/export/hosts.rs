@@ -12,7 +12,7 @@ use super::nftables::{self, Nftables};
 use crate::identity::{FieldDigest, Identity};
 use crate::nft::Hook;
 use crate::who::Who;
-use crate::{ByHand, Rule, RuleSet, text};
+use crate::{Rule, RuleSet, text};
 
 /// The directory of the hosts' own.
 pub const HOSTS: &str = "hosts";
@@ -25,7 +25,7 @@ pub struct Host {
     /// Who it is.
     pub party: Party,
     /// The rules of people about it.
-    pub by_hand: Vec<ByHand>,
+    pub by_hand: Vec<Rule>,
     /// Its files.
     pub files: Nftables,
 }
@@ -50,8 +50,10 @@ pub fn hosts<'a>(
     parties: impl IntoIterator<Item = (&'a Party, &'a BTreeSet<IpAddr>)>,
 ) -> Vec<Host> {
     let mut own: BTreeMap<Who<'_>, Vec<&Rule>> = BTreeMap::new();
-    for rule in &rules.rules {
-        own.entry(Who::of(&rule.subject.party)).or_default().push(rule);
+    for rule in rules.observed() {
+        for server in rule.subject.parties() {
+            own.entry(Who::of(&server.party)).or_default().push(rule);
+        }
     }
     let is_host = |party: &Party| match party {
         Party::Workload(workload) => workload.kind == WorkloadKind::Host,
@@ -64,8 +66,8 @@ pub fn hosts<'a>(
         .filter(|(party, _)| met.insert(Who::of(party)))
         .map(|(party, addresses)| {
             let own = own.get(&Who::of(party)).into_iter().flatten().map(|&rule| rule.clone());
-            let by_hand: Vec<ByHand> = rules.by_hand.iter().filter_map(|rule| rule.to(addresses)).collect();
-            let rules = RuleSet { rules: own.collect(), held_back: Vec::new(), by_hand: by_hand.clone() };
+            let by_hand: Vec<Rule> = rules.by_hand().iter().filter_map(|rule| rule.to(addresses)).collect();
+            let rules = RuleSet { rules: own.collect(), held_back: Vec::new() }.with(by_hand.clone());
             let place = format!("{party} itself");
             let files = nftables::export_for(&rules, Hook::Input, &place);
             Host { name: name(party), party: party.clone(), by_hand, files }

@@ -6,7 +6,7 @@
 
 use watershed_model::Labels;
 
-use crate::mine::Rule;
+use crate::Rule;
 
 /// A label that no pod has.
 const NOBODY: (&str, &str) = ("watershed-rollout", "taken-back");

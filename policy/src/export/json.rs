@@ -14,15 +14,23 @@
 //!     "names": ["db.shop.example"],
 //!     "observed": { "edges": 1, "connections": 12, "answered": 12,
 //!                   "first_seen": "2026-01-02T03:04:05Z", "last_seen": "2026-01-02T04:00:00Z" },
-//!     "confidence": { "share": 0.9876, "edges": 1, "sightings": 80, "seen_once": 0, "hours": 149 }
+//!     "price": 0,
+//!     "confidence": { "share": 0.9876, "edges": 1, "sightings": 80, "seen_once": 0, "hours": 149 },
+//!     "said": { "decision": "approved", "by": "alice", "at": "2026-11-28T12:00:00Z", "comment": "as designed" }
 //!   }],
+//!   "by_hand": [{ "id": "allow-vault-by-hand-4f0c2a9be711aabb", "client": "office", "clients": ["10.9.0.0/16"],
+//!                 "server": "vault", "servers": ["10.0.0.7/32"], "ports": ["tcp/8200-8201"],
+//!                 "said": { "comment": "yearly" } }],
 //!   "held_back": [{ "client": "10.0.0.9", "server": "shop/db", "protocol": "udp", "port": 40000,
 //!                   "connections": 3, "answered": 1, "reason": "direction is uncertain" }]
 //! }
 //! ```
 //!
 //! `workload` is absent for an address without an inventory entry; `port` is there for TCP, UDP and SCTP,
-//! `icmp_type` for ICMP and ICMPv6. A peer's `observed` has the fields of the rule's. Times are RFC 3339 in UTC.
+//! `icmp_type` for ICMP and ICMPv6. A peer's `observed` has the fields of the rule's. `price` counts connections (client
+//! and server address) that the rule admits without their having been observed; `said` is there where people said
+//! something of the rule, `by_hand` where they made rules: as they wrote them, and the addresses that this means. Times
+//! are RFC 3339 in UTC.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -31,7 +39,8 @@ use serde::Serialize;
 use watershed_model::{Party, Workload};
 
 use crate::confidence::RuleConfidence;
-use crate::{Error, HeldBack, Member, Observed, Rule, RuleSet, Service};
+use crate::decisions::{Decision, Said};
+use crate::{Allowed, Error, HeldBack, Member, Observed, Rule, RuleSet, Service, Whom};
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -42,7 +51,8 @@ const SCHEMA_VERSION: u32 = 1;
 pub fn export(rules: &RuleSet) -> Result<String, Error> {
     let mut text = serde_json::to_string_pretty(&JsonRules {
         schema_version: SCHEMA_VERSION,
-        rules: rules.rules.iter().map(JsonRule::from).collect(),
+        rules: rules.observed().iter().flat_map(JsonRule::of).collect(),
+        by_hand: rules.by_hand().iter().filter_map(JsonByHand::of).collect(),
         held_back: rules.held_back.iter().map(JsonHeldBack::from).collect(),
     })?;
     text.push('\n');
@@ -53,6 +63,8 @@ pub fn export(rules: &RuleSet) -> Result<String, Error> {
 struct JsonRules<'a> {
     schema_version: u32,
     rules: Vec<JsonRule<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by_hand: Vec<JsonByHand<'a>>,
     held_back: Vec<JsonHeldBack<'a>>,
 }
 
@@ -60,29 +72,66 @@ struct JsonRules<'a> {
 struct JsonRule<'a> {
     id: &'a str,
     action: &'static str,
-    direction: &'static str,
+    direction: String,
     subject: JsonParty<'a>,
     service: JsonService,
     peers: Vec<JsonPeer<'a>>,
     names: &'a BTreeSet<Box<str>>,
-    observed: JsonObserved,
+    observed: Option<JsonObserved>,
+    price: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<JsonConfidence>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<JsonSaid<'a>>,
 }
 
-impl<'a> From<&'a Rule> for JsonRule<'a> {
-    fn from(rule: &'a Rule) -> Self {
-        Self {
+impl<'a> JsonRule<'a> {
+    /// One for each server and service, which of an exact rule is one.
+    fn of(rule: &'a Rule) -> impl Iterator<Item = Self> {
+        let services = rule.ports.iter().filter_map(Allowed::service);
+        let each =
+            services.flat_map(|service| rule.subject.parties().iter().map(move |server| (server, service)));
+        each.map(|(server, service)| Self {
             id: rule.id.as_str(),
             action: "allow",
-            direction: "ingress",
-            subject: JsonParty::from(&rule.subject),
-            service: JsonService::from(rule.service),
-            peers: rule.peers.iter().map(JsonPeer::from).collect(),
+            direction: rule.direction.to_string(),
+            subject: JsonParty::from(server),
+            service: JsonService::from(service),
+            peers: rule.peer.parties().iter().map(JsonPeer::from).collect(),
             names: &rule.names,
-            observed: JsonObserved::from(&rule.subject.observed),
+            observed: rule.observed.as_ref().map(JsonObserved::from),
+            price: rule.price,
             confidence: rule.confidence.as_ref().map(JsonConfidence::of),
-        }
+            said: rule.said.as_ref().map(JsonSaid::from),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct JsonByHand<'a> {
+    id: &'a str,
+    client: String,
+    clients: Vec<String>,
+    server: String,
+    servers: Vec<String>,
+    ports: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<JsonSaid<'a>>,
+}
+
+impl<'a> JsonByHand<'a> {
+    fn of(rule: &'a Rule) -> Option<Self> {
+        let manual = rule.manual()?;
+        let networks = |whom: &Whom| whom.networks().iter().map(ToString::to_string).collect();
+        Some(Self {
+            id: rule.id.as_str(),
+            client: manual.client.to_string(),
+            clients: networks(rule.client()),
+            server: manual.server.to_string(),
+            servers: networks(rule.server()),
+            ports: rule.ports.iter().map(ToString::to_string).collect(),
+            said: rule.said.as_ref().map(JsonSaid::from),
+        })
     }
 }
 
@@ -108,12 +157,12 @@ impl<'a> From<&'a Member> for JsonParty<'a> {
 struct JsonPeer<'a> {
     #[serde(flatten)]
     party: JsonParty<'a>,
-    observed: JsonObserved,
+    observed: Option<JsonObserved>,
 }
 
 impl<'a> From<&'a Member> for JsonPeer<'a> {
     fn from(member: &'a Member) -> Self {
-        Self { party: JsonParty::from(member), observed: JsonObserved::from(&member.observed) }
+        Self { party: JsonParty::from(member), observed: member.observed.as_ref().map(JsonObserved::from) }
     }
 }
 
@@ -139,8 +188,9 @@ impl From<Service> for JsonService {
     }
 }
 
+/// What speaks for a rule, exact or mined.
 #[derive(Serialize)]
-struct JsonObserved {
+pub(super) struct JsonObserved {
     edges: u64,
     connections: u64,
     answered: u64,
@@ -179,6 +229,30 @@ impl JsonConfidence {
             sightings: incidence.incidences,
             seen_once: incidence.once,
             hours: incidence.blocks,
+        }
+    }
+}
+
+/// What people said of a rule, exact or mined.
+#[derive(Serialize)]
+pub(super) struct JsonSaid<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<&'a str>,
+}
+
+impl<'a> From<&'a Said> for JsonSaid<'a> {
+    fn from(said: &'a Said) -> Self {
+        Self {
+            decision: said.decision.map(Decision::as_str),
+            by: said.by.as_deref(),
+            at: said.at.map(|at| at.to_string()),
+            comment: said.comment.as_deref(),
         }
     }
 }

@@ -38,10 +38,10 @@ use ipnet::IpNet;
 use serde::Serialize;
 use watershed_model::Labels;
 
-use crate::Error;
-use crate::decisions::Decision;
-use crate::export::json::JsonConfidence;
-use crate::mine::{Census, Namespace, Plan, Rule, Whom};
+use crate::export::json::{JsonConfidence, JsonObserved, JsonSaid};
+use crate::mine::{Census, Plan};
+use crate::rule::addresses;
+use crate::{Error, Namespace, Rule, Whom};
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -82,16 +82,15 @@ pub fn csv(plan: &Plan) -> Result<String, Error> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer.write_record(HEADER)?;
     for rule in &plan.rules {
-        let ports: Vec<_> = rule.ports.iter().map(ToString::to_string).collect();
         let observed = rule.observed.as_ref();
         let number = |number: Option<u64>| number.unwrap_or(0).to_string();
         writer.write_record([
-            rule.id.clone(),
+            rule.id.to_string(),
             cell(&rule.subject),
             rule.direction.to_string(),
             cell(&rule.peer),
-            ports.join(" "),
-            rule.shared.to_string(),
+            rule.services(),
+            rule.is_shared().to_string(),
             number(observed.map(|observed| observed.edges)),
             number(observed.map(|observed| observed.connections)),
             observed.map(|observed| observed.last_seen.to_string()).unwrap_or_default(),
@@ -155,28 +154,17 @@ impl Names<'_> {
 impl<'a> JsonRule<'a> {
     fn of(rule: &'a Rule, names: &Names<'_>) -> Self {
         Self {
-            id: &rule.id,
+            id: rule.id.as_str(),
             subject: JsonWhom::of(&rule.subject, &rule.subjects, names),
             direction: rule.direction.to_string(),
             peer: JsonWhom::of(&rule.peer, &rule.peers, names),
             ports: rule.ports.iter().map(ToString::to_string).collect(),
-            shared: rule.shared,
+            shared: rule.is_shared(),
             price: rule.price,
-            manual: rule.manual,
-            said: rule.said.as_ref().map(|said| JsonSaid {
-                decision: said.decision.map(Decision::as_str),
-                by: said.by.as_deref(),
-                at: said.at.map(|at| at.to_string()),
-                comment: said.comment.as_deref(),
-            }),
+            manual: rule.manual().is_some(),
+            said: rule.said.as_ref().map(JsonSaid::from),
             names: &rule.names,
-            observed: rule.observed.map(|observed| JsonObserved {
-                edges: observed.edges,
-                connections: observed.connections,
-                answered: observed.answered,
-                first_seen: observed.first_seen.to_string(),
-                last_seen: observed.last_seen.to_string(),
-            }),
+            observed: rule.observed.as_ref().map(JsonObserved::from),
             confidence: rule.confidence.as_ref().map(JsonConfidence::of),
         }
     }
@@ -186,7 +174,7 @@ impl<'a> JsonRule<'a> {
 #[serde(untagged)]
 enum JsonWhom<'a> {
     Workloads { namespace: Option<&'a str>, labels: &'a Labels, workloads: BTreeSet<String> },
-    Host { host: &'a str, addresses: &'a BTreeSet<IpAddr> },
+    Host { host: String, addresses: BTreeSet<IpAddr> },
     Networks { networks: Vec<String> },
 }
 
@@ -202,31 +190,10 @@ impl<'a> JsonWhom<'a> {
                 labels,
                 workloads: names.of(classes),
             },
-            Whom::Host { name, addresses } => Self::Host { host: name, addresses },
+            Whom::Parties(members) => Self::Host { host: whom.to_string(), addresses: addresses(members) },
             Whom::Networks(networks) => {
                 Self::Networks { networks: networks.iter().map(IpNet::to_string).collect() }
             }
         }
     }
-}
-
-#[derive(Serialize)]
-struct JsonSaid<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct JsonObserved {
-    edges: u64,
-    connections: u64,
-    answered: u64,
-    first_seen: String,
-    last_seen: String,
 }

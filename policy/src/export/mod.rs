@@ -6,8 +6,6 @@ pub mod json;
 
 pub mod nftables;
 
-pub(crate) mod by_hand;
-
 pub mod hosts;
 
 pub mod kubernetes;

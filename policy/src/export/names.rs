@@ -3,8 +3,7 @@
 //! An inventory may hold anything; a file that the API server refuses helps nobody, and a namespace is a
 //! directory here.
 
-use crate::Error;
-use crate::mine::{Namespace, Rule, Whom};
+use crate::{Error, Namespace, Rule, Whom};
 
 /// Longest namespace, and longest name or value of a label.
 const LONGEST: usize = 63;

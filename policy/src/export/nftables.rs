@@ -6,16 +6,15 @@
 //! Source: nft(8).
 
 use std::fmt::{self, Write as _};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
-use watershed_model::{Protocol, Timestamp};
+use watershed_model::Timestamp;
 
-use super::by_hand;
-use super::text::states;
+use super::text::{admits, states};
 use crate::nft::{Family, Hook};
+use crate::rule::Sides;
 use crate::text::printable;
-use crate::{Rule, RuleSet, Service};
+use crate::{Allowed, Observed, Rule, RuleSet, Service};
 
 /// File name of [`Nftables::allow`].
 pub const ALLOW: &str = "rules.nft";
@@ -104,9 +103,6 @@ impl fmt::Display for Text<'_> {
         for rule in &rules.rules {
             sets(f, rule)?;
         }
-        for rule in &rules.by_hand {
-            by_hand::sets(f, rule)?;
-        }
         f.write_str("\tchain watershed_allow {\n")?;
         f.write_str("\t\t# Answers, and errors about connections that were allowed.\n")?;
         f.write_str("\t\tct state established,related counter accept\n")?;
@@ -118,9 +114,6 @@ impl fmt::Display for Text<'_> {
         for rule in &rules.rules {
             allow(f, rule)?;
         }
-        for rule in &rules.by_hand {
-            by_hand::allow(f, rule)?;
-        }
         f.write_str("\t}\n\n")?;
         base(f, *hook)?;
         f.write_str("}\n")
@@ -129,11 +122,11 @@ impl fmt::Display for Text<'_> {
 
 fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, place: &str) -> fmt::Result {
     let place = printable(place, LINE);
-    let by_hand = match rules.by_hand.len() as u64 {
+    let by_hand = match rules.by_hand().len() as u64 {
         0 => String::new(),
         made => format!(" and {} made by hand", count(made, "rule")),
     };
-    let observed = count(rules.rules.len() as u64, "allow rule");
+    let observed = count(rules.observed().len() as u64, "allow rule");
     writeln!(f, "# Watershed: {observed} from observed traffic{by_hand}, for {place}.")?;
     writeln!(f, "# Nothing is dropped: what matches no rule is counted, logged and passes.")?;
     writeln!(f, "# To enforce, load {DEFAULT_DENY} after it; {REVERT} takes that back.")?;
@@ -144,29 +137,14 @@ fn header(f: &mut fmt::Formatter<'_>, rules: &RuleSet, place: &str) -> fmt::Resu
     writeln!(f, "# load both in one transaction: cat {ALLOW} {DEFAULT_DENY} | nft -f -")
 }
 
-/// The family's addresses of both sides, where both have any.
-fn sides(rule: &Rule, family: Family) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
-    let carries = match rule.service.protocol() {
-        Protocol::ICMP => family == Family::V4,
-        Protocol::ICMPV6 => family == Family::V6,
-        _ => true,
-    };
-    let of_family = |address: &IpAddr| Family::of(*address) == family;
-    let clients: Vec<_> = rule.peer_addresses().into_iter().filter(of_family).collect();
-    let servers: Vec<_> = rule.subject.addresses.iter().copied().filter(of_family).collect();
-    (carries && !clients.is_empty() && !servers.is_empty()).then_some((clients, servers))
-}
-
 fn set_name(rule: &Rule, side: &str, family: Family) -> String {
     format!("{}_{side}_{}", rule.id, family.version())
 }
 
 fn sets(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    for family in Family::ALL {
-        let Some((clients, servers)) = sides(rule, family) else { continue };
-        for (side, addresses) in [("clients", clients), ("servers", servers)] {
-            let addresses = addresses.into_iter().map(|address| Network(address.into()));
-            set(f, &set_name(rule, side, family), family, addresses)?;
+    for Sides { family, clients, servers, .. } in rule.sides() {
+        for (side, networks) in [("clients", clients), ("servers", servers)] {
+            set(f, &set_name(rule, side, family), family, &networks)?;
         }
     }
     Ok(())
@@ -188,63 +166,79 @@ impl fmt::Display for Network {
 }
 
 /// A set with a name of its own.
-pub(super) fn set(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    family: Family,
-    networks: impl Iterator<Item = Network> + Clone,
-) -> fmt::Result {
+fn set(f: &mut fmt::Formatter<'_>, name: &str, family: Family, networks: &[IpNet]) -> fmt::Result {
     writeln!(f, "\tset {name} {{")?;
     writeln!(f, "\t\ttype {}", family.set_type())?;
     // Without `flags interval` the kernel itself refuses anything but whole addresses.
-    if !networks.clone().all(|network| network.is_single()) {
+    if !networks.iter().all(|&network| Network(network).is_single()) {
         f.write_str("\t\tflags interval\n")?;
     }
     f.write_str("\t\telements = {\n")?;
-    for network in networks {
-        writeln!(f, "\t\t\t{network},")?;
+    for &network in networks {
+        writeln!(f, "\t\t\t{},", Network(network))?;
     }
     f.write_str("\t\t}\n\t}\n\n")
 }
 
 fn allow(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    let observed = &rule.subject.observed;
-    let peers = listing(rule.peers.iter().map(|peer| peer.party.to_string()));
     f.write_char('\n')?;
-    comment_line(f, &format!("{} {} for {peers}", rule.subject.party, rule.service))?;
-    if !rule.names.is_empty() {
-        comment_line(f, &format!("called {}", listing(rule.names.iter().map(ToString::to_string))))?;
-    }
-    let (first, last) = (observed.first_seen, observed.last_seen);
-    let (edges, connections) = (count(observed.edges, "edge"), count(observed.connections, "connection"));
-    let pairs = |family| sides(rule, family).map(|(clients, servers)| clients.len() * servers.len());
-    let all = states(Family::ALL.into_iter().filter_map(pairs).sum::<usize>() as u64);
-    let answered = observed.answered;
-    comment_line(f, &format!("{edges}, {connections}, {answered} answered, {first} to {last}; {all}"))?;
-    if let Some(confidence) = &rule.confidence {
-        comment_line(f, &confidence.to_string())?;
-    }
-    for family in Family::ALL {
-        if sides(rule, family).is_none() {
-            continue;
-        }
-        let (ip, service) = (family.keyword(), service(rule.service));
+    about(f, rule)?;
+    let comment = comment(rule);
+    for Sides { family, ports, .. } in rule.sides() {
+        let ip = family.keyword();
         let (clients, servers) = (set_name(rule, "clients", family), set_name(rule, "servers", family));
-        let comment = comment(rule);
-        writeln!(
-            f,
-            "\t\t{ip} saddr @{clients} {ip} daddr @{servers} {service} counter accept comment \"{comment}\""
-        )?;
+        for what in ports.into_iter().map(matching) {
+            writeln!(
+                f,
+                "\t\t{ip} saddr @{clients} {ip} daddr @{servers} {what}counter accept comment \"{comment}\""
+            )?;
+        }
     }
     Ok(())
 }
 
+/// What a rule is about and why it is there, for people.
+fn about(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let what = match rule.manual() {
+        Some(manual) => format!("by hand: {manual}"),
+        None => {
+            format!("{} {} for {}", rule.subject, rule.services(), listing(rule.peer.names().into_iter()))
+        }
+    };
+    comment_line(f, &what)?;
+    if let Some(said) = &rule.said {
+        comment_line(f, &said.to_string())?;
+    }
+    if !rule.names.is_empty() {
+        comment_line(f, &format!("called {}", listing(rule.names.iter().map(ToString::to_string))))?;
+    }
+    if rule.sides().next().is_none() {
+        return comment_line(f, "for nobody: no address is known of one of its ends");
+    }
+    let all = states(rule.all);
+    let evidence = rule.observed.map(|observed| {
+        let Observed { answered, first_seen, last_seen, .. } = observed;
+        let price = admits(rule.price);
+        format!("{}, {answered} answered, {first_seen} to {last_seen}; {price}; {all}", counts(&observed))
+    });
+    comment_line(f, &evidence.unwrap_or(all))?;
+    rule.confidence.iter().try_for_each(|confidence| comment_line(f, &confidence.to_string()))
+}
+
 /// The rule's name comes first, because `nft list` shows no other.
 fn comment(rule: &Rule) -> String {
-    let observed = &rule.subject.observed;
-    let (edges, connections) = (count(observed.edges, "edge"), count(observed.connections, "connection"));
-    let (first, last) = (day(observed.first_seen), day(observed.last_seen));
-    printable(&format!("{}: {edges}, {connections}, {first} to {last}", rule.id), COMMENT)
+    let why = rule.observed.map_or_else(
+        || "by hand".to_owned(),
+        |observed| {
+            format!("{}, {} to {}", counts(&observed), day(observed.first_seen), day(observed.last_seen))
+        },
+    );
+    printable(&format!("{}: {why}", rule.id), COMMENT)
+}
+
+/// `2 edges, 24 connections`.
+fn counts(observed: &Observed) -> String {
+    format!("{}, {}", count(observed.edges, "edge"), count(observed.connections, "connection"))
 }
 
 /// `2026-01-02`.
@@ -264,16 +258,22 @@ fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-pub(super) fn comment_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+fn comment_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     writeln!(f, "\t\t# {}", printable(text, LINE))
 }
 
-/// Numbers throughout: what a name stands for depends on files of the machine that loads it.
-pub(super) fn service(service: Service) -> String {
-    match service {
-        Service::Port { protocol, port } => format!("{protocol} dport {port}"),
-        Service::Icmp { protocol, message_type } => format!("{protocol} type {message_type}"),
-        Service::Protocol(protocol) => format!("meta l4proto {}", protocol.0),
+/// What a line asks of the packet's service, and a space after it. Numbers throughout: what a name stands for depends
+/// on files of the machine that loads it.
+pub(crate) fn matching(allowed: &Allowed) -> String {
+    match allowed {
+        Allowed::Anything => String::new(),
+        Allowed::Ports(protocol, first, last) if first == last => format!("{protocol} dport {first} "),
+        Allowed::Ports(protocol, first, last) => format!("{protocol} dport {first}-{last} "),
+        Allowed::Service(service) => match *service {
+            Service::Port { protocol, port } => format!("{protocol} dport {port} "),
+            Service::Icmp { protocol, message_type } => format!("{protocol} type {message_type} "),
+            Service::Protocol(protocol) => format!("meta l4proto {} ", protocol.0),
+        },
     }
 }
 

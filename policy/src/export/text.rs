@@ -5,8 +5,9 @@ use std::fmt::{Display, Write as _};
 
 use watershed_model::{Labels, Timestamp};
 
-use crate::mine::{Level, Rule, Whom};
+use crate::mine::Level;
 use crate::text::printable;
+use crate::{Rule, Whom};
 
 /// Letters of a comment: enough for a few names, short enough to read.
 const LINE: usize = 400;
@@ -38,7 +39,7 @@ fn evidence(rule: &Rule) -> String {
         ),
         None => "not seen used from here".to_owned(),
     };
-    if rule.manual {
+    if rule.manual().is_some() {
         text = format!("made by hand; {text}");
     }
     if let Some(confidence) = &rule.confidence {
@@ -95,7 +96,7 @@ pub(super) fn states(all: u64) -> String {
     format!("{all}{IN_ALL}")
 }
 
-fn admits(price: u64) -> String {
+pub(super) fn admits(price: u64) -> String {
     match price {
         0 => "admits nothing that was not observed".to_owned(),
         1 => "admits 1 connection that was not observed".to_owned(),
@@ -139,9 +140,8 @@ fn day(time: Timestamp) -> String {
 
 /// What a rule is about and why it is there, for people.
 pub(super) fn about(text: &mut String, indent: usize, rule: &Rule) {
-    let ports: Vec<String> = rule.ports.iter().map(ToString::to_string).collect();
-    let shared = if rule.shared { ", a shared service" } else { "" };
-    comment(text, indent, &format!("{}: {}{shared}", rule.peer, ports.join(" ")));
+    let shared = if rule.is_shared() { ", a shared service" } else { "" };
+    comment(text, indent, &format!("{}: {}{shared}", rule.peer, rule.services()));
     comment(text, indent, &evidence(rule));
     if let Some(said) = &rule.said {
         comment(text, indent, &said.to_string());

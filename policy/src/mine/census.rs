@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 use watershed_model::{Edge, Labels, Party, Workload};
 
 use crate::identity::{FieldDigest, Identity};
-use crate::{Error, Observed, Service};
+use crate::{Error, Member, Observed, Service};
 
 /// Parties that are remembered by where they lie in memory: as many as an inventory has in a large estate.
 const REMEMBERED: usize = 1 << 17;
@@ -48,6 +48,11 @@ impl Node {
             Identity::Workload { namespace, .. } => namespace.as_deref(),
             Identity::Address(_) => None,
         }
+    }
+
+    /// It as an end of a rule, which is none of the evidence.
+    pub(super) fn member(&self) -> Member {
+        Member { party: self.identity.party(), addresses: self.addresses.clone(), observed: None }
     }
 
     /// Its name, `namespace/name`, or the address with the network that it lies in.

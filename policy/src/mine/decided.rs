@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use watershed_model::{Party, Workload};
+
 use super::classes::{ClassId, Classes, Scope};
-use super::rule::manual_id;
-use super::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom, blocks, price};
-use crate::decisions::{Decisions, End, Manual, Said};
+use super::{Census, NodeId, Plan, blocks, price};
+use crate::decisions::{Decisions, End, Manual};
 use crate::identity::Identity;
 use crate::k8s::Direction;
-use crate::{Error, Observed, Service};
+use crate::rule::{Origin, addresses, outermost, said, width};
+use crate::{Allowed, Error, Member, Namespace, Observed, Rule, RuleId, Service, Whom};
 
 /// What the rules that people made need of the classes: labels to go by, and namespaces.
 #[derive(Debug, Default)]
@@ -50,14 +52,15 @@ pub struct Denied {
 pub(crate) fn apply(census: &Census, mut plan: Plan, decisions: &Decisions) -> Result<Plan, Error> {
     plan.pinned = Pinned::of(decisions).keys.into_iter().map(str::to_owned).collect();
     let known: BTreeSet<&str> = plan.rules.iter().map(|rule| rule.id.as_str()).collect();
-    let gone = decisions.rules.iter().filter(|(id, said)| {
-        said.decision.is_some() && super::rule::is_id(id) && !known.contains(id.as_str())
-    });
+    let gone = decisions
+        .rules
+        .iter()
+        .filter(|(id, said)| said.decision.is_some() && RuleId::is_mined(id) && !known.contains(id.as_str()));
     plan.gone = gone.map(|(id, said)| (id.clone(), said.clone())).collect();
     for rule in &mut plan.rules {
-        rule.said = decisions.rules.get(&rule.id).cloned();
+        rule.said = decisions.rules.get(rule.id.as_str()).cloned();
     }
-    let (rejected, kept) = plan.rules.into_iter().partition(|rule| decisions.rejects(&rule.id));
+    let (rejected, kept) = plan.rules.into_iter().partition(|rule| decisions.rejects(rule.id.as_str()));
     (plan.rejected, plan.rules) = (rejected, kept);
     for manual in &decisions.allow {
         let rules = rules(census, &plan, manual)?;
@@ -66,7 +69,7 @@ pub(crate) fn apply(census: &Census, mut plan: Plan, decisions: &Decisions) -> R
     plan.rules.sort_by(|a, b| {
         (&a.subject, a.direction, &a.peer, &a.ports).cmp(&(&b.subject, b.direction, &b.peer, &b.ports))
     });
-    plan.rules.dedup_by(|later, earlier| later.manual && earlier.manual && later.id == earlier.id);
+    plan.rules.dedup_by(|later, earlier| later.manual().is_some() && later.id == earlier.id);
     Ok(plan)
 }
 
@@ -101,7 +104,7 @@ fn subjects(plan: &Plan, (whom, classes): &Meant) -> Vec<Meant> {
             };
             plan.namespaces().map(of).collect()
         }
-        Whom::Workloads { .. } | Whom::Host { .. } => vec![(whom.clone(), Arc::clone(classes))],
+        Whom::Workloads { .. } | Whom::Parties(_) => vec![(whom.clone(), Arc::clone(classes))],
     }
 }
 
@@ -114,10 +117,7 @@ fn name_of(classes: &Classes, class: ClassId) -> Option<&str> {
 
 fn meant(census: &Census, plan: &Plan, end: &End, manual: &Manual) -> Result<Meant, Error> {
     match end {
-        End::Networks(networks) => {
-            let networks: BTreeSet<_> = networks.iter().copied().collect();
-            Ok((Whom::Networks(networks.into_iter().collect()), Arc::default()))
-        }
+        End::Networks(networks) => Ok((Whom::Networks(outermost(networks.iter().copied())), Arc::default())),
         End::Named { name: wanted, .. } => {
             let host = |identity: &Identity| match identity {
                 Identity::Workload { namespace: None, name, .. } => name == wanted,
@@ -125,10 +125,14 @@ fn meant(census: &Census, plan: &Plan, end: &End, manual: &Manual) -> Result<Mea
             };
             let found: Vec<usize> =
                 (0..census.nodes.len()).filter(|&at| host(&census.nodes[at].identity)).collect();
-            let addresses = found.iter().flat_map(|&at| census.nodes[at].addresses.iter().copied());
-            let addresses = addresses.collect();
             let classes: BTreeSet<ClassId> = found.iter().map(|&at| plan.classes.of_node[at]).collect();
-            Ok((Whom::Host { name: wanted.clone(), addresses }, classes.into_iter().collect()))
+            let mut members: Vec<Member> = found.iter().map(|&at| census.nodes[at].member()).collect();
+            if members.is_empty() {
+                let named = Workload { name: wanted.clone(), ..Workload::default() };
+                let party = Party::Workload(Arc::new(named));
+                members.push(Member { party, addresses: BTreeSet::new(), observed: None });
+            }
+            Ok((Whom::Parties(members), classes.into_iter().collect()))
         }
         End::Workloads { namespace, labels } => {
             let mut classes = BTreeSet::new();
@@ -171,19 +175,18 @@ fn rule(
     (peer, peers): Meant,
 ) -> Rule {
     let mut rule = Rule {
-        id: manual_id(&subject, direction, &peer, &manual.ports),
+        id: RuleId::manual(&subject, direction, &peer, &manual.ports),
         subject,
         direction,
         peer,
         ports: manual.ports.clone(),
+        origin: Origin::Manual(Arc::new(manual.clone())),
         observed: None,
         confidence: None,
-        shared: false,
         names: BTreeSet::new(),
         price: 0,
         all: 0,
-        said: manual.comment.clone().map(|comment| Said { comment: Some(comment), ..Said::default() }),
-        manual: true,
+        said: said(manual),
         subjects,
         peers,
     };
@@ -208,11 +211,11 @@ fn rule(
         Whom::Networks(networks) => networks.iter().fold(0, |sum: u64, network| {
             sum.saturating_add(blocks::size(network).try_into().unwrap_or(u64::MAX))
         }),
-        Whom::Host { addresses, .. } => addresses.len() as u64,
+        Whom::Parties(members) => addresses(members).len() as u64,
         Whom::Workloads { .. } => members(&rule.peers),
     };
     let all = members(&rule.subjects).saturating_mul(peers);
-    let wide = price::width(&rule.ports);
+    let wide = width(&rule.ports);
     rule.price = all.saturating_mul(wide).saturating_sub(tuples);
     rule.all = price::whole(census, &plan.classes, (&rule.subjects, &rule.peers), &rule.peer, wide);
     rule
@@ -282,7 +285,7 @@ impl Plan {
         let denied = self.rejected_dependencies(census).into_iter().map(|(number, rule)| {
             let one = &census.dependencies[number];
             let (client, server) = (name(one.client), name(one.server));
-            Denied { client, server, service: one.service, rule: rule.id.clone() }
+            Denied { client, server, service: one.service, rule: rule.id.to_string() }
         });
         denied.collect()
     }

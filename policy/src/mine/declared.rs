@@ -12,9 +12,10 @@ use hashbrown::HashMap;
 use watershed_model::Labels;
 
 use super::classes::ClassId;
-use super::{Census, Namespace, NodeId, Plan, Rule, Whom};
+use super::{Census, NodeId, Plan};
 use crate::k8s::Direction;
 use crate::lists::Lists;
+use crate::{Namespace, Rule, Whom};
 
 /// A rule that is about more pairs of classes than this is looked at anew each time; of the others every pair is
 /// remembered, which stays in proportion to the rules.
@@ -39,7 +40,7 @@ pub(crate) enum Someone<'a> {
 }
 
 /// A number of a rule in the plan.
-pub(crate) type RuleId = u32;
+pub(crate) type RuleNumber = u32;
 
 /// Rules by whom they are for.
 pub(crate) struct Declared<'a> {
@@ -55,7 +56,7 @@ pub(crate) struct Declared<'a> {
 #[derive(Default)]
 struct Side<'a> {
     /// For each class its rules for few pairs: the class of each peer, then the rule; in order of both.
-    narrow: Vec<Vec<(ClassId, RuleId)>>,
+    narrow: Vec<Vec<(ClassId, RuleNumber)>>,
     /// For each class its rules that are wide, or about addresses.
     wide: Lists,
     by_subject: ByNamespace<'a>,
@@ -66,14 +67,14 @@ struct Side<'a> {
 #[derive(Default)]
 struct ByNamespace<'a> {
     /// Those in one namespace: rules with the same end together.
-    one: HashMap<&'a str, Vec<(&'a Labels, Vec<RuleId>)>>,
-    every: Vec<(&'a Labels, Vec<RuleId>)>,
-    strangers: RefCell<HashMap<usize, Rc<[RuleId]>>>,
+    one: HashMap<&'a str, Vec<(&'a Labels, Vec<RuleNumber>)>>,
+    every: Vec<(&'a Labels, Vec<RuleNumber>)>,
+    strangers: RefCell<HashMap<usize, Rc<[RuleNumber]>>>,
 }
 
 impl<'a> ByNamespace<'a> {
-    fn of(ends: impl Iterator<Item = (RuleId, &'a Whom)>) -> Self {
-        let mut same: HashMap<&Whom, Vec<RuleId>> = HashMap::new();
+    fn of(ends: impl Iterator<Item = (RuleNumber, &'a Whom)>) -> Self {
+        let mut same: HashMap<&Whom, Vec<RuleNumber>> = HashMap::new();
         for (at, whom) in ends {
             same.entry(whom).or_default().push(at);
         }
@@ -91,11 +92,11 @@ impl<'a> ByNamespace<'a> {
     }
 
     /// The rules that mean a stranger.
-    fn stranger(&self, number: usize, namespace: &str, labels: &Labels) -> Rc<[RuleId]> {
+    fn stranger(&self, number: usize, namespace: &str, labels: &Labels) -> Rc<[RuleNumber]> {
         let mut strangers = self.strangers.borrow_mut();
         let rules = strangers.entry(number).or_insert_with(|| {
             let there = self.one.get(namespace).into_iter().flatten().chain(&self.every);
-            let mut rules: Vec<RuleId> = there
+            let mut rules: Vec<RuleNumber> = there
                 .filter(|(wanted, _)| has_all(labels, wanted))
                 .flat_map(|(_, rules)| rules)
                 .copied()
@@ -129,8 +130,8 @@ impl<'a> Declared<'a> {
         direction: Direction,
         subject: Someone<'_>,
         peer: Someone<'_>,
-        rules: RuleId,
-    ) -> Option<Vec<RuleId>> {
+        rules: RuleNumber,
+    ) -> Option<Vec<RuleNumber>> {
         let classes = &self.plan.classes;
         if matches!(subject, Someone::Node(node) if !classes.in_cluster(classes.of_node[node as usize])) {
             return None;
@@ -147,10 +148,10 @@ impl<'a> Declared<'a> {
         direction: Direction,
         subject: Someone<'_>,
         peer: Someone<'_>,
-    ) -> Option<Vec<RuleId>> {
+    ) -> Option<Vec<RuleNumber>> {
         let side = &self.sides[direction as usize];
         let plan = self.plan;
-        let rule = |at: RuleId| &plan.rules[at as usize];
+        let rule = |at: RuleNumber| &plan.rules[at as usize];
         match (subject, peer) {
             (Someone::Address(_), _) => None,
             (Someone::Node(node), peer) => {
@@ -165,7 +166,7 @@ impl<'a> Declared<'a> {
                 }
                 if let Someone::Stranger { number, namespace, labels } = peer {
                     let meant = side.by_peer.stranger(number, namespace, labels);
-                    let own = |&at: &RuleId| rule(at).subjects.binary_search(&class).is_ok();
+                    let own = |&at: &RuleNumber| rule(at).subjects.binary_search(&class).is_ok();
                     permitted.extend(meant.iter().copied().filter(own));
                 } else {
                     let wide = side.wide.of(class).iter().copied();
@@ -192,7 +193,7 @@ impl<'a> Declared<'a> {
                     networks.iter().any(|network| network.contains(&address))
                         || names.is_some_and(|names| !names.is_disjoint(&rule.names))
                 }
-                Whom::Host { addresses, .. } => addresses.contains(&address),
+                Whom::Parties(_) => rule.peer.has(address),
                 Whom::Workloads { namespace: Namespace::Hosts, .. } => {
                     self.plan.addresses(self.census, &rule.peers).contains(&address)
                 }

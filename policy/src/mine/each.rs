@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::whom;
-use super::{Census, ClassId, Plan, Rule, Whom};
+use super::{Census, ClassId, Plan};
+use crate::{Rule, Whom};
 
 /// One class of pods.
 #[derive(Debug)]

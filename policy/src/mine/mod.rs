@@ -36,8 +36,6 @@ mod ports;
 
 mod price;
 
-mod rule;
-
 mod shared;
 
 mod sides;
@@ -53,13 +51,11 @@ pub(crate) use classes::ClassId;
 use classes::{Classes, Hosts};
 pub use decided::Denied;
 use decided::Pinned;
-pub(crate) use declared::{Declared, RuleId, Someone, selects};
+pub(crate) use declared::{Declared, RuleNumber, Someone, selects};
 pub(crate) use each::Each;
 pub(crate) use labels::stable_keys;
 pub use plan::{Frontier, Plan};
-pub(crate) use price::{EVERY_PORT, whole, width};
-pub(crate) use rule::subject_name;
-pub use rule::{Allowed, Namespace, Rule, Whom};
+pub(crate) use price::whole;
 
 use crate::decisions::Decisions;
 use crate::{Error, Observed, Service};

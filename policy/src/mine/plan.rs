@@ -10,13 +10,13 @@ use watershed_model::Labels;
 use super::census::Census;
 use super::classes::{ClassId, Classes, Scope, Selection};
 use super::price::{self, Evidence, Seen};
-use super::rule::{Namespace, Rule, Whom, id};
 use super::sides::{Draft, Target, is_address};
 use super::{ClassDependency, Level, mine, mine_decided};
-use crate::Error;
 use crate::decisions::{Decisions, Said};
 use crate::identity::Identity;
 use crate::k8s::Direction;
+use crate::rule::{Origin, width};
+use crate::{Error, Namespace, Rule, RuleId, Whom};
 
 /// The rules of one level.
 #[derive(Debug)]
@@ -141,21 +141,20 @@ fn rule(
     let ports = price::allowed(&draft, &seen, level);
     let price = price::price(classes, &draft, &ports, seen.tuples);
     let ends = (&*draft.subjects, &*draft.peers);
-    let all = price::whole(census, classes, ends, &peer, price::width(&ports));
+    let all = price::whole(census, classes, ends, &peer, width(&ports));
     Rule {
-        id: id(&subject, draft.direction, &peer, &ports),
+        id: RuleId::mined(&subject, draft.direction, &peer, &ports),
         subject,
         direction: draft.direction,
         peer,
         ports,
+        origin: if draft.shared { Origin::Shared } else { Origin::Observed },
         observed: seen.observed,
         confidence: None,
-        shared: draft.shared,
         names: names(census, classes, &seen),
         price,
         all,
         said: None,
-        manual: false,
         subjects: draft.subjects,
         peers: draft.peers,
     }
@@ -189,9 +188,7 @@ pub(super) fn whom(census: &Census, classes: &Classes, selection: &Selection) ->
         Selection::Alone(class) => {
             let node = &census.nodes[classes.class(*class).members[0] as usize];
             match &node.identity {
-                Identity::Workload { .. } => {
-                    Whom::Host { name: node.display(), addresses: node.addresses.clone() }
-                }
+                Identity::Workload { .. } => Whom::Parties(vec![node.member()]),
                 Identity::Address(address) => Whom::Networks(vec![(*address).into()]),
             }
         }

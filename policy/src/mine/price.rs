@@ -8,12 +8,10 @@ use super::blocks::size;
 use super::census::Census;
 use super::classes::{ClassId, Classes};
 use super::sides::{Draft, Target};
-use super::{Allowed, ClassDependency, Level, Whom, ports};
+use super::{ClassDependency, Level, ports};
 use crate::k8s::Direction;
-use crate::{Observed, Service};
-
-/// Ports of TCP, UDP and SCTP: what "anything" is at least.
-pub(crate) const EVERY_PORT: u64 = 3 * 65_535;
+use crate::rule::{addresses, width};
+use crate::{Allowed, Observed, Service, Whom};
 
 /// Service and peer of a dependency, and its place in the list.
 type Entry = (Service, ClassId, u32);
@@ -165,16 +163,6 @@ pub(crate) fn allowed(draft: &Draft, seen: &Seen, level: Level) -> Vec<Allowed> 
     allowed.into_iter().collect()
 }
 
-/// How many ports are allowed.
-pub(crate) fn width(allowed: &[Allowed]) -> u64 {
-    let each = allowed.iter().map(|allowed| match allowed {
-        Allowed::Anything => EVERY_PORT,
-        Allowed::Service(_) => 1,
-        Allowed::Ports(_, first, last) => u64::from(last - first) + 1,
-    });
-    each.sum()
-}
-
 /// Tuples of client, server and port that are allowed without having been observed.
 pub(crate) fn price(classes: &Classes, draft: &Draft, allowed: &[Allowed], tuples: u64) -> u64 {
     let members =
@@ -203,7 +191,7 @@ pub(crate) fn whole(
     };
     let others = match peer {
         Whom::Networks(networks) => sizes(networks),
-        Whom::Host { addresses, .. } => addresses.len() as u64,
+        Whom::Parties(members) => addresses(members).len() as u64,
         Whom::Workloads { .. } => ends(peers),
     };
     ends(subjects).saturating_mul(others).saturating_mul(wide)

@@ -9,7 +9,7 @@ use super::{Match, Rule, Verdict};
 use crate::Service;
 use crate::export::nftables::ALWAYS_ALLOWED_ICMPV6;
 use crate::k8s::Place;
-use crate::mine::EVERY_PORT;
+use crate::rule::EVERY_PORT;
 
 impl Rule {
     /// Where it begins.

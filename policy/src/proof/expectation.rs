@@ -8,7 +8,7 @@ use watershed_model::{Edge, Protocol};
 use crate::export::nftables::ALWAYS_ALLOWED_ICMPV6;
 use crate::identity::{FieldDigest, Identity};
 use crate::rule::expressible;
-use crate::{ByHand, Error, Service, Tuple};
+use crate::{Error, Rule, Service, Tuple};
 
 /// The edges of one service of one server.
 pub(super) struct Group<'a> {
@@ -26,15 +26,12 @@ pub(super) struct Expectation<'a> {
     /// SHA-256 over all edges, whatever their order.
     pub(super) digest: String,
     /// Rules that people made.
-    pub(super) by_hand: &'a [ByHand],
+    pub(super) by_hand: &'a [Rule],
     groups_of: HashMap<(IpAddr, Service), Vec<usize>>,
 }
 
 impl<'a> Expectation<'a> {
-    pub(super) fn of(
-        edges: impl IntoIterator<Item = &'a Edge>,
-        by_hand: &'a [ByHand],
-    ) -> Result<Self, Error> {
+    pub(super) fn of(edges: impl IntoIterator<Item = &'a Edge>, by_hand: &'a [Rule]) -> Result<Self, Error> {
         let edges = sorted(edges);
         let input = digest_sorted(&edges);
         let mut groups = BTreeMap::new();

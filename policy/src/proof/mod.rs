@@ -34,7 +34,7 @@ pub use refutation::{Admitted, DeniedEdge, Refutation, Withheld};
 
 use crate::export::nftables::{self, Nftables};
 use crate::nft::{Action, Hook, Ruleset};
-use crate::{ByHand, Error, Service, Tuple};
+use crate::{Error, Rule, Service, Tuple};
 
 /// Pairs of addresses replayed for one edge or rule and IP version; beyond it every address is replayed at
 /// least once and the rest is counted in [`Certificate::tuples_not_replayed`]. It is a thousand clients on a
@@ -62,7 +62,7 @@ pub fn prove<'a>(
 /// As [`prove`].
 pub fn prove_decided<'a>(
     edges: impl IntoIterator<Item = &'a Edge>,
-    by_hand: &'a [ByHand],
+    by_hand: &'a [Rule],
     export: &Nftables,
     tool_version: &str,
 ) -> Result<Certificate, Error> {
@@ -159,7 +159,7 @@ fn replay(judge: &Judge<'_>, group: &Group<'_>, certificate: &mut Certificate, r
 }
 
 /// The outermost connections of a rule that a person made.
-fn try_by_hand(judge: &Judge<'_>, rule: &ByHand, certificate: &mut Certificate, refutation: &mut Refutation) {
+fn try_by_hand(judge: &Judge<'_>, rule: &Rule, certificate: &mut Certificate, refutation: &mut Refutation) {
     certificate.rules_by_hand += 1;
     let (tuples, skipped) = Outermost::of(rule).tuples();
     certificate.tuples_not_replayed += skipped;

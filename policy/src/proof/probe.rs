@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
 use watershed_model::Protocol;
 
 use super::Pairs;
 use super::expectation::{Expectation, Group};
-use crate::mine::Allowed;
-use crate::{ByHand, Service, Tuple};
+use crate::{Allowed, Rule, Service, Tuple, Whom};
 
 /// Clients of another rule that are tried; they are real machines, which neighbours need not be.
 const STRANGERS: usize = 16;
@@ -41,11 +39,11 @@ impl Outermost {
         (tuples, skipped)
     }
 
-    pub(crate) fn of(rule: &ByHand) -> Self {
-        let ends = |networks: &[IpNet]| -> BTreeSet<IpAddr> {
-            networks.iter().flat_map(|one| [one.network(), one.broadcast()]).collect()
+    pub(crate) fn of(rule: &Rule) -> Self {
+        let ends = |whom: &Whom| -> BTreeSet<IpAddr> {
+            whom.networks().iter().flat_map(|one| [one.network(), one.broadcast()]).collect()
         };
-        let services = rule.manual.ports.iter().flat_map(|allowed| match *allowed {
+        let services = rule.ports.iter().flat_map(|allowed| match *allowed {
             Allowed::Service(service) => vec![service],
             Allowed::Ports(protocol, first, last) => {
                 [first, last].map(|port| Service::Port { protocol, port }).into()
@@ -55,12 +53,12 @@ impl Outermost {
                 transports.into_iter().filter_map(|(of, number)| Service::new(of, number)).collect()
             }
         });
-        Self { clients: ends(&rule.clients), servers: ends(&rule.servers), services: services.collect() }
+        Self { clients: ends(rule.client()), servers: ends(rule.server()), services: services.collect() }
     }
 }
 
 /// Beside each end of what a person wrote.
-fn around_by_hand(rule: &ByHand) -> Vec<Tuple> {
+fn around_by_hand(rule: &Rule) -> Vec<Tuple> {
     let mut probes = Vec::new();
     let Outermost { clients, servers, services } = Outermost::of(rule);
     for v4 in [true, false] {

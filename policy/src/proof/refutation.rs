@@ -4,8 +4,8 @@ use std::fmt;
 
 use watershed_model::EdgeKey;
 
-use crate::Tuple;
 use crate::nft::Place;
+use crate::{RuleId, Tuple};
 
 /// Everything found wrong with an export.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct DeniedEdge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
     /// The rule that the person made.
-    pub rule: String,
+    pub rule: RuleId,
     /// The connection.
     pub tuple: Tuple,
 }

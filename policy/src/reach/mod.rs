@@ -21,7 +21,7 @@ use watershed_model::{Edge, Labels, Party};
 pub use self::permits::By;
 use self::permits::Permits;
 use crate::who::Who;
-use crate::{Error, RuleSet, Service};
+use crate::{Error, RuleSet, Service, Whom};
 
 /// Steps that are looked at where nothing else is asked: whoever takes over a front end gets to what is behind
 /// it, and to what is behind that.
@@ -197,6 +197,17 @@ impl<'a> Cast<'a> {
 
     fn at(&self, party: &Party) -> Option<usize> {
         self.index.get(&Who::of(party)).copied()
+    }
+
+    /// Those whom a rule by address means: the parties that it names, or whoever has one of its addresses.
+    fn meant(&self, whom: &Whom) -> Vec<usize> {
+        match whom {
+            Whom::Parties(members) => members.iter().filter_map(|member| self.at(&member.party)).collect(),
+            Whom::Networks(_) | Whom::Workloads { .. } => {
+                let has = |at: &usize| self.addresses[*at].iter().any(|&address| whom.has(address));
+                (0..self.parties.len()).filter(has).collect()
+            }
+        }
     }
 }
 

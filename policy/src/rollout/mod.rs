@@ -30,7 +30,7 @@ pub use policies::{Dialect, Mined, PolicySteps, plan_policies};
 use crate::confidence::{Bound, Confidence, Estimate};
 use crate::nft::Hook;
 use crate::who::Who;
-use crate::{ByHand, Error, Service, text};
+use crate::{Error, Rule, Service, text};
 
 /// What is enforced in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Inputs<'a> {
     /// Edges that need a person: until somebody decides, enforcing would deny them.
     pub undecided: &'a [&'a Edge],
     /// Rules that people made, by address; policies about pods have them from the plan that was mined.
-    pub by_hand: &'a [ByHand],
+    pub by_hand: &'a [Rule],
     /// One's own workloads and addresses: only these can be protected.
     pub internal: &'a BTreeSet<&'a Party>,
     /// How sure the edges are.
@@ -223,7 +223,7 @@ struct Draft<'a> {
     /// Which of one's own others use which of the services.
     used: BTreeSet<(Who<'a>, Who<'a>, Service)>,
     /// What people allowed to the unit.
-    by_hand: Vec<ByHand>,
+    by_hand: Vec<Rule>,
     undecided: usize,
 }
 

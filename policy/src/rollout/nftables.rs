@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Draft, Files, Step};
-use crate::export::by_hand;
-use crate::export::nftables::{ALWAYS_ALLOWED_ICMPV6, Network};
+use crate::export::nftables::{ALWAYS_ALLOWED_ICMPV6, Network, matching};
 use crate::identity::FieldDigest;
 use crate::nft::{Family, Hook};
+use crate::rule::Sides;
 use crate::text::{printable, slug};
-use crate::{ByHand, Service};
+use crate::{Allowed, Rule, Service};
 
 /// Bytes of a comment line: room for names of the longest kind (255 bytes, RFC 1035).
 const LINE: usize = 400;
@@ -97,9 +97,9 @@ impl Text<'_> {
             rules.entry((service, Family::of(server), clients.clone())).or_default().push(server);
         }
         for ((service, family, clients), servers) in rules {
-            let (ip, what) = (family.keyword(), matching(service));
+            let (ip, what) = (family.keyword(), matching(&Allowed::only(service)));
             let (clients, servers) = (listing(&clients), listing(&servers));
-            writeln!(f, "\t\t{ip} saddr {clients} {ip} daddr {servers} {what} counter accept")?;
+            writeln!(f, "\t\t{ip} saddr {clients} {ip} daddr {servers} {what}counter accept")?;
         }
         self.draft.by_hand.iter().try_for_each(|rule| made_by_hand(f, rule))
     }
@@ -130,24 +130,18 @@ impl Text<'_> {
     }
 }
 
-fn made_by_hand(f: &mut fmt::Formatter<'_>, rule: &ByHand) -> fmt::Result {
-    writeln!(f, "\t\t# By hand: {}", printable(&rule.manual.to_string(), LINE))?;
-    for by_hand::Sides { family, clients, servers, ports } in by_hand::sides(rule) {
+fn made_by_hand(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    if let Some(manual) = rule.manual() {
+        writeln!(f, "\t\t# By hand: {}", printable(&manual.to_string(), LINE))?;
+    }
+    for Sides { family, clients, servers, ports } in rule.sides() {
         let networks = |networks: Vec<IpNet>| listing(networks.into_iter().map(Network));
         let (ip, clients, servers) = (family.keyword(), networks(clients), networks(servers));
-        for what in ports.into_iter().map(by_hand::matching) {
+        for what in ports.into_iter().map(matching) {
             writeln!(f, "\t\t{ip} saddr {clients} {ip} daddr {servers} {what}counter accept")?;
         }
     }
     Ok(())
-}
-
-fn matching(service: Service) -> String {
-    match service {
-        Service::Port { protocol, port } => format!("{protocol} dport {port}"),
-        Service::Icmp { protocol, message_type } => format!("{protocol} type {message_type}"),
-        Service::Protocol(protocol) => format!("meta l4proto {}", protocol.0),
-    }
 }
 
 /// `{ 10.0.0.1, 10.0.0.2 }`.

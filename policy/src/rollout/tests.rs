@@ -13,7 +13,7 @@ use super::{Inputs, Step, Unit, plan, to_json};
 use crate::confidence::{ConfidenceConfig, assess};
 use crate::decisions::Decisions;
 use crate::nft::Hook;
-use crate::{ByHand, Known};
+use crate::{Known, Rule};
 
 fn party(name: &str) -> Party {
     let namespace = (name != "lb").then(|| "shop".to_owned());
@@ -59,7 +59,7 @@ fn planned(edges: &[Edge], undecided: &[&Edge], unit: Unit) -> Vec<Step> {
     decided(edges, undecided, &[], unit)
 }
 
-fn decided(edges: &[Edge], undecided: &[&Edge], by_hand: &[ByHand], unit: Unit) -> Vec<Step> {
+fn decided(edges: &[Edge], undecided: &[&Edge], by_hand: &[Rule], unit: Unit) -> Vec<Step> {
     let period = TimeRange { start: Hour(0).start(), end: Hour(400).start() };
     let snapshot = Snapshot {
         period,
@@ -121,7 +121,7 @@ fn what_people_allowed_is_in_the_step_of_its_server_alone() {
     workload.labels.insert("app".into(), "db".into());
     let networks = ["10.0.0.3/32", "10.0.0.99/32"].map(|one| one.parse().unwrap()).into();
     let known = Known { party: Party::Workload(Arc::new(workload)), networks };
-    let by_hand = ByHand::of(&Decisions::read("d.yaml", text).unwrap(), &[known]);
+    let by_hand = Rule::by_hand(&Decisions::read("d.yaml", text).unwrap(), &[known]);
     let steps = decided(&shop(), &[], &by_hand, Unit::Workload);
     let of = |unit: &str| steps.iter().find(|step| step.unit == unit).unwrap();
     for line in [

@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use serde::Deserialize;
 use watershed_graph::{Doubt, Graph, Verdict};
 use watershed_model::{Edge, Snapshot};
-use watershed_policy::ByHand;
+use watershed_policy::Rule;
 use watershed_policy::confidence::{assess, assess_rules};
 use watershed_policy::mine::{Census, Level, mine_decided};
 use watershed_policy::nft::Hook;
@@ -103,9 +103,10 @@ fn of_nftables(
     let found = discover::decided(snapshot, settings, &decisions::read(settings)?)?;
     let accepted: Vec<&Edge> =
         found.graph.accepted().filter(|edge| !found.dropped.contains(&edge.key)).collect();
-    let steps = with_inputs(snapshot, settings, &found.graph, (&accepted, &found.rules.by_hand), |inputs| {
-        plan(inputs, unit(arguments))
-    })?;
+    let steps =
+        with_inputs(snapshot, settings, &found.graph, (&accepted, found.rules.by_hand()), |inputs| {
+            plan(inputs, unit(arguments))
+        })?;
     let told = Told { steps: &steps, names: NFTABLES_FILES };
     told.show(arguments, style, out)?;
     if let Some(path) = &arguments.out {
@@ -175,7 +176,7 @@ fn with_inputs<T>(
     snapshot: &Snapshot,
     settings: &Settings,
     graph: &Graph<'_>,
-    (accepted, by_hand): (&[&Edge], &[ByHand]),
+    (accepted, by_hand): (&[&Edge], &[Rule]),
     plan: impl FnOnce(&Inputs<'_>) -> Result<T, watershed_policy::Error>,
 ) -> Result<T, Failure> {
     // What a scanner tried is denied on purpose.

@@ -154,11 +154,12 @@ impl From<&Scan> for ScanItem {
     }
 }
 
-/// A proposed rule: these peers may use this service of this subject.
+/// A rule by address: these peers may use this service of this subject.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct RuleItem {
     id: String,
     subject: String,
+    /// One, or several with spaces between them where a person made the rule.
     service: String,
     /// The first 100 of `peer_count`.
     peers: Vec<String>,
@@ -166,27 +167,39 @@ pub(super) struct RuleItem {
     /// The first 100 of `name_count`.
     names: Vec<String>,
     name_count: usize,
+    /// Whether a person made it: then it needs no evidence.
+    manual: bool,
+    /// Connections (client and server address, port) that it admits though nobody was seen to make them.
+    price: u64,
     edges: u64,
     connections: u64,
-    first_seen: String,
-    last_seen: String,
+    /// Not there where a person made it.
+    first_seen: Option<String>,
+    /// Not there where a person made it.
+    last_seen: Option<String>,
 }
 
 impl From<&Rule> for RuleItem {
     fn from(rule: &Rule) -> Self {
-        let observed = &rule.subject.observed;
+        let observed = rule.observed;
+        let (subject, peers) = match rule.manual() {
+            Some(manual) => (manual.server.to_string(), vec![manual.client.to_string()]),
+            None => (rule.subject.to_string(), rule.peer.names()),
+        };
         Self {
             id: rule.id.to_string(),
-            subject: rule.subject.party.to_string(),
-            service: rule.service.to_string(),
-            peers: strings(rule.peers.iter().map(|peer| &peer.party)),
-            peer_count: rule.peers.len(),
+            subject,
+            service: rule.services(),
+            peer_count: peers.len(),
+            peers: strings(peers),
             names: strings(&rule.names),
             name_count: rule.names.len(),
-            edges: observed.edges,
-            connections: observed.connections,
-            first_seen: observed.first_seen.to_string(),
-            last_seen: observed.last_seen.to_string(),
+            manual: rule.manual().is_some(),
+            price: rule.price,
+            edges: observed.map_or(0, |observed| observed.edges),
+            connections: observed.map_or(0, |observed| observed.connections),
+            first_seen: observed.map(|observed| observed.first_seen.to_string()),
+            last_seen: observed.map(|observed| observed.last_seen.to_string()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use watershed_model::Party;
-use watershed_policy::{Rule, RuleSet, Service};
+use watershed_policy::{Allowed, Member, Rule, RuleSet, Service};
 
 use super::{Page, Summary, counted, first_and_more, length, service};
 use crate::output::table::{Table, number, text};
@@ -12,11 +12,12 @@ use crate::output::text::count;
 
 /// Services with the rule that allows each: whom, and on what evidence.
 pub(super) fn services<W: Write>(page: &mut Page<'_, W>, rules: &RuleSet) -> io::Result<()> {
-    let mut sorted: Vec<&Rule> = rules.rules.iter().collect();
+    let mut sorted: Vec<&Rule> = rules.observed().iter().collect();
     if sorted.is_empty() {
         return Ok(());
     }
-    sorted.sort_by_key(|rule| Reverse((rule.peers.len(), rule.subject.observed.answered)));
+    let answered = |rule: &Rule| rule.observed.map_or(0, |observed| observed.answered);
+    sorted.sort_by_key(|rule| Reverse((rule.peer.parties().len(), answered(rule))));
     let mut table = Table::new(&[
         text("server", usize::MAX),
         text("service", 24),
@@ -25,13 +26,12 @@ pub(super) fn services<W: Write>(page: &mut Page<'_, W>, rules: &RuleSet) -> io:
         number("connections"),
     ]);
     for rule in sorted.iter().take(page.rows) {
-        let peers: Vec<_> = rule.peers.iter().map(|peer| peer.party.to_string()).collect();
         table.row([
             server(rule),
-            service_name(rule.service),
-            count(length(rule.peers.len())),
-            peers.join(", "),
-            count(rule.subject.observed.answered),
+            services_of(rule),
+            count(length(rule.peer.parties().len())),
+            rule.peer.to_string(),
+            count(answered(rule)),
         ]);
     }
     page.heading("SERVICES", "each allowed by one rule, to the clients that used it")?;
@@ -40,10 +40,16 @@ pub(super) fn services<W: Write>(page: &mut Page<'_, W>, rules: &RuleSet) -> io:
 
 /// The server's name; an address that has names goes by them.
 fn server(rule: &Rule) -> String {
-    match rule.subject.party {
-        Party::Address(_) if !rule.names.is_empty() => first_and_more(&rule.names),
-        _ => rule.subject.party.to_string(),
+    match rule.subject.parties() {
+        [Member { party: Party::Address(_), .. }] if !rule.names.is_empty() => first_and_more(&rule.names),
+        _ => rule.subject.to_string(),
     }
+}
+
+/// What they are called, where they are called something.
+fn services_of(rule: &Rule) -> String {
+    let name = |allowed: &Allowed| allowed.service().map_or_else(|| allowed.to_string(), service_name);
+    rule.ports.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn service_name(of: Service) -> String {

@@ -18,7 +18,6 @@
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use watershed_model::{Labels, Protocol};
@@ -26,8 +25,8 @@ use watershed_model::{Labels, Protocol};
 use super::directory::Directory;
 use super::isolating::Isolating;
 use super::names;
-use crate::mine::{Allowed, Census, Namespace, Plan, Rule, Whom};
-use crate::{Error, Service};
+use crate::mine::{Census, Plan};
+use crate::{Allowed, Error, Namespace, Rule, Service, Whom};
 
 /// Whether policies are enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,14 +147,14 @@ fn peers(census: &Census, plan: &Plan, rule: &Rule) -> Vec<Peer> {
     let pods = |namespace: Option<&String>, labels: &Labels| {
         vec![Peer::Pods { namespace: namespace.cloned(), labels: labels.clone() }]
     };
-    let whole = |addresses: &BTreeSet<IpAddr>| addresses.iter().copied().map(IpNet::from).collect::<Vec<_>>();
     match &rule.peer {
         Whom::Workloads { namespace: Namespace::One(name), labels } => pods(Some(name), labels),
         Whom::Workloads { namespace: Namespace::Every, labels } => pods(None, labels),
         Whom::Workloads { namespace: Namespace::Hosts, .. } => {
-            by_version(&whole(&plan.addresses(census, &rule.peers)))
+            let addresses = plan.addresses(census, &rule.peers);
+            by_version(&addresses.into_iter().map(IpNet::from).collect::<Vec<_>>())
         }
-        Whom::Host { addresses, .. } => by_version(&whole(addresses)),
+        Whom::Parties(_) => by_version(&rule.peer.networks()),
         Whom::Networks(networks) => by_version(networks),
     }
 }

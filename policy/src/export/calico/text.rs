@@ -3,11 +3,13 @@
 use watershed_model::{Labels, Protocol};
 
 use super::{About, Form, Peer, Said};
+use crate::Whom;
 use crate::calico::Expression;
 use crate::export::isolating::Isolating;
 use crate::export::text::{about, comment, line, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
-use crate::mine::{Level, Whom, subject_name};
+use crate::mine::Level;
+use crate::rule::subject_name;
 
 const DIRECTIONS: [(Direction, &str); 2] = [(Direction::Ingress, "Ingress"), (Direction::Egress, "Egress")];
 
@@ -31,7 +33,7 @@ pub(super) fn policy(
     line(&mut text, 2, format_args!("order: {ORDER}"));
     let selector = match subject {
         Whom::Workloads { labels, .. } => all(labels),
-        Whom::Host { .. } | Whom::Networks(_) => Expression::All,
+        Whom::Parties(_) | Whom::Networks(_) => Expression::All,
     };
     line(&mut text, 2, format_args!("selector: {}", quoted(&selector.to_string())));
     let there = |direction| rules.iter().any(|said| said.rule.direction == direction);

@@ -24,10 +24,10 @@ use super::isolating::Isolating;
 use super::kubernetes::peers::{self, Peer};
 use super::names;
 use super::text::NamesSaid;
-use crate::Error;
 use crate::cilium::Pattern;
 use crate::k8s::Direction;
-use crate::mine::{Census, Level, Namespace, Plan, Rule, Whom, size};
+use crate::mine::{Census, Level, Plan, size};
+use crate::{Error, Namespace, Rule, Whom};
 
 /// A rule as a policy says it.
 struct Said<'a> {

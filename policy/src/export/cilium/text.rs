@@ -6,10 +6,11 @@ use super::super::isolating::Isolating;
 use super::super::kubernetes::peers::Peer;
 use super::super::text::{about, about_names, comment, line, match_labels, quoted, title};
 use super::Said;
-use crate::Service;
 use crate::cilium::POD_NAMESPACE;
 use crate::k8s::Direction;
-use crate::mine::{Allowed, Level, Rule, Whom, subject_name};
+use crate::mine::Level;
+use crate::rule::subject_name;
+use crate::{Allowed, Rule, Service, Whom};
 
 /// Ports of an item of `toPorts`, and fields of an item of `icmps`, at most, by Cilium's validation.
 const MOST: usize = 40;
@@ -40,7 +41,7 @@ pub(super) fn policy(
     head(&mut text, namespace, &subject_name(subject));
     match subject {
         Whom::Workloads { labels, .. } => endpoint_selector(&mut text, labels),
-        Whom::Host { .. } | Whom::Networks(_) => endpoint_selector(&mut text, &Labels::new()),
+        Whom::Parties(_) | Whom::Networks(_) => endpoint_selector(&mut text, &Labels::new()),
     }
     text.push_str("  enableDefaultDeny:\n    ingress: false\n    egress: false\n");
     for direction in [Direction::Ingress, Direction::Egress] {

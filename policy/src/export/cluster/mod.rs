@@ -24,9 +24,9 @@ use super::directory::Directory;
 use super::kubernetes::peers::{self, Peer};
 use super::kubernetes::{Said, is_sayable};
 use super::names;
-use crate::Error;
 use crate::k8s::Direction;
-use crate::mine::{Census, Namespace, Plan, Whom};
+use crate::mine::{Census, Plan};
+use crate::{Error, Namespace, Whom};
 
 pub(crate) use isolating::{isolate, take_back};
 

@@ -6,7 +6,9 @@ use crate::export::kubernetes::peers::Peer;
 use crate::export::kubernetes::{Said, is_sayable};
 use crate::export::text::{about, comment, line, match_labels, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
-use crate::mine::{Allowed, Level, Rule, Whom, subject_name};
+use crate::mine::Level;
+use crate::rule::subject_name;
+use crate::{Allowed, Rule, Whom};
 
 /// Of the rules: in the middle, so that a person's own come before or after.
 const PRIORITY: u16 = 500;
@@ -25,7 +27,7 @@ pub(super) fn policy(namespace: &str, subject: &Whom, rules: &[Said<'_>], level:
     let everybody = Labels::new();
     let labels = match subject {
         Whom::Workloads { labels, .. } => labels,
-        Whom::Host { .. } | Whom::Networks(_) => &everybody,
+        Whom::Parties(_) | Whom::Networks(_) => &everybody,
     };
     let name = format!("{namespace}.{}", subject_name(subject));
     text + &Accepting::of(&name, rules).text(namespace, labels)
@@ -134,7 +136,7 @@ fn item(rule: &Rule, peers: &[Peer], ports: &[&Allowed]) -> String {
     let mut text = String::new();
     about(&mut text, 2, rule);
     line(&mut text, 2, "- action: Accept");
-    line(&mut text, 4, format_args!("name: {}", quoted(&rule.id)));
+    line(&mut text, 4, format_args!("name: {}", quoted(rule.id.as_str())));
     line(&mut text, 4, if rule.direction == Direction::Ingress { "from:" } else { "to:" });
     let mut networks = Vec::new();
     for peer in peers {

@@ -19,9 +19,9 @@ use super::calico::Form;
 use super::directory::Directory;
 use super::isolating::Isolating;
 use super::names;
-use crate::Error;
 use crate::istio::ROOT_NAMESPACE;
-use crate::mine::{Census, Namespace, Plan, Rule, Whom};
+use crate::mine::{Census, Plan};
+use crate::{Error, Namespace, Rule, Whom};
 
 /// Writes the rules of `sayable`, which was made of what was mined from `census`.
 ///

@@ -8,8 +8,9 @@ use watershed_model::{Labels, Protocol};
 use crate::export::directory::NotExpressed;
 use crate::istio::{ROOT_NAMESPACE, SERVICE_ACCOUNT_LABELS};
 use crate::k8s::Direction;
-use crate::mine::{Allowed, Census, Namespace, NodeId, Plan, Rule, Whom, whole};
-use crate::{Observed, Service};
+use crate::mine::{Census, NodeId, Plan, whole};
+use crate::rule::Origin;
+use crate::{Allowed, Namespace, Observed, Rule, Service, Whom};
 
 /// Ports that are listed one by one: a policy has no ranges, and a list of more is nobody's to read.
 const MOST_PORTS: u32 = 64;
@@ -132,8 +133,7 @@ impl Widener<'_> {
         if let Some(earlier) = self.rules.get(&key) {
             all.extend(earlier.ports.iter().cloned());
             merged.names.extend(earlier.names.iter().cloned());
-            merged.shared |= earlier.shared;
-            merged.manual &= earlier.manual;
+            merged.origin = of_both(merged.origin, &earlier.origin);
             merged.said = merged.said.or_else(|| earlier.said.clone());
             merged.observed = both(merged.observed, earlier.observed);
         }
@@ -217,7 +217,7 @@ impl Widener<'_> {
                 let bits = u32::from(network.max_prefix_len() - network.prefix_len());
                 sum.saturating_add(1_u64.checked_shl(bits).unwrap_or(u64::MAX))
             }),
-            Whom::Workloads { .. } | Whom::Host { .. } => clients.len() as u64,
+            Whom::Workloads { .. } | Whom::Parties(_) => clients.len() as u64,
         };
         let clients: BTreeSet<NodeId> = clients.into_iter().collect();
         let mut seen = 0;
@@ -261,6 +261,15 @@ fn count_ports(ports: &BTreeSet<Allowed>) -> u32 {
         Allowed::Anything | Allowed::Service(_) => 0,
     };
     ports.iter().map(wide).sum()
+}
+
+/// What is shared stays so; what a person and what was observed ask for is no longer that person's alone.
+fn of_both(one: Origin, other: &Origin) -> Origin {
+    match (&one, other) {
+        (Origin::Shared, _) | (_, Origin::Shared) => Origin::Shared,
+        (Origin::Manual(_), Origin::Manual(_)) => one,
+        (Origin::Observed, _) | (_, Origin::Observed) => Origin::Observed,
+    }
 }
 
 fn both(one: Option<Observed>, other: Option<Observed>) -> Option<Observed> {

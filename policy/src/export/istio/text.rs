@@ -9,7 +9,9 @@ use crate::export::calico::Form;
 use crate::export::isolating::Isolating;
 use crate::export::text::{about, comment, line, match_labels, quoted, title};
 use crate::istio::{DRY_RUN, principal};
-use crate::mine::{Allowed, Census, Level, Namespace, Plan, Rule, Whom, subject_name};
+use crate::mine::{Census, Level, Plan};
+use crate::rule::{addresses, subject_name};
+use crate::{Allowed, Namespace, Rule, Whom};
 
 /// The policy of every namespace that allows everything, or nothing.
 const DEFAULT: &str = "watershed-default";
@@ -29,7 +31,7 @@ pub(super) fn client(census: &Census, plan: &Plan, rule: &Rule) -> Option<Client
         Whom::Workloads { namespace: Namespace::Hosts, .. } => {
             ("ipBlocks", blocks(&plan.addresses(census, &rule.peers)))
         }
-        Whom::Host { addresses, .. } => ("ipBlocks", blocks(addresses)),
+        Whom::Parties(members) => ("ipBlocks", blocks(&addresses(members))),
         Whom::Networks(networks) => ("ipBlocks", networks.iter().map(ToString::to_string).collect()),
     };
     (!values.is_empty()).then_some((field, values))

@@ -20,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::directory::Directory;
 use super::isolating::Isolating;
 use super::names;
-use crate::Error;
-use crate::mine::{Allowed, Census, Plan, Rule, Whom};
+use crate::mine::{Census, Plan};
+use crate::{Allowed, Error, Rule, Whom};
 
 /// A rule, and its peers as a policy says them.
 pub(in crate::export) type Said<'a> = (&'a Rule, Vec<peers::Peer<'a>>);

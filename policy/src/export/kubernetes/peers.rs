@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use watershed_model::Labels;
 
-use crate::mine::{Census, Namespace, Plan, Rule, Whom};
+use crate::mine::{Census, Plan};
+use crate::rule::addresses;
+use crate::{Namespace, Rule, Whom};
 
 /// One item of `from` or `to`.
 pub(in crate::export) enum Peer<'a> {
@@ -24,7 +26,7 @@ pub(in crate::export) fn of<'a>(census: &Census, plan: &Plan, rule: &'a Rule) ->
         Whom::Workloads { namespace: Namespace::Every, labels } => pods(None, labels),
         // The cluster knows nothing of hosts' labels.
         Whom::Workloads { namespace: Namespace::Hosts, .. } => blocks(&plan.addresses(census, &rule.peers)),
-        Whom::Host { addresses, .. } => blocks(addresses),
+        Whom::Parties(members) => blocks(&addresses(members)),
         Whom::Networks(networks) => networks.iter().copied().map(Peer::Block).collect(),
     }
 }

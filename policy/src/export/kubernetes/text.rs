@@ -7,7 +7,8 @@ use super::peers::Peer;
 use crate::export::isolating::Isolating;
 use crate::export::text::{about, comment, line, match_labels, quoted, title};
 use crate::k8s::{Direction, NAMESPACE_NAME};
-use crate::mine::{Allowed, Level, Rule, Whom};
+use crate::mine::Level;
+use crate::{Allowed, Rule, Whom};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
@@ -23,10 +24,10 @@ pub(super) fn policy(
 ) -> String {
     let mut text = String::new();
     title(&mut text, subject, rules.iter().map(|(rule, _)| rule.price), level);
-    head(&mut text, namespace, &crate::mine::subject_name(subject));
+    head(&mut text, namespace, &crate::rule::subject_name(subject));
     match subject {
         Whom::Workloads { labels, .. } => pod_selector(&mut text, labels),
-        Whom::Host { .. } | Whom::Networks(_) => pod_selector(&mut text, &Labels::new()),
+        Whom::Parties(_) | Whom::Networks(_) => pod_selector(&mut text, &Labels::new()),
     }
     let there = |direction: &Direction| rules.iter().any(|(rule, _)| rule.direction == *direction);
     text.push_str("  policyTypes:\n");

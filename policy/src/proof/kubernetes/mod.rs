@@ -40,8 +40,8 @@ use crate::cilium::CiliumPolicies;
 use crate::cluster::ClusterPolicies;
 use crate::export::directory::{DEFAULT_DENY, Directory, KUSTOMIZATION, REVERT};
 use crate::k8s::{AT_ONCE, Connections, Direction, End};
-use crate::mine::{Census, ClassId, Declared, Plan, RuleId, Someone, Whom, selects};
-use crate::{Error, Service};
+use crate::mine::{Census, ClassId, Declared, Plan, RuleNumber, Someone, selects};
+use crate::{Error, Service, Whom};
 
 /// Proves that `export`, NetworkPolicies, allows everything in `census` that pods take part in, and beyond it
 /// only what the rules of `plan` declare, with its price.
@@ -213,7 +213,7 @@ enum Binds<'a> {
         /// Their selectors, by namespace.
         subjects: &'a HashMap<&'a str, Vec<&'a Whom>>,
         /// How many of the plan's rules are theirs: the first ones.
-        rules: RuleId,
+        rules: RuleNumber,
     },
 }
 
@@ -230,9 +230,9 @@ impl Binds<'_> {
         }
     }
 
-    const fn rules(&self) -> RuleId {
+    const fn rules(&self) -> RuleNumber {
         match self {
-            Self::Everybody => RuleId::MAX,
+            Self::Everybody => RuleNumber::MAX,
             Self::Steps { rules, .. } => *rules,
         }
     }
@@ -289,11 +289,11 @@ impl<D: Dialect, E: Enforced> Judge<'_, D, E> {
 }
 
 /// The rules of one end that mean the other.
-type Side = Option<Vec<RuleId>>;
+type Side = Option<Vec<RuleNumber>>;
 
 fn includes(plan: &Plan, sides: &[Side; 2], service: Service) -> bool {
-    let ports = |rule: &RuleId| &plan.rules[*rule as usize].ports;
-    let permits = |side: &Vec<RuleId>| side.iter().flat_map(ports).any(|one| one.includes(service));
+    let ports = |rule: &RuleNumber| &plan.rules[*rule as usize].ports;
+    let permits = |side: &Vec<RuleNumber>| side.iter().flat_map(ports).any(|one| one.includes(service));
     sides.iter().flatten().all(permits)
 }
 

@@ -29,9 +29,9 @@ use watershed_model::{Labels, Protocol};
 
 use super::corners::one_of_each;
 use super::stage::{NOBODY, OTHER, Stage};
-use crate::Service;
 use crate::k8s::{Direction, End, PROTOCOLS};
-use crate::mine::{Allowed, Namespace, NodeId, Rule, Whom};
+use crate::mine::NodeId;
+use crate::{Allowed, Namespace, Rule, Service, Whom};
 
 /// Members of a peer that are tried.
 const MEMBERS: usize = 2;
@@ -218,14 +218,11 @@ impl Peers {
 
 /// The networks that the peer of a rule is, where it is no pod.
 fn networks(stage: &Stage<'_>, rule: &Rule) -> Vec<IpNet> {
-    let whole = |addresses: &BTreeSet<IpAddr>| addresses.iter().copied().map(IpNet::from).collect();
     match &rule.peer {
-        Whom::Networks(networks) => networks.clone(),
-        Whom::Host { addresses, .. } => whole(addresses),
         Whom::Workloads { namespace: Namespace::Hosts, .. } => {
-            whole(&stage.plan.addresses(stage.census, &rule.peers))
+            stage.plan.addresses(stage.census, &rule.peers).into_iter().map(IpNet::from).collect()
         }
-        Whom::Workloads { .. } => Vec::new(),
+        whom => whom.networks(),
     }
 }
 

@@ -18,10 +18,10 @@ use hashbrown::{HashMap, HashSet};
 
 use super::stage::{NOBODY, Stage};
 use super::{Around, Binds, Certificate, Dialect, Enforced, Faults, Judge, Replayed, Said, replay};
-use crate::Error;
 use crate::export::directory::Directory;
 use crate::k8s::{End, Manifests};
-use crate::mine::{Census, ClassId, Plan, RuleId, Whom};
+use crate::mine::{Census, ClassId, Plan, RuleNumber};
+use crate::{Error, Whom};
 
 /// A step as it is written, and whom it is for.
 pub(crate) struct StepText<'a> {
@@ -129,7 +129,7 @@ impl<D: Dialect<Policies = Manifests>> Proof<'_, D> {
         }
         let classes: HashSet<ClassId> = self.steps.iter().flat_map(|step| &step.classes).copied().collect();
         let rules = self.steps.last().map_or(0, |step| step.rules.end);
-        let rules = RuleId::try_from(rules).unwrap_or(RuleId::MAX);
+        let rules = RuleNumber::try_from(rules).unwrap_or(RuleNumber::MAX);
         let binds = Binds::Steps { classes: &classes, subjects: &subjects, rules };
         let judge = self.judge(&enforced, &binds);
         for (around, faults) in self.around.iter().zip(&mut faults[..self.steps.len()]) {

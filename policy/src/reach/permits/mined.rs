@@ -1,6 +1,6 @@
 //! What mined rules permit: the rules for the server name who is asked about, then both ends are held against them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::Cast;
 use super::Permits;
@@ -13,8 +13,7 @@ pub(super) fn permits(cast: &Cast<'_>, census: &Census, plan: &Plan) -> Permits 
     let ends: Vec<Vec<End<'_>>> =
         (0..cast.parties.len()).map(|at| allowing.ends(cast.parties[at], &cast.addresses[at])).collect();
     let candidates = Candidates::of(cast, census, plan);
-    let mut permits =
-        Permits { rules: plan.rules.iter().map(|rule| rule.id.clone()).collect(), tuples: BTreeMap::new() };
+    let mut permits = Permits::of_rules(&plan.rules);
     for (server, services) in cast.offered.iter().enumerate() {
         for client in candidates.of_server(cast, server).into_iter().filter(|&client| client != server) {
             for &service in services {

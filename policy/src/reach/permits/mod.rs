@@ -4,7 +4,7 @@ mod mined;
 
 mod policies;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use watershed_model::Workload;
@@ -12,12 +12,12 @@ use watershed_model::Workload;
 use super::Cast;
 use crate::mine::{Census, Plan};
 use crate::whatif::Policies;
-use crate::{Error, RuleSet, Service};
+use crate::{Allowed, Error, Rule, RuleSet, Service};
 
 /// What permits.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
-    /// Exact rules, which are for servers alone.
+    /// Exact rules, which are for servers alone, and rules that people made.
     Exact(&'a RuleSet),
     /// Mined rules, which are for both ends.
     Mined(&'a Census, &'a Plan),
@@ -40,6 +40,11 @@ pub(super) struct Permits {
 }
 
 impl Permits {
+    /// By rules that permit nothing yet.
+    fn of_rules(rules: &[Rule]) -> Self {
+        Self { rules: rules.iter().map(|rule| rule.id.to_string()).collect(), tuples: BTreeMap::new() }
+    }
+
     pub(super) fn of(cast: &Cast<'_>, by: By<'_>) -> Result<Self, Error> {
         match by {
             By::Exact(rules) => Ok(exact(cast, rules)),
@@ -53,16 +58,25 @@ impl Permits {
 }
 
 pub(super) fn exact(cast: &Cast<'_>, rules: &RuleSet) -> Permits {
-    let mut permits = Permits {
-        rules: rules.rules.iter().map(|rule| rule.id.to_string()).collect(),
-        tuples: BTreeMap::new(),
-    };
+    let mut permits = Permits::of_rules(&rules.rules);
     for (number, rule) in (0..).zip(&rules.rules) {
-        let Some(server) = cast.at(&rule.subject.party) else { continue };
-        let clients = rule.peers.iter().filter_map(|peer| cast.at(&peer.party));
-        for client in clients.filter(|&client| client != server) {
-            permits.tuples.entry((client, server, rule.service)).or_default()[1].push(number);
+        let clients = cast.meant(rule.client());
+        for server in cast.meant(rule.server()) {
+            for service in within(&rule.ports, &cast.offered[server]) {
+                for &client in clients.iter().filter(|&&client| client != server) {
+                    permits.tuples.entry((client, server, service)).or_default()[1].push(number);
+                }
+            }
         }
     }
     permits
+}
+
+/// What of a server's services is allowed. Mostly a rule is for one, which need not be looked for among all.
+fn within(ports: &[Allowed], offered: &BTreeSet<Service>) -> BTreeSet<Service> {
+    let each = ports.iter().flat_map(|allowed| match allowed.service() {
+        Some(service) => offered.get(&service).into_iter().copied().collect::<Vec<_>>(),
+        None => offered.iter().filter(|service| allowed.includes(**service)).copied().collect(),
+    });
+    each.collect()
 }

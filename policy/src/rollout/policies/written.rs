@@ -8,14 +8,15 @@ use watershed_model::Labels;
 use super::groups::Group;
 use super::texts::Texts;
 use super::{Dialect, Files, Mined, Step};
-use crate::Error;
 use crate::calico::Enforced;
 use crate::cilium::CiliumPolicies;
 use crate::cluster::ClusterPolicies;
 use crate::export::isolating::Isolating;
 use crate::istio::AuthorizationPolicies;
-use crate::mine::{ClassId, Each, Plan, Rule, Whom, subject_name};
+use crate::mine::{ClassId, Each, Plan};
 use crate::proof::kubernetes::{NetworkPolicies, StepText, prove_steps};
+use crate::rule::subject_name;
+use crate::{Error, Rule, Whom};
 
 /// The policy that isolates whoever has none, in each namespace.
 const DEFAULT: &str = "watershed-rollout-default";
