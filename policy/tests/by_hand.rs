@@ -13,6 +13,7 @@ use watershed_policy::check::{Given, Observed, check};
 use watershed_policy::decisions::Decisions;
 use watershed_policy::export::hosts::hosts;
 use watershed_policy::export::nftables::{self, Nftables};
+use watershed_policy::export::{csv, json};
 use watershed_policy::nft::{Action, Hook, Ruleset};
 use watershed_policy::whatif::Policies;
 use watershed_policy::{Error, Known, Rule, RuleSet, Service, Tuple, proof};
@@ -123,6 +124,26 @@ fn what_they_state_is_what_the_check_counts() {
     }
     let office = (512 + 1) * 3;
     assert!(report.extents.iter().any(|one| one.tuples.all > office), "{:#?}", report.extents);
+}
+
+#[test]
+fn lists_have_them_as_they_were_written() {
+    let rules = rules(&shop());
+    let json: serde_json::Value = serde_json::from_str(&json::export(&rules).expect("json")).expect("json");
+    let made = json["by_hand"].as_array().expect("a list");
+    assert_eq!((made.len(), json["rules"].as_array().map(Vec::len)), (5, Some(rules.observed().len())));
+    let office = serde_json::json!({
+        "id": rules.by_hand()[0].id.as_str(),
+        "client": "office", "clients": ["10.77.0.0/23", "10.77.9.9/32", "2001:db8:77::/48"],
+        "server": "shop/role=db", "servers": ["10.0.2.1/32", "2001:db8:2::1/128"],
+        "ports": ["tcp/8200-8201", "udp/8200"],
+        "said": { "comment": "yearly; 1 in all" }
+    });
+    assert_eq!(made[0], office);
+    let csv = csv::export(&rules).expect("csv");
+    let line = ",shop/role=db,10.0.2.1 2001:db8:2::1,office,10.77.0.0/23 10.77.9.9 2001:db8:77::/48,tcp,8200-8201,,,,,,,\n";
+    assert!(csv.contains(line), "{csv}");
+    assert!(csv.contains(",sink,203.0.113.5,198.51.100.0/24,198.51.100.0/24,anything,,,,,,,,\n"), "{csv}");
 }
 
 #[test]

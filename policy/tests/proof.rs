@@ -11,7 +11,7 @@ use watershed_model::{Edge, Party, Protocol};
 use watershed_policy::export::nftables::{self, Nftables};
 use watershed_policy::nft::{Action, Hook, Ruleset};
 use watershed_policy::proof::{self, Refutation};
-use watershed_policy::{Error, RuleSet, Service, Tuple};
+use watershed_policy::{Error, Rule, RuleSet, Service, Tuple};
 
 fn export(edges: &[Edge], hook: Hook) -> Nftables {
     nftables::export(&RuleSet::from_edges(edges, &[]).expect("rules"), hook)
@@ -238,6 +238,11 @@ proptest! {
         let export = export(&edges, if input { Hook::Input } else { Hook::Forward });
         let certificate = proof::prove(&edges, &export, "test");
         prop_assert!(certificate.is_ok(), "{}\n{}", certificate.unwrap_err(), export.allow);
+        // What rules say that they cost is what the text of them turns out to admit.
+        let (certificate, rules) = (certificate.unwrap(), RuleSet::from_edges(&edges, &[]).expect("rules").rules);
+        let sum = |of: fn(&Rule) -> u64| rules.iter().map(of).sum::<u64>();
+        prop_assert_eq!(sum(|rule| rule.price), certificate.tuples_unobserved);
+        prop_assert_eq!(sum(|rule| rule.all), certificate.tuples_allowed());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::{edge, host, shop};
 use watershed_model::{Edge, Party, Protocol, Workload};
+use watershed_policy::decisions::Decisions;
 use watershed_policy::export::{csv, json, nftables};
 use watershed_policy::nft::{Hook, Ruleset};
 use watershed_policy::{Error, HeldBack, RuleId, RuleSet};
@@ -89,6 +90,31 @@ fn names_of_rules_are_stable_and_fit_everywhere() {
         id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
         "{id}"
     );
+}
+
+#[test]
+fn what_people_said_of_a_rule_and_what_it_costs_stand_beside_it() {
+    let decisions = Decisions::read(
+        "decisions.yaml",
+        "version: 1\nrules:\n- {id: allow-shop-db-tcp-5432-d2384aa7a3ba, decision: approved, by: alice, comment: as designed}\n",
+    )
+    .expect("decisions");
+    let edges = shop();
+    let (rules, _) = RuleSet::decided(&edges, &[], &decisions).expect("rules");
+    let text = nftables::export(&rules, Hook::Forward).allow;
+    let rule = "\t\t# shop/db tcp/5432 for shop/app, shop/monitor\n\t\t# approved by alice: as designed\n";
+    let (_, after) = text.split_once(rule).unwrap_or_else(|| panic!("{text}"));
+    let cost = "; admits nothing that was not observed; 5 in all\n";
+    assert!(
+        after
+            .lines()
+            .take(3)
+            .any(|line| cost.trim_end().len() < line.len() && format!("{line}\n").ends_with(cost)),
+        "{after}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json::export(&rules).expect("json")).expect("json");
+    assert_eq!((&json["rules"][3]["said"]["by"], &json["rules"][3]["price"]), (&"alice".into(), &0.into()));
+    assert_eq!(json["rules"][0].get("said"), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use watershed_model::{
 };
 
 use super::{By, Change, Estate, Reach, reach, reach_by};
-use crate::RuleSet;
+use crate::decisions::Decisions;
 use crate::export::directory::{KUSTOMIZATION, REVERT};
 use crate::export::{kubernetes, nftables};
 use crate::k8s::Manifests;
@@ -16,6 +16,7 @@ use crate::mine::{Census, Level, mine};
 use crate::nft::{Hook, Ruleset};
 use crate::small_cluster;
 use crate::whatif::Policies;
+use crate::{Known, Rule, RuleSet};
 
 fn party(name: &str) -> Party {
     let labels = Labels::from([("app".to_owned(), name.to_owned())]);
@@ -76,6 +77,29 @@ fn rules_narrow_what_can_be_reached_and_the_jewel_is_two_steps_from_the_internet
     assert_eq!(shares, [(2, 2), (1, 1), (1, 1), (0, 0)]);
     let json: serde_json::Value = serde_json::from_str(&told.to_json().unwrap()).unwrap();
     assert_eq!(json["crown_jewels"][0]["from_internet"][0]["name"], "lb");
+}
+
+#[test]
+fn what_people_allow_by_address_can_be_reached() {
+    let at = |address: &str| BTreeSet::from([address.parse().unwrap()]);
+    let between = |client: (&str, &str), server: (&str, &str), port| Edge {
+        client_addresses: at(client.1),
+        server_addresses: at(server.1),
+        ..edge(party(client.0), party(server.0), port)
+    };
+    let (web, db, job) = (("web", "10.0.0.1"), ("db", "10.0.0.2"), ("job", "10.0.1.3"));
+    let edges = [between(web, db, 5432), between(job, web, 80)];
+    let text = "version: 1\nallow:\n- {client: {networks: [10.0.1.0/24]}, server: {name: db}, ports: [tcp/5000-6000]}\n";
+    let known = Known { party: party("db"), networks: ["10.0.0.2/32".parse().unwrap()].into() };
+    let by_hand = Rule::by_hand(&Decisions::read("d.yaml", text).unwrap(), &[known]);
+    let rules = RuleSet::from_edges(&edges, &[]).unwrap().with(by_hand);
+    let internal = ["web", "db", "job"].map(party);
+    let estate = Estate { internal: internal.iter().collect(), ..Estate::default() };
+    let told = reach(&edges, &rules, &estate, 1);
+    let after: Vec<_> = told.workloads.iter().map(|one| (one.party.to_string(), one.tuples.after)).collect();
+    assert_eq!(after, [("job", 2), ("web", 1), ("db", 0)].map(|(name, after)| (name.to_owned(), after)));
+    let by_hand = told.rules.iter().find(|one| one.rule.contains("by-hand")).unwrap();
+    assert_eq!((by_hand.tuples, by_hand.alone), (1, 1));
 }
 
 /// The cluster's edges between pods, which policies of Kubernetes can all say.
