@@ -161,7 +161,8 @@ fn is_taken(path: &Path) -> bool {
         _ if path.is_dir() => !NOT_IN_FORCE.contains(&stem),
         Some("nft") => !NOT_IN_FORCE.contains(&stem),
         // What stands beside an export for nftables tells of it.
-        Some("json") => !NO_POLICIES.contains(&stem) && !(TOLD_BESIDE.contains(&stem) && beside_nftables()),
+        Some("json") if TOLD_BESIDE.contains(&stem) => !beside_nftables(),
+        Some("json") => !NO_POLICIES.contains(&stem),
         Some("yaml" | "yml") => true,
         _ => false,
     }
