@@ -1,5 +1,5 @@
-//! What-if at size: policies over distinct edges among workloads, linear in the edges; where few are denied, as
-//! by policies that are about to be enforced, and where all are.
+//! What-if and check at size: policies over distinct edges among workloads, linear in the edges; where few are denied,
+//! as by policies that are about to be enforced, and where all are.
 //!
 //! `cargo bench -p watershed-policy --bench what_if`
 
@@ -16,6 +16,7 @@ use std::time::Instant;
 use watershed_model::{
     Edge, EdgeKey, EdgeTraffic, EvidenceCounts, Labels, Party, Protocol, StateCounts, Timestamp, Workload,
 };
+use watershed_policy::check::{Given, Observed, check};
 use watershed_policy::k8s::Manifests;
 use watershed_policy::whatif::{Policies, what_if};
 
@@ -121,5 +122,15 @@ fn main() {
         let took = start.elapsed();
         let nanos = took.as_nanos() / count as u128;
         println!("{count:>9} edges  {took:>10.3?}  {nanos} ns an edge  {} denied", outcome.denied.len());
+        let start = Instant::now();
+        let given = Given {
+            policies: Policies::Kubernetes(&manifests),
+            texts: &[("policies.yaml", text.as_str())],
+            against: None,
+            admit_at_most: None,
+            tool_version: "bench",
+        };
+        let report = check(given, Observed { edges: Some(&edges), workloads: &[] });
+        println!("{:>9} check  {:>10.3?}  {} extents", "", start.elapsed(), report.extents.len());
     }
 }

@@ -8,9 +8,8 @@
 use std::fmt::{self, Write as _};
 
 use ipnet::IpNet;
-use watershed_model::Timestamp;
 
-use super::text::{admits, states};
+use super::text::{admits, day, states};
 use crate::nft::{Family, Hook};
 use crate::rule::Sides;
 use crate::text::printable;
@@ -239,11 +238,6 @@ fn comment(rule: &Rule) -> String {
 /// `2 edges, 24 connections`.
 fn counts(observed: &Observed) -> String {
     format!("{}, {}", count(observed.edges, "edge"), count(observed.connections, "connection"))
-}
-
-/// `2026-01-02`.
-fn day(time: Timestamp) -> String {
-    time.to_string().chars().take_while(|&letter| letter != 'T').collect()
 }
 
 /// The first names, and how many more there are: the rest is in the JSON export.

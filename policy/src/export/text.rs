@@ -132,7 +132,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// `2026-01-02`.
-fn day(time: Timestamp) -> String {
+pub(super) fn day(time: Timestamp) -> String {
     let mut day = time.to_string();
     day.truncate(day.find('T').unwrap_or(day.len()));
     day

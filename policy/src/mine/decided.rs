@@ -6,11 +6,11 @@ use std::sync::Arc;
 use watershed_model::{Party, Workload};
 
 use super::classes::{ClassId, Classes, Scope};
-use super::{Census, NodeId, Plan, blocks, price};
+use super::{Census, NodeId, Plan, price};
 use crate::decisions::{Decisions, End, Manual};
 use crate::identity::Identity;
 use crate::k8s::Direction;
-use crate::rule::{Origin, addresses, outermost, said, width};
+use crate::rule::{Origin, addresses, outermost, said, sizes, width};
 use crate::{Allowed, Error, Member, Namespace, Observed, Rule, RuleId, Service, Whom};
 
 /// What the rules that people made need of the classes: labels to go by, and namespaces.
@@ -208,9 +208,7 @@ fn rule(
         classes.iter().map(|&class| plan.classes.class(class).members.len() as u64).sum()
     };
     let peers = match &rule.peer {
-        Whom::Networks(networks) => networks.iter().fold(0, |sum: u64, network| {
-            sum.saturating_add(blocks::size(network).try_into().unwrap_or(u64::MAX))
-        }),
+        Whom::Networks(networks) => sizes(networks),
         Whom::Parties(members) => addresses(members).len() as u64,
         Whom::Workloads { .. } => members(&rule.peers),
     };

@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::IpNet;
-
-use super::blocks::size;
 use super::census::Census;
 use super::classes::{ClassId, Classes};
 use super::sides::{Draft, Target};
 use super::{ClassDependency, Level, ports};
 use crate::k8s::Direction;
-use crate::rule::{addresses, width};
+use crate::rule::{addresses, sizes, width};
 use crate::{Allowed, Observed, Service, Whom};
 
 /// Service and peer of a dependency, and its place in the list.
@@ -195,10 +192,4 @@ pub(crate) fn whole(
         Whom::Workloads { .. } => ends(peers),
     };
     ends(subjects).saturating_mul(others).saturating_mul(wide)
-}
-
-/// Addresses in networks.
-fn sizes(networks: &[IpNet]) -> u64 {
-    let add = |sum: u64, network: &IpNet| sum.saturating_add(size(network).try_into().unwrap_or(u64::MAX));
-    networks.iter().fold(0, add)
 }

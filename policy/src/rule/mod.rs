@@ -30,7 +30,7 @@ pub use id::RuleId;
 pub(crate) use id::subject_name;
 pub use ports::Allowed;
 pub(crate) use ports::{EVERY_PORT, width};
-pub(crate) use sides::Sides;
+pub(crate) use sides::{Sides, sizes};
 pub use whom::{Member, Namespace, Whom};
 pub(crate) use whom::{addresses, outermost};
 

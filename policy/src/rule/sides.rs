@@ -39,7 +39,7 @@ impl Rule {
 impl Sides<'_> {
     fn tuples(&self) -> u64 {
         let wide = width(self.ports.iter().copied());
-        addresses(&self.clients).saturating_mul(addresses(&self.servers)).saturating_mul(wide)
+        sizes(&self.clients).saturating_mul(sizes(&self.servers)).saturating_mul(wide)
     }
 }
 
@@ -54,8 +54,8 @@ fn carries(family: Family, allowed: &Allowed) -> bool {
     }
 }
 
-/// How many addresses there are; the largest number where there are more.
-pub(crate) fn addresses(networks: &[IpNet]) -> u64 {
+/// How many addresses networks have; the largest number where there are more.
+pub(crate) fn sizes(networks: &[IpNet]) -> u64 {
     let sum = networks.iter().map(size).fold(0_u128, u128::saturating_add);
     u64::try_from(sum).unwrap_or(u64::MAX)
 }

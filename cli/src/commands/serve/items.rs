@@ -169,7 +169,7 @@ pub(super) struct RuleItem {
     name_count: usize,
     /// Whether a person made it: then it needs no evidence.
     manual: bool,
-    /// Connections (client and server address, port) that it admits though nobody was seen to make them.
+    /// Connections (client and server address, port) that it admits though nobody was seen to make them, at most.
     price: u64,
     edges: u64,
     connections: u64,

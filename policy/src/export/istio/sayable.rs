@@ -9,7 +9,7 @@ use crate::export::directory::NotExpressed;
 use crate::istio::{ROOT_NAMESPACE, SERVICE_ACCOUNT_LABELS};
 use crate::k8s::Direction;
 use crate::mine::{Census, NodeId, Plan, whole};
-use crate::rule::Origin;
+use crate::rule::{Origin, sizes};
 use crate::{Allowed, Namespace, Observed, Rule, Service, Whom};
 
 /// Ports that are listed one by one: a policy has no ranges, and a list of more is nobody's to read.
@@ -213,10 +213,7 @@ impl Widener<'_> {
         };
         let (servers, clients) = (nodes(subjects), nodes(peers));
         let wide = match peer {
-            Whom::Networks(networks) => networks.iter().fold(0, |sum: u64, network| {
-                let bits = u32::from(network.max_prefix_len() - network.prefix_len());
-                sum.saturating_add(1_u64.checked_shl(bits).unwrap_or(u64::MAX))
-            }),
+            Whom::Networks(networks) => sizes(networks),
             Whom::Workloads { .. } | Whom::Parties(_) => clients.len() as u64,
         };
         let clients: BTreeSet<NodeId> = clients.into_iter().collect();
