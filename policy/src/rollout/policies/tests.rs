@@ -134,6 +134,34 @@ fn who_cannot_be_told_apart_is_one_step() {
 }
 
 #[test]
+fn nothing_observed_is_denied_between_two_objects_of_a_file() {
+    // What is for `a` binds `bb` and `ccc` as well, and what is for `bb` binds `ccc`; two have no step.
+    let (a, b) = (pod("shop", "a", "app=x"), pod("shop", "bb", "app=x tier=y"));
+    let (c, d) = (pod("shop", "ccc", "app=x tier=y zone=z"), pod("shop", "dddd", "app=w zone=z"));
+    let tcp = |client: &Party, server: &Party, port| edge(client, server, Protocol::TCP, port);
+    let seen = [tcp(&b, &a, 80), tcp(&c, &b, 81), tcp(&d, &c, 82), tcp(&a, &d, 83)];
+    for (dialect, own) in DIALECTS.into_iter().flat_map(|one| [(one, true), (one, false)]) {
+        let census = Census::of(&seen, &[]).unwrap();
+        let plan = mine(&census, Level::Nano);
+        let mined = Mined { census: &census, plan: &plan, dialect };
+        let stepless = BTreeSet::from([&d]);
+        let plan = with(&seen, |inputs| {
+            let internal = if own { inputs.internal } else { &stepless };
+            plan_policies(&Inputs { internal, ..*inputs }, Unit::Workload, &mined).unwrap()
+        });
+        let applied = plan.steps.iter().map(|step| &step.files.apply).chain([&plan.default_deny.apply]);
+        let back =
+            [&plan.default_deny.revert].into_iter().chain(plan.steps.iter().map(|step| &step.files.revert));
+        let mut state = Manifests::default();
+        for object in applied.chain(back).flat_map(|text| text.split("\n---\n")) {
+            state.apply(&Manifests::read([("object.yaml", object)], "default").unwrap());
+            let outcome = what_if(Policies::Kubernetes(&state), &seen.each_ref(), &[]);
+            assert!(outcome.denied.is_empty(), "{dialect:?}: denied once this is loaded:\n{object}");
+        }
+    }
+}
+
+#[test]
 fn what_a_dialect_cannot_say_keeps_a_step_from_being_ready() {
     // The monitor pings pay: what NetworkPolicies do to pings is the plugin's choice.
     let told = |dialect| {

@@ -45,7 +45,11 @@ struct Part {
 impl Part {
     fn of(classes: &[ClassId], each: &mut BTreeMap<ClassId, Each>, rules: &mut Vec<Rule>) -> Self {
         let mut part = Self { classes: classes.to_vec(), ..Self::default() };
-        for one in classes.iter().filter_map(|class| each.remove(class)) {
+        let mut own: Vec<Each> = classes.iter().filter_map(|class| each.remove(class)).collect();
+        // Objects are loaded one after the other. Whose labels are a part of another's has a policy that binds the other
+        // as well, so the other's own stands before it, which allows what the other does.
+        own.sort_by_key(|one| one.means.len());
+        for one in own {
             let start = rules.len();
             rules.extend(one.rules);
             part.subjects.push(one.subject);
