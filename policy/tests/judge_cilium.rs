@@ -3,6 +3,8 @@
 //!
 //! The judge is a program of its own, since the engine is written in Go: `tests/support/cilium`.
 
+#[path = "judges/cilium.rs"]
+mod agent;
 #[path = "cluster/mod.rs"]
 mod cluster;
 mod judges;
@@ -36,7 +38,7 @@ fn what_is_exported_is_what_cilium_takes() {
     }
     let questions: Vec<Value> =
         files.iter().map(|(_, text)| json!({"policies": [text], "ends": [], "services": []})).collect();
-    for ((path, text), answer) in files.iter().zip(judges::ask("cilium", &questions)) {
+    for ((path, text), answer) in files.iter().zip(judges::ask(agent::NAME, &questions)) {
         assert_eq!(answer.get("error"), None, "{path}: {answer}\n{text}");
     }
     println!("Cilium takes all {} exported files", files.len());
@@ -47,14 +49,14 @@ fn random_policies_mean_what_cilium_says() {
     let cases: Vec<Case> = (0..CLUSTERS).map(|number| Case::random(SEED + number)).collect();
     let questions: Vec<Value> = cases.iter().map(Case::question).collect();
     let (mut compared, mut denied, mut different) = (0_u64, 0_u64, Vec::new());
-    for (case, answer) in cases.iter().zip(judges::ask("cilium", &questions)) {
+    for (case, answer) in cases.iter().zip(judges::ask(agent::NAME, &questions)) {
         let seed = case.seed;
-        let Some(theirs) = answer.get("allowed").and_then(Value::as_str) else {
+        let Some(theirs) = agent::verdicts(&answer) else {
             different.push(format!("seed {seed}: {answer}\n{}", case.policies.join("---\n")));
             continue;
         };
         let ours = case.ours();
-        for (at, (&ours, theirs)) in ours.iter().zip(theirs.bytes()).enumerate() {
+        for (at, (&ours, theirs)) in ours.iter().zip(theirs).enumerate() {
             // A pod always reaches itself.
             let ends = case.ends.len();
             if at % ends == at / ends % ends {
@@ -62,7 +64,7 @@ fn random_policies_mean_what_cilium_says() {
             }
             compared += 1;
             denied += u64::from(!ours);
-            if ours != (theirs == b'1') {
+            if ours != theirs {
                 let service = case.services[at / ends / ends];
                 let (client, server) = (&case.ends[at / ends % ends], &case.ends[at % ends]);
                 different.push(format!(
@@ -134,33 +136,19 @@ impl Case {
     }
 
     fn question(&self) -> Value {
+        let world = world();
         let end = |who: &Who| match who {
-            Who::Pod(pod) => {
-                let mut labels = pod.labels.clone();
-                labels.insert("io.kubernetes.pod.namespace".into(), pod.namespace.clone());
-                let team = TEAMS.iter().find(|(name, _)| *name == pod.namespace).expect("a namespace").1;
-                labels.insert("io.cilium.k8s.namespace.labels.team".into(), team.into());
-                let prefix = "io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name";
-                labels.insert(prefix.into(), pod.namespace.clone());
-                json!({"labels": labels, "ports": {"web": 80}})
-            }
+            Who::Pod(pod) => agent::pod(pod, &world),
             Who::Node => json!({"node": true}),
-            Who::Outside(address) => json!({"address": address, "names": names_of(*address)}),
+            Who::Outside(address) => agent::outside(*address, names_of(*address)),
         };
-        let service = |(protocol, port): &(&str, u16)| json!({"protocol": protocol, "port": port});
-        json!({
-            "policies": self.policies,
-            "ends": self.ends.iter().map(end).collect::<Vec<_>>(),
-            "services": self.services.iter().map(service).collect::<Vec<_>>(),
-        })
+        let ends: Vec<Value> = self.ends.iter().map(end).collect();
+        judges::question(&self.policies, &ends, &self.services)
     }
 
     /// For each service, client and server.
     fn ours(&self) -> Vec<bool> {
-        let mut world = World::default();
-        for (name, team) in TEAMS {
-            world.add_namespace(name, [("team".to_owned(), team.to_owned())].into());
-        }
+        let mut world = world();
         let mut ends = Vec::new();
         for who in &self.ends {
             ends.push(match who {
@@ -192,6 +180,14 @@ impl Case {
         }
         answers
     }
+}
+
+fn world() -> World {
+    let mut world = World::default();
+    for (name, team) in TEAMS {
+        world.add_namespace(name, [("team".to_owned(), team.to_owned())].into());
+    }
+    world
 }
 
 fn names_of(address: IpAddr) -> &'static [&'static str] {

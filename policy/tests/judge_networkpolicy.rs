@@ -6,6 +6,8 @@
 //! there, and Kubernetes' own code is asked about the rest.
 
 mod judges;
+#[path = "judges/networkpolicy.rs"]
+mod networkpolicy;
 
 use std::net::IpAddr;
 
@@ -46,9 +48,8 @@ fn random_policies_mean_what_cyclonus_says() {
     let cases: Vec<Case> = (0..CLUSTERS).map(|number| Case::random(SEED + number)).collect();
     let questions: Vec<Value> = cases.iter().map(Case::question).collect();
     let (mut compared, mut denied, mut different) = (0_u64, 0_u64, Vec::new());
-    for (case, answer) in cases.iter().zip(judges::ask("networkpolicy", &questions)) {
-        let said = |key: &str| answer[key].as_str().unwrap_or_default().bytes().map(|digit| digit == b'1');
-        let theirs: Vec<(bool, bool)> = said("egress").zip(said("ingress")).collect();
+    for (case, answer) in cases.iter().zip(judges::ask(networkpolicy::NAME, &questions)) {
+        let theirs = networkpolicy::verdicts(&answer);
         let ours = case.ours();
         assert_eq!(ours.len(), theirs.len(), "seed {}: {answer}\n{}", case.seed, case.policies.join("---\n"));
         let ends = case.ends.len();
@@ -94,7 +95,7 @@ fn random_selectors_mean_what_kubernetes_says() {
     let questions: Vec<Value> =
         selectors.iter().map(|selector| json!({"selector": selector, "labels": labels})).collect();
     let (mut valid, mut contradictory, mut different) = (0, 0, Vec::new());
-    for (selector, answer) in selectors.iter().zip(judges::ask("networkpolicy", &questions)) {
+    for (selector, answer) in selectors.iter().zip(judges::ask(networkpolicy::NAME, &questions)) {
         let text = policy("p", "one", &format!("podSelector: {selector}"));
         let ours = Manifests::read([("p.yaml", text.as_str())], "default").ok().map(|manifests| {
             let subject = &manifests.policies[0].subject;
@@ -153,24 +154,11 @@ impl Case {
     fn question(&self) -> Value {
         let world = world();
         let end = |who: &Who| match who {
-            Who::Outside(address) => json!({"address": address}),
-            Who::Pod(pod) => {
-                let ports: serde_json::Map<_, _> =
-                    pod.ports.iter().map(|port| (key(port), json!(port.name))).collect();
-                json!({"address": pod.addresses[0], "pod": {
-                    "namespace": pod.namespace,
-                    "namespace_labels": world.namespaces()[&pod.namespace],
-                    "labels": pod.labels,
-                    "ports": ports,
-                }})
-            }
+            Who::Outside(address) => networkpolicy::outside(*address),
+            Who::Pod(pod) => networkpolicy::pod(pod, &world),
         };
-        let service = |(protocol, port): &(&str, u16)| json!({"protocol": protocol, "port": port});
-        json!({
-            "policies": self.policies,
-            "ends": self.ends.iter().map(end).collect::<Vec<_>>(),
-            "services": self.services.iter().map(service).collect::<Vec<_>>(),
-        })
+        let ends: Vec<Value> = self.ends.iter().map(end).collect();
+        judges::question(&self.policies, &ends, &self.services)
     }
 
     /// For each service, client and server: what the client's policies say, and what the server's say.
@@ -214,11 +202,6 @@ fn world() -> World {
         world.add_namespace(name, [("team".to_owned(), team.to_owned())].into());
     }
     world
-}
-
-/// `TCP/80`.
-fn key(port: &NamedPort) -> String {
-    format!("{}/{}", port.protocol.to_string().to_uppercase(), port.port)
 }
 
 fn policy(name: &str, namespace: &str, spec: &str) -> String {

@@ -6,10 +6,12 @@ mod question;
 
 use common::{host, shop};
 use serde_json::{Value, json};
-use watershed_model::{Edge, Party};
+use watershed_model::{Counters, Edge, Party, Snapshot, TimeRange};
+use watershed_policy::confidence::{ConfidenceConfig, assess};
 use watershed_policy::export::hosts::{Host, hosts};
 use watershed_policy::export::nftables;
 use watershed_policy::nft::Hook;
+use watershed_policy::rollout::{Files, Inputs, Unit, plan};
 use watershed_policy::{Error, RuleSet, proof};
 
 /// Everybody in the shop, as hosts.
@@ -83,9 +85,8 @@ fn ask(rules: &str, tries: &[(&str, &str, &str, u16)]) -> Vec<bool> {
     text.trim().bytes().map(|digit| digit == b'1').collect()
 }
 
-#[test]
-fn what_was_observed_works_and_all_else_is_refused_by_the_kernel() {
-    let files = of("db").files;
+/// Who was seen to use the database, and others; and how many of the former there are.
+fn tries() -> (Vec<(&'static str, &'static str, &'static str, u16)>, usize) {
     let (app, other, app6) = ("10.0.1.1", "10.0.1.2", "2001:db8:1::1");
     let (monitor, monitor6, stranger) = ("10.0.4.7", "2001:db8:4::7", "198.51.100.7");
     let (db, db6) = ("10.0.2.1", "2001:db8:2::1");
@@ -98,12 +99,56 @@ fn what_was_observed_works_and_all_else_is_refused_by_the_kernel() {
         (app, db, "udp", 5432),
         (monitor6, db6, "tcp", 22),
     ];
-    let tries: Vec<_> = observed.clone().chain(others).collect();
+    (observed.clone().chain(others).collect(), observed.count())
+}
+
+#[test]
+fn what_was_observed_works_and_all_else_is_refused_by_the_kernel() {
+    let files = of("db").files;
+    let (tries, observed) = tries();
     let enforced = format!("{}{}", files.allow, files.default_deny);
-    let expected: Vec<bool> = (0..tries.len()).map(|at| at < observed.clone().count()).collect();
+    let expected: Vec<bool> = (0..tries.len()).map(|at| at < observed).collect();
     assert_eq!(ask(&enforced, &tries), expected, "{tries:?}");
     // Without default deny, and after it was taken back, everybody is answered.
     for rules in [files.allow.clone(), format!("{enforced}{}", files.revert)] {
         assert_eq!(ask(&rules, &tries), vec![true; tries.len()], "{tries:?}\n{rules}");
+    }
+}
+
+/// The step of the database's roll-out on its own host.
+fn step() -> Files {
+    let edges = shop();
+    let snapshot = Snapshot {
+        period: TimeRange { start: edges[0].first_seen, end: edges[0].last_seen },
+        edges: edges.clone(),
+        names: Vec::new(),
+        listeners: Vec::new(),
+        loss: Vec::new(),
+        counters: Counters::default(),
+    };
+    let db = host("db");
+    let inputs = Inputs {
+        accepted: &edges.iter().collect::<Vec<_>>(),
+        undecided: &[],
+        by_hand: &[],
+        internal: &[&db].into(),
+        confidence: &assess(&snapshot, &edges, &ConfidenceConfig::default()),
+        coverage: 0.99,
+        hook: Hook::Input,
+    };
+    let steps = plan(&inputs, Unit::Workload).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    steps[0].files.clone()
+}
+
+#[test]
+fn a_step_at_the_host_s_own_hook_refuses_all_else_and_is_taken_back() {
+    let files = step();
+    let (tries, observed) = tries();
+    let expected: Vec<bool> = (0..tries.len()).map(|at| at < observed).collect();
+    assert_eq!(ask(&files.apply, &tries), expected, "{tries:?}\n{}", files.apply);
+    let back = format!("{}{}", files.apply, files.revert);
+    for rules in [&files.watch, &back] {
+        assert_eq!(ask(rules, &tries), vec![true; tries.len()], "{tries:?}\n{rules}");
     }
 }

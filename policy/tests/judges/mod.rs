@@ -1,35 +1,13 @@
-//! Judges: programs in Go that say what other projects' own code makes of policies. Each reads a question a line
-//! and answers it with a line, both JSON.
+//! Judges: programs in Go that say what other projects' own code makes of policies.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod ask;
 
-use serde_json::Value;
+pub(crate) use ask::ask;
+use serde_json::{Value, json};
 
-/// The answers of the judge in `tests/support/NAME`, in the order of the questions. Builds it the first time.
-///
-/// # Panics
-///
-/// Where Go is missing, with what is needed: a judge that is not asked says nothing.
-pub(crate) fn ask(name: &str, questions: &[Value]) -> Vec<Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/support/go-judge");
-    let built = Command::new(script).arg(name).output().expect("tests/support/go-judge runs");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let program = String::from_utf8(built.stdout).expect("a path");
-    let mut child = Command::new(program.trim())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the judge starts");
-    let mut input = child.stdin.take().expect("piped");
-    let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).expect("questions"));
-    let output = child.wait_with_output().expect("answers");
-    writer.join().expect("a writer");
-    assert!(output.status.success(), "the judge {name} ends with {}", output.status);
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(answers.len(), questions.len(), "an answer for each question");
-    answers
+/// Whether each of `ends` may use each service of each: `TCP` and a port, `ICMP` and a type.
+pub(crate) fn question(policies: &[String], ends: &[Value], services: &[(&str, u16)]) -> Value {
+    let service = |(protocol, port): &(&str, u16)| json!({"protocol": protocol, "port": port});
+    let services: Vec<Value> = services.iter().map(service).collect();
+    json!({"policies": policies, "ends": ends, "services": services})
 }

@@ -6,7 +6,9 @@
 //!    steps and bind nobody else, so steps can be taken in any order.
 //! 3. Default deny, at the end, loads all of them once more and isolates what is left in each namespace: pods that
 //!    nobody saw.
-//! 4. Each file is read back, and proven for every choice and order of steps.
+//! 4. Objects of a file are loaded one after the other, and stand so that between two of them nothing is denied which
+//!    was seen.
+//! 5. Each file is read back, and proven for every choice and order of steps.
 
 mod groups;
 

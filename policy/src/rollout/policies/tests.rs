@@ -103,6 +103,9 @@ fn nothing_observed_is_denied_after_any_step_and_each_step_denies_the_rest_of_it
         let expected = if dialect == Dialect::Istio { 1 } else { 2 };
         assert_eq!(denied(&default_deny, &leaves).len(), expected, "{dialect:?} {level}");
         assert_eq!(denied(&default_deny, &seen), [""; 0], "{dialect:?} {level}");
+        // It asks for names like everybody: a rule for the whole namespace is for newcomers, too.
+        let asks = [edge(&stranger, &cluster().dns, Protocol::UDP, 53)];
+        assert_eq!(denied(&default_deny, &asks), [""; 0], "{dialect:?} {level}");
         let back = [&before[..], &[plan.default_deny.revert.as_str()]].concat();
         assert_eq!(denied(&back, &leaves), [""; 0], "{dialect:?} {level}");
     }
@@ -130,6 +133,34 @@ fn who_cannot_be_told_apart_is_one_step() {
         let mut units: Vec<&str> = plan.steps.iter().map(|step| step.unit.as_str()).collect();
         units.sort_unstable();
         assert_eq!(units, ["shop/a and 1 more", "shop/ccc and 1 more"], "{dialect:?}");
+    }
+}
+
+#[test]
+fn nothing_observed_is_denied_between_two_objects_of_a_file() {
+    // What is for `a` binds `bb` and `ccc` as well, and what is for `bb` binds `ccc`; two have no step.
+    let (a, b) = (pod("shop", "a", "app=x"), pod("shop", "bb", "app=x tier=y"));
+    let (c, d) = (pod("shop", "ccc", "app=x tier=y zone=z"), pod("shop", "dddd", "app=w zone=z"));
+    let tcp = |client: &Party, server: &Party, port| edge(client, server, Protocol::TCP, port);
+    let seen = [tcp(&b, &a, 80), tcp(&c, &b, 81), tcp(&d, &c, 82), tcp(&a, &d, 83)];
+    for (dialect, own) in DIALECTS.into_iter().flat_map(|one| [(one, true), (one, false)]) {
+        let census = Census::of(&seen, &[]).unwrap();
+        let plan = mine(&census, Level::Nano);
+        let mined = Mined { census: &census, plan: &plan, dialect };
+        let stepless = BTreeSet::from([&d]);
+        let plan = with(&seen, |inputs| {
+            let internal = if own { inputs.internal } else { &stepless };
+            plan_policies(&Inputs { internal, ..*inputs }, Unit::Workload, &mined).unwrap()
+        });
+        let applied = plan.steps.iter().map(|step| &step.files.apply).chain([&plan.default_deny.apply]);
+        let back =
+            [&plan.default_deny.revert].into_iter().chain(plan.steps.iter().map(|step| &step.files.revert));
+        let mut state = Manifests::default();
+        for object in applied.chain(back).flat_map(|text| text.split("\n---\n")) {
+            state.apply(&Manifests::read([("object.yaml", object)], "default").unwrap());
+            let outcome = what_if(Policies::Kubernetes(&state), &seen.each_ref(), &[]);
+            assert!(outcome.denied.is_empty(), "{dialect:?}: denied once this is loaded:\n{object}");
+        }
     }
 }
 

@@ -50,6 +50,8 @@ impl<'a> Texts<'a> {
                 _ => isolate(&back, Form::Enforced)?,
             }),
         };
+        // The other way round: what binds a pod beside its own policy goes before that does.
+        texts.revert.iter_mut().for_each(|texts| texts.reverse());
         if matches!(dialect, Dialect::Calico | Dialect::Istio) {
             texts.staged = by_step(isolate(&all, Form::Staged)?);
         }

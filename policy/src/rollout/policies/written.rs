@@ -16,7 +16,7 @@ use crate::istio::AuthorizationPolicies;
 use crate::mine::{ClassId, Each, Plan};
 use crate::proof::kubernetes::{NetworkPolicies, StepText, prove_steps};
 use crate::rule::subject_name;
-use crate::{Error, Rule, Whom};
+use crate::{Error, Namespace, Rule, Whom};
 
 /// The policy that isolates whoever has none, in each namespace.
 const DEFAULT: &str = "watershed-rollout-default";
@@ -46,7 +46,11 @@ struct Part {
 impl Part {
     fn of(classes: &[ClassId], each: &mut BTreeMap<ClassId, Each>, rules: &mut Vec<Rule>) -> Self {
         let mut part = Self { classes: classes.to_vec(), ..Self::default() };
-        for one in classes.iter().filter_map(|class| each.remove(class)) {
+        let mut own: Vec<Each> = classes.iter().filter_map(|class| each.remove(class)).collect();
+        // Objects are loaded one after the other. Whose labels are a part of another's has a policy that binds the other
+        // as well, so the other's own stands before it, which allows what the other does.
+        own.sort_by_key(|one| one.means.len());
+        for one in own {
             let start = rules.len();
             rules.extend(one.rules);
             part.subjects.push(one.subject);
@@ -90,6 +94,37 @@ impl Part {
     }
 }
 
+/// What isolates whoever has no policy, and allows them what `rules` allow everybody.
+fn isolate<'a>(namespace: &'a str, rules: &'a [Rule]) -> Isolating<'a> {
+    Isolating {
+        what: format!("Default deny in {namespace}: pods may do what rules allow, and nothing else"),
+        namespace,
+        name: DEFAULT.to_owned(),
+        labels: Labels::new(),
+        rules,
+    }
+}
+
+/// The rules for all pods of each namespace, appended to `rules`: who comes tomorrow asks for names and is monitored as
+/// those are who were seen.
+fn of_everybody<'a>(mined: &Mined<'a>, rules: &mut Vec<Rule>) -> Vec<(&'a str, Range<usize>)> {
+    let mut of: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+    for rule in &mined.plan.rules {
+        if let Whom::Workloads { namespace: Namespace::One(name), labels } = &rule.subject
+            && labels.is_empty()
+        {
+            of.entry(name).or_default().push(rule);
+        }
+    }
+    let bound = mined.plan.namespaces().filter(|&namespace| mined.dialect.binds(namespace));
+    let ranges = bound.map(|namespace| {
+        let start = rules.len();
+        rules.extend(of.get(namespace).into_iter().flatten().map(|&rule| rule.clone()));
+        (namespace, start..rules.len())
+    });
+    ranges.collect()
+}
+
 impl Written {
     pub(super) fn of(
         mined: &Mined<'_>,
@@ -101,19 +136,14 @@ impl Written {
             steps.iter().map(|(_, group)| Part::of(&group.classes, &mut each, &mut rules)).collect();
         let left: Vec<ClassId> = each.keys().copied().collect();
         let left = Part::of(&left, &mut each, &mut rules);
+        let everybody = of_everybody(mined, &mut rules);
         let plan = mined.plan.with(rules);
         let all = parts.iter().chain([&left]);
         let mut policies: Vec<Vec<Isolating<'_>>> = all.map(|part| part.policies(&plan)).collect();
-        let everybody = |namespace| Isolating {
-            what: format!("Default deny in {namespace}: pods may do what rules allow, and nothing else"),
-            namespace,
-            name: DEFAULT.to_owned(),
-            labels: Labels::new(),
-            rules: &[],
-        };
         if let Some(last) = policies.last_mut() {
-            let bound = plan.namespaces().filter(|&namespace| mined.dialect.binds(namespace));
-            last.extend(bound.map(everybody));
+            last.extend(
+                everybody.into_iter().map(|(namespace, rules)| isolate(namespace, &plan.rules[rules])),
+            );
         }
         let texts = Texts::of(mined, &plan, &policies)?;
         let files = steps.iter().enumerate().map(|(at, (step, _))| texts.step(step, at)).collect();
