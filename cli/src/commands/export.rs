@@ -184,7 +184,8 @@ fn nftables_decided(found: &Discovery<'_>, out: &mut impl Write) -> Result<(), F
     }
     let by_hand = found.rules.by_hand();
     if !by_hand.is_empty() {
-        writeln!(out, "{} rules made by hand are among these", count(by_hand.len() as u64))?;
+        let (rules, are) = if by_hand.len() == 1 { ("rule", "is") } else { ("rules", "are") };
+        writeln!(out, "{} {rules} made by hand {are} among these", count(by_hand.len() as u64))?;
     }
     for (rule, manual) in by_hand.iter().filter_map(|rule| rule.manual().map(|manual| (rule, manual))) {
         let is_nobody = |whom: &Whom| whom.networks().is_empty();

@@ -45,8 +45,9 @@ impl RuleConfidence {
 impl fmt::Display for RuleConfidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Incidence { incidences, blocks, .. } = self.incidence;
-        let (percent, plural) = (self.shown() * 100.0, if incidences == 1 { "" } else { "s" });
-        write!(f, "confidence {percent:.2} %, from {incidences} sighting{plural} in {blocks} hours")
+        let plural = |number: u64| if number == 1 { "" } else { "s" };
+        let (percent, sightings, hours) = (self.shown() * 100.0, plural(incidences), plural(blocks));
+        write!(f, "confidence {percent:.2} %, from {incidences} sighting{sightings} in {blocks} hour{hours}")
     }
 }
 

@@ -104,12 +104,15 @@ struct FileService {
     icmp_type: Option<u16>,
 }
 
-/// A rule that a person made, by address: it counts as one between those whom the person named.
+/// A rule that a person made, by address: it counts as one between those whom the person named, where they have
+/// addresses.
 #[derive(Deserialize)]
 struct ByHand {
     id: String,
     client: String,
+    clients: Vec<String>,
     server: String,
+    servers: Vec<String>,
     ports: Vec<String>,
 }
 
@@ -129,10 +132,12 @@ impl Allowances {
         for rule in &file.rules {
             rules.extend(flat(rule).map_err(|what| wrong(format!("rule {:?} has {what}", rule.id)))?);
         }
-        for ByHand { id, client, server, ports } in &file.by_hand {
+        for ByHand { id, client, clients, server, servers, ports } in &file.by_hand {
             let ports = spans(ports).map_err(|what| wrong(format!("rule {id:?} has {what}")))?;
             let end = |name: &String| vec![End::Workload(name.as_str().into())];
-            rules.extend(at_both_ends(end(server), end(client), ports));
+            if !clients.is_empty() && !servers.is_empty() {
+                rules.extend(at_both_ends(end(server), end(client), ports));
+            }
         }
         Ok(Self { rules })
     }

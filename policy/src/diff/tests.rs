@@ -110,7 +110,9 @@ fn exact_rules_are_compared_by_the_names_of_parties() {
     assert_eq!(gone, ["10.0.0.9 -> shop/db: tcp/5432", "shop/web -> shop/db: icmp/8"]);
     assert_eq!(told(&old, &old), (vec![], vec![]));
 
-    let by_hand = r#"{"schema_version":1,"rules":[],"by_hand":[{"id":"a","client":"office","server":"vault","ports":["tcp/1-2"]}]}"#;
+    let by_hand = r#"{"schema_version":1,"rules":[],"by_hand":[
+        {"id":"a","client":"office","clients":["10.9.0.0/16"],"server":"vault","servers":["10.0.0.7/32"],"ports":["tcp/1-2"]},
+        {"id":"b","client":"office","clients":["10.9.0.0/16"],"server":"gone","servers":[],"ports":["tcp/3"]}]}"#;
     let by_hand = Allowances::read("rules.json", by_hand).expect("rules");
     let found = diff(&export(&[]), &by_hand).expect("a difference");
     assert_eq!((found.newly.len(), found.newly[0].to_string().as_str()), (1, "office -> vault: tcp/1-2"));
