@@ -44,7 +44,8 @@ impl fmt::Display for ClusterPolicy {
 pub enum Tier {
     /// Before NetworkPolicies, which cannot overrule it.
     Admin,
-    /// After them, for pods that none of them selects.
+    /// After them, for each direction in which none of them isolates a pod: one for ingress alone leaves what the
+    /// baseline says of egress in force. Plugins differ in this.
     Baseline,
 }
 

@@ -74,6 +74,9 @@ fn network_policies_stand_between_the_tiers() {
     assert_eq!(reach(&[closed.to_owned(), accept("Admin")]), [true, false]);
     assert_eq!(reach(&[closed.to_owned(), accept("Baseline")]), [false, false]);
     assert_eq!(reach(&[accept("Baseline"), deny("Baseline")]), [true, false]);
+    let for_egress =
+        closed.replace("{podSelector: {}}", "{podSelector: {matchLabels: {app: db}}, policyTypes: [Egress]}");
+    assert_eq!(reach(&[for_egress, deny("Baseline")]), [false, false], "the other direction is as it was");
     let pass = policy("p", &spec("Admin", 1, &[rule("Pass", RED), rule("Deny", "{}")]));
     assert_eq!(reach(std::slice::from_ref(&pass)), [true, false]);
     assert_eq!(reach(&[pass, closed.to_owned()]), [false, false]);

@@ -18,6 +18,7 @@ pub(crate) fn pod(pod: &Pod, world: &World) -> Value {
         "namespace_labels": world.namespaces()[&pod.namespace],
         "labels": pod.labels,
         "ports": ports,
+        "host_network": pod.host_network,
     }})
 }
 
