@@ -66,9 +66,13 @@ pub struct Source {
     /// Identities that are not meant.
     pub not_principals: Vec<Pattern>,
     /// Namespaces of identities; none means any or none.
-    pub namespaces: Vec<Pattern>,
+    pub namespaces: Vec<NamespacePattern>,
     /// Namespaces that are not meant.
-    pub not_namespaces: Vec<Pattern>,
+    pub not_namespaces: Vec<NamespacePattern>,
+    /// Trust domains of identities; none means any or none.
+    pub trust_domains: Vec<Pattern>,
+    /// Trust domains that are not meant.
+    pub not_trust_domains: Vec<Pattern>,
     /// Addresses; none means all.
     pub blocks: Vec<IpNet>,
     /// Addresses that are not meant.
@@ -114,6 +118,32 @@ impl Pattern {
             Self::Suffix(end) => text.ends_with(end.as_str()),
             Self::Any => !text.is_empty(),
         }
+    }
+}
+
+/// A namespace, with `*` for any part of it.
+///
+/// Istio looks for it between slashes anywhere after `/ns/` in the identity, so `*a` and `*sa` mean everybody: after the
+/// namespace there is `/sa/`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamespacePattern(pub String);
+
+impl NamespacePattern {
+    /// Whether it is found in an identity.
+    pub(super) fn matches(&self, identity: &str) -> bool {
+        let mut rest = identity;
+        format!("/ns/{}/", self.0).split('*').all(|part| {
+            let after = rest.find(part).map(|at| &rest[at + part.len()..]);
+            rest = after.unwrap_or_default();
+            after.is_some()
+        })
+    }
+}
+
+/// As a policy writes it.
+impl fmt::Display for NamespacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
