@@ -106,10 +106,8 @@ fn what_is_exported_means_to_istio_what_the_rules_say() {
             }
             let told = || format!("{level}: ours {ours}, theirs {theirs}: {}", enforced.tell(asked));
             assert_eq!(ours, theirs, "{}", told());
-            let declared = match enforced.namespace(asked) {
-                "istio-system" | "elsewhere" => true,
-                _ => enforced.is_declared(&sayable.plan.rules, edges, asked),
-            };
+            let declared =
+                enforced.is_free(edges, asked) || enforced.is_declared(&sayable.plan.rules, edges, asked);
             assert_eq!(theirs, declared, "declared {declared}: {}", told());
             let is_seen = enforced.is_seen(edges, asked);
             assert!(theirs || !is_seen, "seen and denied: {}", told());

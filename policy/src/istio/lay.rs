@@ -78,19 +78,23 @@ impl Source {
 /// The pods of a mesh and who they are.
 struct Cast<'a> {
     world: &'a World,
-    of_namespace: BTreeMap<&'a str, Vec<usize>>,
+    /// By namespace, each with what identities there begin with.
+    of_namespace: BTreeMap<&'a str, (String, Vec<usize>)>,
     /// Pods on their node's network, which are in no mesh and have no identity.
     hosts: Vec<usize>,
 }
 
 impl<'a> Cast<'a> {
     fn of(world: &'a World) -> Self {
-        let mut of_namespace: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut of_namespace: BTreeMap<&str, (String, Vec<usize>)> = BTreeMap::new();
         let mut hosts = Vec::new();
         for (at, pod) in world.pods().iter().enumerate() {
             match pod.host_network {
                 true => hosts.push(at),
-                false => of_namespace.entry(&pod.namespace).or_default().push(at),
+                false => {
+                    let there = of_namespace.entry(&pod.namespace);
+                    there.or_insert_with(|| (principal(&pod.namespace, ""), Vec::new())).1.push(at);
+                }
             }
         }
         Self { world, of_namespace, hosts }
@@ -126,8 +130,11 @@ impl<'a> Cast<'a> {
 
     fn subjects(&self, policy: &AuthorizationPolicy) -> Pods {
         let there = |namespace: &str| policy.namespace == ROOT_NAMESPACE || policy.namespace == namespace;
-        let pods =
-            self.of_namespace.iter().filter(|(namespace, _)| there(namespace)).flat_map(|(_, pods)| pods);
+        let pods = self
+            .of_namespace
+            .iter()
+            .filter(|(namespace, _)| there(namespace))
+            .flat_map(|(_, (_, pods))| pods);
         let mut pods: Vec<usize> =
             pods.copied().filter(|&pod| policy.subject.matches(&self.world.pods()[pod].labels)).collect();
         pods.sort_unstable();
@@ -145,10 +152,9 @@ impl<'a> Cast<'a> {
                 && !pod.addresses.iter().any(|address| within(&source.not_blocks, address))
         };
         let mut pods = Vec::new();
-        for (namespace, of) in &self.of_namespace {
+        for (namespace, (someone, of)) in &self.of_namespace {
             // Which account it is says nothing of the namespace.
-            let someone = principal(namespace, "");
-            let inside = |patterns: &[NamespacePattern]| patterns.iter().any(|one| one.matches(&someone));
+            let inside = |patterns: &[NamespacePattern]| patterns.iter().any(|one| one.matches(someone));
             let there = (source.namespaces.is_empty() || inside(&source.namespaces))
                 && !inside(&source.not_namespaces)
                 && (source.trust_domains.is_empty() || named(&source.trust_domains, TRUST_DOMAIN))

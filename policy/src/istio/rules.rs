@@ -156,10 +156,10 @@ fn accounts(sheet: &mut Sheet, fields: Fields<'_>, field: &str, own: &str) -> Ve
 fn namespaces(sheet: &mut Sheet, fields: Fields<'_>, field: &str) -> Vec<NamespacePattern> {
     let mut patterns = Vec::new();
     for (spot, text) in texts(sheet, fields, field) {
-        let pattern = NamespacePattern(text);
+        let pattern = NamespacePattern::of(&text);
         // No namespace is called so.
         let everybody = pattern.matches(&principal("?", ""));
-        if everybody && pattern.0.bytes().any(|byte| byte != b'*') {
+        if everybody && text.bytes().any(|byte| byte != b'*') {
             let message =
                 format!("`{pattern}` means everybody with an identity to Istio, which finds it in `/sa/`");
             sheet.note(spot, message);

@@ -65,12 +65,15 @@ impl Mesh {
         })
     }
 
-    /// The namespace of a server.
-    pub(crate) fn namespace(&self, asked: Asked) -> &str {
-        match &self.ends[asked.server] {
-            Who::Pod(pod) => &pod.namespace,
-            Who::Outside(_) => "",
-        }
+    /// Whether no policy is for the server: nobody was seen in its namespace, or its policies would be for all.
+    pub(crate) fn is_free(&self, edges: &[Edge], asked: Asked) -> bool {
+        let Who::Pod(server) = &self.ends[asked.server] else { return true };
+        let parties = edges.iter().flat_map(|edge| [&edge.key.client, &edge.key.server]);
+        let mut namespaces = parties.filter_map(|party| match party {
+            Party::Workload(workload) => workload.namespace.as_ref(),
+            Party::Address(_) => None,
+        });
+        server.namespace == "istio-system" || namespaces.all(|one| *one != server.namespace)
     }
 }
 
@@ -88,11 +91,13 @@ fn pod(party: &Party, addresses: &BTreeSet<IpAddr>) -> Option<Pod> {
     })
 }
 
-/// One without labels in each namespace, and one like each pod in a namespace that nobody was seen in.
+/// One without labels in each namespace and in one that begins like it, and one like each pod in a namespace that nobody was
+/// seen in.
 fn strangers(pods: &[Pod]) -> Vec<Pod> {
     let there: BTreeSet<&str> = pods.iter().map(|pod| pod.namespace.as_str()).collect();
-    let plain = there.into_iter().map(|namespace| Pod {
-        namespace: namespace.to_owned(),
+    let names = there.into_iter().flat_map(|name| [name.to_owned(), format!("{name}-too")]);
+    let plain = names.map(|namespace| Pod {
+        namespace,
         service_account: Some("stranger".to_owned()),
         labels: Labels::new(),
         ..Pod::default()
