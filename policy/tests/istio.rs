@@ -169,7 +169,7 @@ const MUTATIONS: [(&str, &str, &str); 19] = [
     ("a subject that nobody is", "      \"tier\": \"db\"\n", "      \"tier\": \"database\"\n"),
     ("rules that deny", "  action: ALLOW\n  rules:\n  # ", "  action: DENY\n  rules:\n  # "),
     ("rules that only log", "action: ALLOW", "action: AUDIT"),
-    ("default deny that denies nothing", "spec:\n  action: ALLOW\n", "spec:\n  action: DENY\n"),
+    ("default deny that denies nothing", "spec:\n  action: ALLOW\n", "spec:\n  action: AUDIT\n"),
     ("a revert that denies", "  rules:\n  - {}\n", ""),
 ];
 

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use watershed_model::Protocol;
 
-use super::policy::{Action, AuthorizationPolicy, Operation, Pattern, Source};
-use super::{Policies, ROOT_NAMESPACE, SERVICE_ACCOUNT_LABELS, principal};
+use super::policy::{Action, AuthorizationPolicy, NamespacePattern, Operation, Pattern, Source};
+use super::{Policies, ROOT_NAMESPACE, SERVICE_ACCOUNT_LABELS, TRUST_DOMAIN, principal};
 use crate::k8s::{Direction, Place, Pod, World};
 use crate::layers::{self, Layers, Network, Part, Peers, Pods, Services};
 
@@ -51,8 +51,10 @@ pub(crate) fn vain(world: &World, policies: &Policies) -> Vec<(Place, String, Op
         for rule in &policy.rules {
             for source in rule.sources.iter().filter(|source| source.is_of_mesh()) {
                 if cast.peers(source).pods.iter().all(|pods| pods.is_empty()) {
-                    let wanted = source.principals.iter().chain(&source.namespaces);
-                    let wanted: Vec<String> = wanted.map(ToString::to_string).collect();
+                    let wanted =
+                        source.principals.iter().chain(&source.trust_domains).map(ToString::to_string);
+                    let wanted = wanted.chain(source.namespaces.iter().map(ToString::to_string));
+                    let wanted: Vec<String> = wanted.collect();
                     vain.push((
                         rule.place.clone(),
                         policy.to_string(),
@@ -69,24 +71,33 @@ pub(crate) fn vain(world: &World, policies: &Policies) -> Vec<(Place, String, Op
 impl Source {
     /// Whether only who has an identity is meant.
     fn is_of_mesh(&self) -> bool {
-        !(self.principals.is_empty() && self.namespaces.is_empty())
+        !(self.principals.is_empty() && self.namespaces.is_empty() && self.trust_domains.is_empty())
     }
 }
 
 /// The pods of a mesh and who they are.
 struct Cast<'a> {
     world: &'a World,
-    of_namespace: BTreeMap<&'a str, Vec<usize>>,
+    /// By namespace, each with what identities there begin with.
+    of_namespace: BTreeMap<&'a str, (String, Vec<usize>)>,
+    /// Pods on their node's network, which are in no mesh and have no identity.
+    hosts: Vec<usize>,
 }
 
 impl<'a> Cast<'a> {
     fn of(world: &'a World) -> Self {
-        let mut of_namespace: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        // Pods on their node's network are in no mesh.
-        for (at, pod) in world.pods().iter().enumerate().filter(|(_, pod)| !pod.host_network) {
-            of_namespace.entry(&pod.namespace).or_default().push(at);
+        let mut of_namespace: BTreeMap<&str, (String, Vec<usize>)> = BTreeMap::new();
+        let mut hosts = Vec::new();
+        for (at, pod) in world.pods().iter().enumerate() {
+            match pod.host_network {
+                true => hosts.push(at),
+                false => {
+                    let there = of_namespace.entry(&pod.namespace);
+                    there.or_insert_with(|| (principal(&pod.namespace, ""), Vec::new())).1.push(at);
+                }
+            }
         }
-        Self { world, of_namespace }
+        Self { world, of_namespace, hosts }
     }
 
     fn part(&self, policy: &AuthorizationPolicy, at: usize) -> Part {
@@ -119,8 +130,11 @@ impl<'a> Cast<'a> {
 
     fn subjects(&self, policy: &AuthorizationPolicy) -> Pods {
         let there = |namespace: &str| policy.namespace == ROOT_NAMESPACE || policy.namespace == namespace;
-        let pods =
-            self.of_namespace.iter().filter(|(namespace, _)| there(namespace)).flat_map(|(_, pods)| pods);
+        let pods = self
+            .of_namespace
+            .iter()
+            .filter(|(namespace, _)| there(namespace))
+            .flat_map(|(_, (_, pods))| pods);
         let mut pods: Vec<usize> =
             pods.copied().filter(|&pod| policy.subject.matches(&self.world.pods()[pod].labels)).collect();
         pods.sort_unstable();
@@ -133,10 +147,18 @@ impl<'a> Cast<'a> {
         }
         let named = |patterns: &[Pattern], text: &str| patterns.iter().any(|pattern| pattern.matches(text));
         let within = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
+        let at_address = |pod: &Pod| {
+            (source.blocks.is_empty() || pod.addresses.iter().any(|a| within(&source.blocks, a)))
+                && !pod.addresses.iter().any(|address| within(&source.not_blocks, address))
+        };
         let mut pods = Vec::new();
-        for (namespace, of) in &self.of_namespace {
-            let there = (source.namespaces.is_empty() || named(&source.namespaces, namespace))
-                && !named(&source.not_namespaces, namespace);
+        for (namespace, (someone, of)) in &self.of_namespace {
+            // Which account it is says nothing of the namespace.
+            let inside = |patterns: &[NamespacePattern]| patterns.iter().any(|one| one.matches(someone));
+            let there = (source.namespaces.is_empty() || inside(&source.namespaces))
+                && !inside(&source.not_namespaces)
+                && (source.trust_domains.is_empty() || named(&source.trust_domains, TRUST_DOMAIN))
+                && !named(&source.not_trust_domains, TRUST_DOMAIN);
             let meant = |pod: &&usize| {
                 let pod = &self.world.pods()[**pod];
                 let account = account(pod).map(|account| principal(namespace, account));
@@ -144,12 +166,14 @@ impl<'a> Cast<'a> {
                 let known = |patterns: &[Pattern]| account.is_some_and(|account| named(patterns, account));
                 (source.principals.is_empty() || anyone(&source.principals) || known(&source.principals))
                     && !(anyone(&source.not_principals) || known(&source.not_principals))
-                    && (source.blocks.is_empty() || pod.addresses.iter().any(|a| within(&source.blocks, a)))
-                    && !pod.addresses.iter().any(|address| within(&source.not_blocks, address))
+                    && at_address(pod)
             };
             if there {
                 pods.extend(of.iter().filter(meant).copied());
             }
+        }
+        if !source.is_of_mesh() {
+            pods.extend(self.hosts.iter().copied().filter(|&pod| at_address(&self.world.pods()[pod])));
         }
         pods.sort_unstable();
         // Who is in no mesh has no identity: what asks for one does not mean them.

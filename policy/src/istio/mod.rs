@@ -16,6 +16,8 @@ mod policy;
 
 mod read;
 
+mod rules;
+
 mod lay;
 
 mod dialect;
@@ -25,7 +27,7 @@ mod tests;
 
 pub(crate) use dialect::AuthorizationPolicies;
 pub(crate) use lay::{lay, vain};
-pub use policy::{Action, AuthorizationPolicy, Operation, Pattern, Rule, Source};
+pub use policy::{Action, AuthorizationPolicy, NamespacePattern, Operation, Pattern, Rule, Source};
 pub(crate) use read::DRY_RUN;
 
 /// The API group.

@@ -66,9 +66,13 @@ pub struct Source {
     /// Identities that are not meant.
     pub not_principals: Vec<Pattern>,
     /// Namespaces of identities; none means any or none.
-    pub namespaces: Vec<Pattern>,
+    pub namespaces: Vec<NamespacePattern>,
     /// Namespaces that are not meant.
-    pub not_namespaces: Vec<Pattern>,
+    pub not_namespaces: Vec<NamespacePattern>,
+    /// Trust domains of identities; none means any or none.
+    pub trust_domains: Vec<Pattern>,
+    /// Trust domains that are not meant.
+    pub not_trust_domains: Vec<Pattern>,
     /// Addresses; none means all.
     pub blocks: Vec<IpNet>,
     /// Addresses that are not meant.
@@ -114,6 +118,49 @@ impl Pattern {
             Self::Suffix(end) => text.ends_with(end.as_str()),
             Self::Any => !text.is_empty(),
         }
+    }
+}
+
+/// A namespace, with `*` for any part of it.
+///
+/// Istio looks for it between slashes anywhere after `/ns/` in the identity, so `*a` and `*sa` mean everybody: after the
+/// namespace there is `/sa/`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamespacePattern {
+    /// With what must be around it.
+    looked_for: String,
+}
+
+impl NamespacePattern {
+    /// What stands before a namespace, and after it.
+    const AROUND: [&str; 2] = ["/ns/", "/"];
+
+    pub(super) fn of(text: &str) -> Self {
+        let [before, after] = Self::AROUND;
+        Self { looked_for: format!("{before}{text}{after}") }
+    }
+
+    /// Whether it is found in an identity.
+    pub(super) fn matches(&self, identity: &str) -> bool {
+        let mut rest = identity;
+        self.looked_for.split('*').all(|part| {
+            let after = rest.find(part).map(|at| &rest[at + part.len()..]);
+            rest = after.unwrap_or_default();
+            after.is_some()
+        })
+    }
+
+    /// As a policy writes it.
+    pub(super) fn text(&self) -> &str {
+        let [before, after] = Self::AROUND;
+        &self.looked_for[before.len()..self.looked_for.len() - after.len()]
+    }
+}
+
+/// As a policy writes it.
+impl fmt::Display for NamespacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

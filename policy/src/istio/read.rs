@@ -1,13 +1,10 @@
 //! From objects to AuthorizationPolicies.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
-
-use super::policy::{Action, AuthorizationPolicy, Operation, Pattern, Rule, Source};
-use super::{Policies, principal};
-use crate::k8s::read::policy::network;
+use super::Policies;
+use super::policy::{Action, AuthorizationPolicy, Rule};
+use super::rules::rule;
 use crate::k8s::read::selector;
 use crate::k8s::read::sheet::{Fields, Sheet};
 use crate::k8s::yaml::{Node, Value};
@@ -18,9 +15,6 @@ const VERSIONS: [&str; 2] = ["security.istio.io/v1", "security.istio.io/v1beta1"
 
 /// The annotation that turns a policy into one that only shows what it would do.
 pub(crate) const DRY_RUN: &str = "istio.io/dry-run";
-
-/// What operations say about requests.
-const OF_REQUESTS: [&str; 6] = ["hosts", "notHosts", "methods", "notMethods", "paths", "notPaths"];
 
 impl Policies {
     /// Takes one object of the group.
@@ -88,9 +82,13 @@ fn policy(sheet: &mut Sheet, node: &Node) -> Option<AuthorizationPolicy> {
         selector::read(sheet, node, "selector")
     });
     let action = action(sheet, spec, &name);
-    let dry_run = dry_run(sheet, node, &name);
+    let dry_run = dry_run(sheet, node, &name, action);
     let items = spec.get("rules").map_or(&[][..], |node| sheet.list(node, "rules"));
-    let rules = items.iter().map(|item| rule(sheet, item, &namespace)).collect();
+    let rules: Vec<Rule> = items.iter().map(|item| rule(sheet, item, &namespace)).collect();
+    if action == Action::Deny && rules.is_empty() {
+        let spot = spec.get("action").map_or(node.spot, |action| action.spot);
+        sheet.problem(spot, format!("policy `{name}` denies nothing without rules, and Istio refuses it; write `rules: [{{}}]` to deny everything"));
+    }
     Some(AuthorizationPolicy {
         place: sheet.place(node.spot),
         namespace,
@@ -104,8 +102,13 @@ fn policy(sheet: &mut Sheet, node: &Node) -> Option<AuthorizationPolicy> {
 }
 
 fn action(sheet: &mut Sheet, spec: Fields<'_>, name: &str) -> Action {
-    let Some(node) = spec.get("action") else { return Action::Allow };
-    match sheet.text(node, "action") {
+    let node = spec.get("action");
+    let word = node.and_then(|node| sheet.text(node, "action"));
+    if let Some(provider) = spec.get("provider").filter(|_| word != Some("CUSTOM")) {
+        sheet.problem(provider.spot, "a `provider` goes with `action: CUSTOM` alone; take it out");
+    }
+    let Some(node) = node else { return Action::Allow };
+    match word {
         None | Some("ALLOW") => Action::Allow,
         Some("DENY") => Action::Deny,
         Some("AUDIT") => Action::Nothing,
@@ -121,8 +124,11 @@ fn action(sheet: &mut Sheet, spec: Fields<'_>, name: &str) -> Action {
 }
 
 /// Istio takes these words of Go's, and its admission refuses all others.
-fn dry_run(sheet: &mut Sheet, node: &Node, name: &str) -> bool {
+fn dry_run(sheet: &mut Sheet, node: &Node, name: &str, action: Action) -> bool {
     let Some(node) = node.at(&["metadata", "annotations", DRY_RUN]) else { return false };
+    if action == Action::Nothing {
+        sheet.problem(node.spot, format!("{DRY_RUN} goes with ALLOW and DENY alone; take it out"));
+    }
     match sheet.text(node, DRY_RUN) {
         Some("1" | "t" | "T" | "true" | "TRUE" | "True") => {
             let message =
@@ -137,113 +143,4 @@ fn dry_run(sheet: &mut Sheet, node: &Node, name: &str) -> bool {
             false
         }
     }
-}
-
-fn rule(sheet: &mut Sheet, node: &Node, namespace: &str) -> Rule {
-    let fields = sheet.fields(node, "a rule", &["from", "to", "when"]);
-    let mut rule =
-        Rule { place: sheet.place(node.spot), sources: Vec::new(), operations: Vec::new(), partly: false };
-    for item in fields.get("from").map_or(&[][..], |node| sheet.list(node, "from")) {
-        let Some(node) = only(sheet, item, "from", "source") else { continue };
-        rule.sources.push(source(sheet, node, namespace, &mut rule.partly));
-    }
-    for item in fields.get("to").map_or(&[][..], |node| sheet.list(node, "to")) {
-        let Some(node) = only(sheet, item, "to", "operation") else { continue };
-        rule.operations.push(operation(sheet, node, &mut rule.partly));
-    }
-    for item in fields.get("when").map_or(&[][..], |node| sheet.list(node, "when")) {
-        let fields = sheet.fields(item, "a condition", &["key", "values", "notValues"]);
-        if fields.get("key").is_none() {
-            sheet.problem(item.spot, "this condition has no `key`; write one such as source.namespace");
-        }
-        rule.partly = true;
-    }
-    if rule.partly {
-        let message = "requests and conditions are not known: this rule is taken to allow all that it could, and to deny nothing";
-        sheet.note(node.spot, message);
-    }
-    rule
-}
-
-/// The one field of an item, which must say something.
-fn only<'a>(sheet: &mut Sheet, item: &'a Node<'_>, list: &str, field: &str) -> Option<&'a Node<'a>> {
-    let fields = sheet.fields(item, format_args!("an item of `{list}`"), &[field]);
-    let found = fields.get(field).filter(|node| !node.fields().is_empty());
-    if found.is_none() {
-        let message = format!(
-            "an item of `{list}` needs a `{field}` that says something; leave `{list}` out to mean everything"
-        );
-        sheet.problem(item.spot, message);
-    }
-    found
-}
-
-fn source(sheet: &mut Sheet, node: &Node, namespace: &str, partly: &mut bool) -> Source {
-    let of_requests = ["requestPrincipals", "notRequestPrincipals", "remoteIpBlocks", "notRemoteIpBlocks"];
-    let own = [
-        "principals",
-        "notPrincipals",
-        "namespaces",
-        "notNamespaces",
-        "ipBlocks",
-        "notIpBlocks",
-        "serviceAccounts",
-        "notServiceAccounts",
-    ];
-    let known: Vec<&str> = own.into_iter().chain(of_requests).collect();
-    let fields = sheet.fields(node, "source", &known);
-    *partly |= of_requests.iter().any(|field| fields.get(field).is_some());
-    let mut patterns =
-        |field: &str| texts(sheet, fields, field).iter().map(|(_, text)| Pattern::of(text)).collect();
-    let (mut principals, mut not_principals): (Vec<_>, Vec<_>) =
-        (patterns("principals"), patterns("notPrincipals"));
-    let (namespaces, not_namespaces) = (patterns("namespaces"), patterns("notNamespaces"));
-    let mut accounts = |field: &str| -> Vec<Pattern> {
-        let of = |text: &str| match text.split_once('/') {
-            Some((namespace, account)) => principal(namespace, account),
-            None => principal(namespace, text),
-        };
-        texts(sheet, fields, field).iter().map(|(_, text)| Pattern::Exact(of(text))).collect()
-    };
-    principals.extend(accounts("serviceAccounts"));
-    not_principals.extend(accounts("notServiceAccounts"));
-    let mut blocks = |field: &str| -> Vec<IpNet> {
-        let items = fields.get(field).map_or(&[][..], |node| sheet.list(node, field));
-        let address = |item: &Node| item.scalar()?.parse::<IpAddr>().ok().map(IpNet::from);
-        items.iter().filter_map(|item| address(item).or_else(|| network(sheet, item, field))).collect()
-    };
-    let (blocks, not_blocks) = (blocks("ipBlocks"), blocks("notIpBlocks"));
-    Source { principals, not_principals, namespaces, not_namespaces, blocks, not_blocks }
-}
-
-fn operation(sheet: &mut Sheet, node: &Node, partly: &mut bool) -> Operation {
-    let known: Vec<&str> = ["ports", "notPorts"].into_iter().chain(OF_REQUESTS).collect();
-    let fields = sheet.fields(node, "operation", &known);
-    *partly |= OF_REQUESTS.iter().any(|field| fields.get(field).is_some());
-    let mut ports = |field: &str| -> Vec<u16> {
-        let mut ports = Vec::new();
-        for (spot, text) in texts(sheet, fields, field) {
-            match text.parse::<u16>().ok().filter(|&port| port > 0) {
-                Some(port) => ports.push(port),
-                None => sheet
-                    .problem(spot, format!("`{text}` is no port: write a number from 1 to 65535 in quotes")),
-            }
-        }
-        ports
-    };
-    let (ports, not_ports) = (ports("ports"), ports("notPorts"));
-    Operation { ports, not_ports }
-}
-
-/// The texts of a list; a list that is there and empty is a problem, as it is to Istio.
-fn texts(sheet: &mut Sheet, fields: Fields<'_>, field: &str) -> Vec<((u32, u32), String)> {
-    let Some(node) = fields.get(field) else { return Vec::new() };
-    let items = sheet.list(node, field);
-    if items.is_empty() && matches!(node.value, Value::List(_)) {
-        sheet.problem(
-            node.spot,
-            format!("`{field}` is empty and would match nothing; take it out, or list something"),
-        );
-    }
-    items.iter().filter_map(|item| Some((item.spot, sheet.text(item, field)?.to_owned()))).collect()
 }

@@ -75,7 +75,7 @@ fn deny_comes_first_and_an_allow_policy_refuses_the_rest() {
         allows(&["shop none action: ALLOW", "shop e rules: [{}]"], "web -> api tcp/80"),
         "an empty rule everything"
     );
-    assert!(allows(&["shop none action: DENY"], "web -> api tcp/80"));
+    assert!(!allows(&["shop all action: DENY, rules: [{}]"], "web -> api tcp/80"));
     assert!(!allows(&["istio-system r action: ALLOW"], "web -> pay tcp/80"), "the root namespace is for all");
     assert!(allows(&["shop u action: AUDIT, rules: [{}]"], "web -> api tcp/80"));
 }
@@ -91,6 +91,9 @@ fn a_dry_run_is_told_as_if_it_were_enforced_and_noted() {
     assert!(manifests.istio.policies[0].dry_run);
     assert!(manifests.notes[0].message.contains("`web` is a dry run"), "{:?}", manifests.notes);
     assert!(!read("false").unwrap().istio.policies[0].dry_run);
+    let logs = text("true").replace("ALLOW", "AUDIT");
+    let problem = Manifests::read([("p.yaml", logs.as_str())], "default").unwrap_err().to_string();
+    assert!(problem.contains("istio.io/dry-run goes with ALLOW and DENY alone; take it out"), "{problem}");
     let problem = read("yes").unwrap_err().to_string();
     assert!(
         problem.contains("`yes` is no value of istio.io/dry-run; write \"true\" or \"false\""),
@@ -113,12 +116,57 @@ fn clients_are_told_by_identity_namespace_and_address() {
         ("serviceAccounts: [front, pay/default]", [true, true, false]),
         ("namespaces: [pay]", [false, true, false]),
         ("namespaces: [\"*\"], notNamespaces: [pay]", [true, false, false]),
+        ("namespaces: [\"s*\"]", [true, false, false]),
+        ("namespaces: [\"*y\"]", [false, true, false]),
+        ("namespaces: [\"s*p\", sho]", [true, false, false]),
+        ("trustDomains: [cluster.local], notNamespaces: [pay]", [true, false, false]),
+        ("notTrustDomains: [\"clu*\"]", [false, false, true]),
+        ("trustDomains: [example.org]", [false, false, false]),
         ("notNamespaces: [pay]", [true, false, true]),
         ("ipBlocks: [192.0.2.0/24, 10.0.1.1]", [false, true, true]),
         ("notIpBlocks: [10.0.0.0/8]", [false, false, true]),
         ("namespaces: [shop], ipBlocks: [10.0.0.0/24]", [true, false, false]),
     ] {
         assert_eq!(from(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn identities_are_found_as_istio_looks_for_them() {
+    let from = |source: &str| {
+        allows(&[&format!("shop a rules: [{{from: [{{source: {{{source}}}}}]}}]")], "web -> api tcp/80")
+    };
+    // It looks for `/ns/NAME/`, and after the namespace there is `/sa/`.
+    assert!(from("namespaces: [\"*a\"]") && from("namespaces: [\"*sa\"]") && !from("namespaces: [\"*b\"]"));
+    let text = format!("{HEAD}  rules: [{{from: [{{source: {{namespaces: [\"*a\", \"*b\", \"*\"]}}}}]}}]\n");
+    let notes = Manifests::read([("p.yaml", text.as_str())], "default").unwrap().notes;
+    let told: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["p.yaml:5:42: `*a` means everybody with an identity to Istio, which finds it in `/sa/`"]
+    );
+    assert!(from("principals: [\"clus*/ns/shop/sa/front\"]"), "a trust domain that is begun");
+    assert!(
+        !from("principals: [\"exam*/ns/shop/sa/front\"]") && !from("principals: [\"clus*/shop/sa/front\"]")
+    );
+}
+
+#[test]
+fn a_pod_on_the_network_of_its_node_has_an_address_and_no_identity() {
+    let host = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: agent, namespace: shop}\nspec: {hostNetwork: true}\nstatus: {podIP: 10.0.9.9}\n";
+    let world = Manifests::read([("w.yaml", [WORLD, host].concat().as_str())], "default").unwrap().world;
+    let service = Service::new(Protocol::TCP, 80).unwrap();
+    for (source, expected) in [
+        ("ipBlocks: [10.0.9.0/24]", true),
+        ("notIpBlocks: [10.0.9.0/24]", false),
+        ("notNamespaces: [shop]", true),
+        ("namespaces: [shop]", false),
+        ("principals: [\"*\"]", false),
+    ] {
+        let text = format!("{HEAD}  rules: [{{from: [{{source: {{{source}}}}}]}}]\n");
+        let policies = Manifests::read([("p.yaml", text.as_str())], "default").unwrap();
+        let layers = Layers::of(&policies, &world, &Names::default(), Blocks::OutsideOnly);
+        assert_eq!(layers.allows(End::Pod(3), End::Pod(0), service), expected, "{source}");
     }
 }
 
@@ -168,6 +216,28 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "`80-90` is no port: write a number from 1 to 65535",
         ),
         ("  rules: [{when: [{values: [a]}]}]\n", "this condition has no `key`"),
+        ("  rules: [{when: [{key: source.name, values: [a]}]}]\n", "p.yaml:5:19: unknown key `source.name`"),
+        ("  rules: [{when: [{key: source.ip}]}]\n", "this condition has no values for `source.ip`"),
+        ("  action: DENY\n", "p.yaml:5:11: policy `web` denies nothing without rules, and Istio refuses it"),
+        (
+            "  provider: {name: x}\n",
+            "p.yaml:5:13: a `provider` goes with `action: CUSTOM` alone; take it out",
+        ),
+        ("  rules: [{from: [{source: {ipBlocks: []}}]}]\n", "`ipBlocks` is empty and would match nothing"),
+        ("  rules: [{from: [{source: {principals: [\"\"]}}]}]\n", "`principals` has an empty text"),
+        (
+            "  rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]\n",
+            "serviceAccounts go with neither principals nor namespaces",
+        ),
+        (
+            "  rules: [{from: [{source: {serviceAccounts: [\"a*\"]}}]}]\n",
+            "`a*` is no service account; write its name, or NAMESPACE/NAME",
+        ),
+        (
+            "  rules: [{from: [{source: {trustDomains: [\"a*b\"]}}]}]\n",
+            "`a*b` is no trust domain; write its name, with one `*` at an end at most",
+        ),
+        ("  rules: [{to: [{operation: {ports: [\"+80\"]}}]}]\n", "`+80` is no port"),
     ] {
         let text = format!("{HEAD}{spec}");
         let problem = Manifests::read([("p.yaml", text.as_str())], "default").unwrap_err().to_string();

@@ -263,7 +263,9 @@ const OF_ISTIO: [Change; 7] = [
     ("a port that nobody uses", |files| replace(&mut files.apply, "5432", "5431")),
     ("everybody of the namespace is bound", |files| replace(&mut files.apply, DB, "  action")),
     ("nobody is bound", |files| replace(&mut files.apply, DB, &DB.replace("db", "no"))),
-    ("what was seen is refused", |files| replace(&mut files.apply, "action: ALLOW", "action: DENY")),
+    ("what was seen is refused", |files| {
+        replace(&mut files.apply, "action: ALLOW\n  rules:", "action: DENY\n  rules:");
+    }),
     ("clients of every namespace", |files| {
         replace(&mut files.apply, "namespaces:\n        - \"shop\"", "namespaces:\n        - \"*\"");
     }),
