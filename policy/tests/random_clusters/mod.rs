@@ -62,9 +62,8 @@ impl Verdict {
     /// Where an answer says no more, both ends have to permit it.
     pub(crate) fn all(answer: &Value) -> Vec<Self> {
         let permits = networkpolicy::verdicts(answer).into_iter();
-        let mut verdicts: Vec<Self> = permits
-            .map(|(egress, ingress)| Self { egress, ingress, allowed: egress && ingress })
-            .collect();
+        let mut verdicts: Vec<Self> =
+            permits.map(|(egress, ingress)| Self { egress, ingress, allowed: egress && ingress }).collect();
         let allowed = answer["allowed"].as_str().unwrap_or_default().bytes();
         for (verdict, allowed) in verdicts.iter_mut().zip(allowed) {
             verdict.allowed = allowed == b'1';
