@@ -20,11 +20,13 @@ impl Version {
     }
 }
 
-/// What addresses outside are called.
-pub(crate) const NAMES: [(&str, &[&str]); 3] = [
+/// What addresses outside are called; two of them nearly as what stands behind a wildcard.
+pub(crate) const NAMES: [(&str, &[&str]); 5] = [
     ("198.51.100.20", &["api.partner.example"]),
+    ("198.51.100.1", &["shop.example"]),
     ("203.0.113.7", &["www.partner.example", "a.eu.shop.example"]),
     ("2001:db8::1", &["six.example"]),
+    ("2001:db8:0:1::1", &["workshop.example"]),
 ];
 
 /// A policy of one tier.
