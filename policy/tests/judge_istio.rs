@@ -6,6 +6,7 @@
 
 #[path = "cluster/mod.rs"]
 mod cluster;
+#[path = "judges/ask.rs"]
 mod judges;
 mod mesh;
 

@@ -73,7 +73,7 @@ fn judge(judge: &str, dialect: Dialect, clusters: u64) -> String {
         clusters.iter().zip(&states).flat_map(|(one, states)| states.iter().map(move |state| (one, state)))
     };
     let questions: Vec<Value> = each().map(|(cluster, state)| question(dialect, cluster, state)).collect();
-    let folder = if dialect == Dialect::Cilium { agent::NAME } else { networkpolicy::NAME };
+    let folder = if dialect == Dialect::Cilium { agent::NAME } else { "networkpolicy" };
     let (mut counts, mut different) = (Counts::default(), Vec::new());
     for ((cluster, state), answer) in each().zip(judges::ask(folder, &questions)) {
         let theirs = said(dialect, &answer);

@@ -5,9 +5,6 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 use watershed_policy::k8s::{Pod, World};
 
-/// Its folder.
-pub(crate) const NAME: &str = "networkpolicy";
-
 /// A pod; a name of a port by `TCP/80`.
 pub(crate) fn pod(pod: &Pod, world: &World) -> Value {
     let key = |protocol: &str, port: u16| format!("{}/{port}", protocol.to_uppercase());

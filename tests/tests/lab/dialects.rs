@@ -3,7 +3,7 @@
 //! The lab's machines stand for pods of two namespaces here, since most dialects are about pods; who is outside stays
 //! an address. nftables is enforced for real: see `live`.
 
-#[path = "../../../policy/tests/judges/mod.rs"]
+#[path = "../../../policy/tests/judges/ask.rs"]
 mod judges;
 
 use std::collections::{BTreeMap, BTreeSet};
