@@ -1,10 +1,11 @@
 //! nftables itself takes the export: loaded into a network namespace of its own, which vanishes with the test.
 
 mod common;
+#[path = "kernel/shell.rs"]
+mod shell;
 
-use std::io::Write as _;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use common::{edge, host, shop};
 use watershed_model::{Edge, Protocol};
@@ -18,18 +19,7 @@ fn load(text: &str) -> String {
     assert!(version.is_ok(), "nft is not installed: make deps");
     let script = "nft --check --file - <<'END' && nft --file - <<'END' && nft --numeric list ruleset";
     let script = format!("{script}\n{text}END\n{text}END\n");
-    let mut child = Command::new("unshare")
-        // As root of a user namespace, which anyone may be.
-        .args(["--map-root-user", "--net", "sh", "-s"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("unshare is not installed: make deps");
-    child.stdin.take().expect("piped").write_all(script.as_bytes()).expect("script");
-    let output = child.wait_with_output().expect("output");
-    assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
+    shell::run(&script)
 }
 
 fn export(edges: &[Edge], hook: Hook) -> Nftables {

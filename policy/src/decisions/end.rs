@@ -67,15 +67,7 @@ impl End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Workloads { namespace, labels } => {
-                f.write_str(match namespace {
-                    Namespace::Hosts => "hosts",
-                    Namespace::One(name) => name,
-                    Namespace::Every => "every namespace",
-                })?;
-                let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                if labels.is_empty() { Ok(()) } else { write!(f, "/{}", labels.join(",")) }
-            }
+            Self::Workloads { namespace, labels } => namespace.show(labels, f),
             Self::Named { namespace: Some(namespace), name } => write!(f, "{namespace}/{name}"),
             Self::Named { namespace: None, name } => f.write_str(name),
             Self::Networks(networks) => {

@@ -10,7 +10,7 @@ use super::{Census, NodeId, Plan, price};
 use crate::decisions::{Decisions, End, Manual};
 use crate::identity::Identity;
 use crate::k8s::Direction;
-use crate::rule::{Origin, addresses, outermost, said, sizes, width};
+use crate::rule::{addresses, outermost, sizes, width};
 use crate::{Allowed, Error, Member, Namespace, Observed, Rule, RuleId, Service, Whom};
 
 /// What the rules that people made need of the classes: labels to go by, and namespaces.
@@ -174,22 +174,8 @@ fn rule(
     (subject, subjects): Meant,
     (peer, peers): Meant,
 ) -> Rule {
-    let mut rule = Rule {
-        id: RuleId::manual(&subject, direction, &peer, &manual.ports),
-        subject,
-        direction,
-        peer,
-        ports: manual.ports.clone(),
-        origin: Origin::Manual(Arc::new(manual.clone())),
-        observed: None,
-        confidence: None,
-        names: BTreeSet::new(),
-        price: 0,
-        all: 0,
-        said: said(manual),
-        subjects,
-        peers,
-    };
+    let id = RuleId::manual(&subject, direction, &peer, &manual.ports);
+    let mut rule = Rule { subjects, peers, ..Rule::written(manual, id, (subject, direction, peer)) };
     let mut tuples = 0;
     for one in &census.dependencies {
         let (own, other) = match direction {

@@ -29,26 +29,36 @@ impl Rule {
         let mut met = BTreeSet::new();
         let rules = decisions.allow.iter().map(|manual| {
             let (clients, servers) = (meant(&manual.client, known), meant(&manual.server, known));
-            Self {
-                id: RuleId::by_hand(manual),
-                subject: Whom::Networks(servers),
-                direction: Direction::Ingress,
-                peer: Whom::Networks(clients),
-                ports: manual.ports.clone(),
-                origin: Origin::Manual(Arc::new(manual.clone())),
-                observed: None,
-                confidence: None,
-                names: BTreeSet::new(),
-                price: 0,
-                all: 0,
-                said: said(manual),
-                subjects: Arc::default(),
-                peers: Arc::default(),
-            }
-            .counted()
+            let ends = (Whom::Networks(servers), Direction::Ingress, Whom::Networks(clients));
+            Self::written(manual, RuleId::by_hand(manual), ends).counted()
         });
         // What is written twice is one rule.
         rules.filter(|rule| met.insert(rule.id.clone())).collect()
+    }
+
+    /// What a person wrote, for a subject, a direction and a peer; nothing of it is counted yet.
+    pub(crate) fn written(
+        manual: &Manual,
+        id: RuleId,
+        (subject, direction, peer): (Whom, Direction, Whom),
+    ) -> Self {
+        let said = |comment: &String| Said { comment: Some(comment.clone()), ..Said::default() };
+        Self {
+            id,
+            subject,
+            direction,
+            peer,
+            ports: manual.ports.clone(),
+            origin: Origin::Manual(Arc::new(manual.clone())),
+            observed: None,
+            confidence: None,
+            names: BTreeSet::new(),
+            price: 0,
+            all: 0,
+            said: manual.comment.as_ref().map(said),
+            subjects: Arc::default(),
+            peers: Arc::default(),
+        }
     }
 
     /// What of a rule by networks is about servers at `addresses`; `None` where nothing is.
@@ -65,11 +75,6 @@ impl Rule {
         self.price = self.all;
         self
     }
-}
-
-/// What the person said of it.
-pub(crate) fn said(manual: &Manual) -> Option<Said> {
-    manual.comment.clone().map(|comment| Said { comment: Some(comment), ..Said::default() })
 }
 
 fn meant(end: &End, known: &[Known]) -> Vec<IpNet> {

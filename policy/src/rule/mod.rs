@@ -23,7 +23,6 @@ use std::sync::Arc;
 use watershed_model::{Edge, Timestamp};
 
 pub use by_hand::Known;
-pub(crate) use by_hand::said;
 pub(crate) use exact::expressible;
 pub use exact::{HeldBack, RuleSet};
 pub use id::RuleId;

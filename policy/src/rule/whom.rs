@@ -147,21 +147,26 @@ impl Whom {
 impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Workloads { namespace, labels } => {
-                f.write_str(match namespace {
-                    Namespace::Hosts => "hosts",
-                    Namespace::One(name) => name,
-                    Namespace::Every => "every namespace",
-                })?;
-                let mut before = '/';
-                for (key, value) in labels.iter() {
-                    write!(f, "{before}{key}={value}")?;
-                    before = ',';
-                }
-                Ok(())
-            }
+            Self::Workloads { namespace, labels } => namespace.show(labels, f),
             Self::Parties(_) | Self::Networks(_) => f.write_str(&self.names().join(", ")),
         }
+    }
+}
+
+impl Namespace {
+    /// Its workloads with some labels, for people: `shop/app=web,env=prod`.
+    pub(crate) fn show(&self, labels: &Labels, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hosts => "hosts",
+            Self::One(name) => name,
+            Self::Every => "every namespace",
+        })?;
+        let mut before = '/';
+        for (key, value) in labels {
+            write!(f, "{before}{key}={value}")?;
+            before = ',';
+        }
+        Ok(())
     }
 }
 

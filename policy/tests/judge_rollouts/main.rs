@@ -16,3 +16,5 @@ mod likeness;
 mod networkpolicy;
 mod nftables;
 mod policies;
+#[path = "../kernel/shell.rs"]
+mod shell;

@@ -2,9 +2,7 @@
 //! together, through what watches, and through what is left when some were taken back.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
 
 use watershed_model::Protocol;
 use watershed_policy::nft::{Action, Hook, Ruleset};
@@ -12,7 +10,7 @@ use watershed_policy::rollout::{Step, Unit};
 use watershed_policy::{Service, Tuple};
 
 use crate::addresses::{Planned, told};
-use crate::kernel;
+use crate::{kernel, shell};
 
 /// Random estates.
 const ESTATES: u64 = 96;
@@ -226,17 +224,6 @@ fn listings(steps: &[Step]) -> Vec<String> {
         script.extend(files.iter().map(load));
         script += &format!("nft list ruleset && echo '{END}' || exit 1\n");
     }
-    let mut child = Command::new("unshare")
-        // As root of a user namespace, which anyone may be.
-        .args(["--map-root-user", "--net", "sh", "-s"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("unshare is not installed: make deps");
-    child.stdin.take().expect("piped").write_all(script.as_bytes()).expect("a script");
-    let output = child.wait_with_output().expect("listings");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let text = shell::run(&script);
     text.split_terminator(&format!("{END}\n")).map(str::to_owned).collect()
 }

@@ -1,25 +1,21 @@
 //! A mesh with AuthorizationPolicies: what our evaluator says of connections in it, and what the judge is asked.
 
+#[path = "../judges/ends.rs"]
+mod ends;
+
 pub(crate) mod exported;
 
 pub(crate) mod random;
 
 pub(crate) mod refused;
 
-use std::net::IpAddr;
-
+pub(crate) use ends::Who;
+use ends::settle;
 use serde_json::{Value, json};
 use watershed_model::Protocol;
 use watershed_policy::Service;
-use watershed_policy::k8s::{Blocks, End, Manifests, Pod, Problems, World};
+use watershed_policy::k8s::{Blocks, Manifests, Pod, Problems, World};
 use watershed_policy::layers::{Layers, Names};
-
-/// Who takes part.
-#[derive(Clone, Debug)]
-pub(crate) enum Who {
-    Pod(Pod),
-    Outside(IpAddr),
-}
 
 /// Ends, policies, and what is asked about them: may each end reach each pod by each port of TCP?
 #[derive(Clone, Debug)]
@@ -84,16 +80,7 @@ impl Mesh {
     /// What our evaluator says.
     pub(crate) fn ours(&self) -> Result<Said, Problems> {
         let mut world = World::default();
-        let mut ends = Vec::new();
-        for who in &self.ends {
-            ends.push(match who {
-                Who::Outside(address) => End::Outside(*address),
-                Who::Pod(pod) => {
-                    world.add_pod(pod.clone());
-                    End::Pod(world.pods().len() - 1)
-                }
-            });
-        }
+        let ends = settle(&self.ends, &mut world);
         let asked = self.asked();
         let say = |manifests: &Manifests| -> Vec<bool> {
             let layers = Layers::of(manifests, &world, &Names::default(), Blocks::OutsideOnly);

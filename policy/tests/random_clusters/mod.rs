@@ -1,18 +1,21 @@
 //! Random clusters with NetworkPolicies, what judges are asked about them, and their answers beside ours.
 
+#[path = "../judges/ends.rs"]
+mod ends;
 #[path = "../judges/networkpolicy.rs"]
 mod networkpolicy;
 pub(crate) mod random;
 
 use std::fmt::{self, Display, Formatter};
-use std::net::IpAddr;
 use std::ops::Range;
 
+pub(crate) use ends::Who;
+use ends::settle;
 use random::Random;
 use serde_json::Value;
 use watershed_model::Protocol;
 use watershed_policy::Service;
-use watershed_policy::k8s::{Blocks, Direction, End, Evaluator, Manifests, Pod, World};
+use watershed_policy::k8s::{Blocks, Direction, End, Evaluator, Manifests, World};
 use watershed_policy::layers::{Layers, Names};
 
 const NAMESPACES: [(&str, &str); 3] = [("one", "red"), ("two", "blue"), ("three", "red")];
@@ -31,13 +34,6 @@ const SERVICES: [(&str, u16); 9] = [
     ("SCTP", 9900),
     ("TCP", 65535),
 ];
-
-/// Who takes part.
-#[derive(Clone, Debug)]
-pub(crate) enum Who {
-    Pod(Pod),
-    Outside(IpAddr),
-}
 
 /// A cluster with policies.
 pub(crate) struct Case {
@@ -128,16 +124,7 @@ impl Case {
     /// The world with its pods, and every end in it.
     pub(crate) fn world(&self) -> (World, Vec<End>) {
         let mut world = world();
-        let mut ends = Vec::new();
-        for who in &self.ends {
-            ends.push(match who {
-                Who::Outside(address) => End::Outside(*address),
-                Who::Pod(pod) => {
-                    world.add_pod(pod.clone());
-                    End::Pod(world.pods().len() - 1)
-                }
-            });
-        }
+        let ends = settle(&self.ends, &mut world);
         (world, ends)
     }
 
